@@ -1,0 +1,1 @@
+//! Certificates that break a rule on purpose.
