@@ -6,6 +6,7 @@ pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const NULL: u8 = 0x05;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
@@ -126,6 +127,11 @@ pub(crate) fn time(moment: OffsetDateTime) -> Option<Vec<u8>> {
         }
         _ => None,
     }
+}
+
+/// A GeneralizedTime of this text, right or wrong.
+pub(crate) fn generalized_time(text: &[u8]) -> Vec<u8> {
+    element(GENERALIZED_TIME, text)
 }
 
 /// One element read from the front of `input`.

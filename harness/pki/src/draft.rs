@@ -71,8 +71,13 @@ impl Draft {
     /// Signs the fields as they stand, whatever algorithm they claim.
     pub(crate) fn sign(&self, key: &KeyPair) -> Result<Vec<u8>, PkiError> {
         let signed_part = self.encode();
-        let signature = key.sign(&signed_part)?;
-        Ok(der::sequence(&[&signed_part, &self.outer_algorithm, &der::bit_string(&signature)]))
+        let signature = der::bit_string(&key.sign(&signed_part)?);
+        Ok(der::sequence(&[&signed_part, &self.outer_algorithm, &signature]))
+    }
+
+    /// The fields with these octets for a signature.
+    pub(crate) fn with_signature(&self, signature: &[u8]) -> Vec<u8> {
+        der::sequence(&[&self.encode(), &self.outer_algorithm, &der::bit_string(signature)])
     }
 
     /// Takes out every extension of this kind.

@@ -159,7 +159,7 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, InspectError> {
     // Extensions are read below, and only those of interest.
     let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
     match parser.parse(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         Ok((rest, _)) => Err(InspectError::TrailingBytes { count: rest.len() }),
         Err(_) if pem::is_pem(&der[..der.len().min(4096)]) => Err(InspectError::Pem),
         Err(error) => Err(InspectError::Malformed { what: error.to_string() }),
