@@ -23,7 +23,6 @@ pub fn type_url(full_name: &str) -> String {
 /// Why an encrypted or packed message could not be opened. The contract tells the first cause from
 /// the other two, which are parse errors (3.5.4; 3.10, row 8).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// The ciphertext does not open.
     #[error(transparent)]

@@ -108,7 +108,6 @@ impl KeyTemplate {
 
 /// Why bytes are not a key set that can be used, or a key set could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeysetError {
     /// The bytes are not a Tink key set, or contradict themselves; the text says where.
     #[error("malformed key set: {0}")]
@@ -140,7 +139,6 @@ pub enum KeysetError {
 
 /// Why a plaintext could not be encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum EncryptError {
     /// The recipient's key takes part in no agreement (a point of low order), or the generator is
     /// broken.
@@ -150,7 +148,6 @@ pub enum EncryptError {
 
 /// Why a ciphertext could not be decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum DecryptError {
     /// No enabled key of the key set opens it: another key, another context, or a changed
     /// ciphertext, which cannot be told apart.

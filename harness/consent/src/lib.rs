@@ -17,6 +17,22 @@
 //! Nothing here reads a clock: the time is an argument. Key sets and ciphertexts take all of their
 //! randomness from the generator they are handed, so that the same seed gives the same bytes. The
 //! one exception are ECDSA signatures, whose nonces are the library's own (RSA signatures repeat).
+//!
+//! # Example
+//! ```
+//! use halo_consent::{KeyTemplate, PrivateKeyset, PublicKeyset};
+//! use rand_core::SeedableRng;
+//!
+//! let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+//! let template = KeyTemplate::EciesP256HkdfHmacSha256Aes128Gcm;
+//! let private = PrivateKeyset::generate(template, &mut rng)?;
+//! let registered = private.public().to_encryption_public_key();
+//!
+//! let public = PublicKeyset::from_encryption_public_key(&registered)?;
+//! let ciphertext = public.encrypt(b"a serialized SignedMessage", &[], &mut rng)?;
+//! assert_eq!(private.decrypt(&ciphertext, &[])?, b"a serialized SignedMessage");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod algorithm;
 mod digest;

@@ -9,7 +9,6 @@ use crate::signature::{PublicKey, VerifyError, parse_certificate};
 /// Why a leaf does not sit under the issuer it is checked against. The original knows one exception
 /// for all of them; they are kept apart here so that a verdict can say which it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PathError {
     /// The leaf cannot be read.
     #[error("bad leaf certificate: {0}")]

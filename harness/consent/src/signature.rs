@@ -36,7 +36,6 @@ pub(crate) enum Curve {
 
 /// Why bytes are not a signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SigningKeyError {
     /// Not an unencrypted PKCS#8 DER document (4.6.4) with an EC key on P-256, P-384 or P-521 or an
     /// RSA key of 2048 to 8192 bits.
@@ -46,7 +45,6 @@ pub enum SigningKeyError {
 
 /// Why a message could not be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SignError {
     /// The algorithm needs a key of another type (3.2.4).
     #[error("{algorithm} cannot be used with a key of type {key}")]
@@ -65,7 +63,6 @@ pub enum SignError {
 /// [`VerifyError::BadSignature`] as an invalid signature; all others are exceptions to it (3.2.3,
 /// 3.2.4).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum VerifyError {
     /// The signature does not fit the message and the certificate's key, or is not a signature.
     #[error("bad signature")]
@@ -179,6 +176,7 @@ impl SigningKey {
                     Hash::Sha512 => &RSA_PKCS1_SHA512,
                 };
                 let mut signature = vec![0; pair.public_modulus_len()];
+                // PKCS#1 v1.5 draws nothing: the generator is there for the library's signature.
                 pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
                     .map_err(|_| SignError::SigningFailed)?;
                 Ok(signature)

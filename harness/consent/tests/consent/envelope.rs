@@ -1,0 +1,102 @@
+//! Containers: SignedMessage, and what follows a decryption (3.1, 3.5.3, 3.5.4).
+
+use halo_consent::{
+    DecryptError, KeyTemplate, OpenError, PackedMessage, PrivateKeyset, SIGNED_MESSAGE,
+    SignatureAlgorithm, SignedMessage, SigningKey, VerifyError, open, open_signed, seal_signed,
+    type_url, unpack,
+};
+
+use crate::support::{Authority, ec_key, rng};
+
+const SPEC: &str = "wfa.measurement.api.v2alpha.RequisitionSpec";
+
+fn packed() -> PackedMessage {
+    PackedMessage { type_url: type_url(SPEC), value: b"spec bytes".to_vec() }
+}
+
+#[test]
+fn sign_pack_encrypt_and_back() {
+    let key = ec_key();
+    let certificate = Authority::new(ec_key()).leaf(&key);
+    let signer = SigningKey::from_pkcs8_der(key.serialized_der()).unwrap();
+    let message =
+        SignedMessage::sign(&signer, SignatureAlgorithm::EcdsaWithSha256, packed()).unwrap();
+    for template in KeyTemplate::ALL {
+        let keyset = PrivateKeyset::generate(template, &mut rng(1)).unwrap();
+        let sealed = seal_signed(&keyset.public(), &message, &mut rng(2)).unwrap();
+        let stated = type_url(SIGNED_MESSAGE);
+        let opened = open_signed(&keyset, &sealed, &stated).unwrap();
+        assert_eq!(opened, message);
+        opened.verify(&certificate).unwrap();
+        assert_eq!(open(&keyset, &sealed, &stated, SIGNED_MESSAGE).unwrap(), message.encode());
+    }
+}
+
+#[test]
+fn the_causes_of_a_failure_to_open() {
+    let keyset = PrivateKeyset::generate(KeyTemplate::ALL[0], &mut rng(1)).unwrap();
+    let public = keyset.public();
+    let message = SignedMessage { message: Some(packed()), ..SignedMessage::default() };
+    let sealed = seal_signed(&public, &message, &mut rng(2)).unwrap();
+    // Right plaintext, wrong type URL: no decryption error.
+    for stated in ["", SIGNED_MESSAGE, "type.googleapis.com/wfa.measurement.api.v2alpha.Signed"] {
+        assert_eq!(
+            open_signed(&keyset, &sealed, stated),
+            Err(OpenError::WrongTypeUrl {
+                stated: stated.to_owned(),
+                expected: SIGNED_MESSAGE.to_owned(),
+            })
+        );
+    }
+    // Any host will do.
+    assert!(open_signed(&keyset, &sealed, &format!("host/path/{SIGNED_MESSAGE}")).is_ok());
+    // The ciphertext comes first.
+    assert_eq!(
+        open_signed(&keyset, &sealed[1..], ""),
+        Err(OpenError::Decrypt(DecryptError::DecryptionFailed))
+    );
+    // Right type URL, but other plaintext.
+    let other = public.encrypt(&[0xff], &[], &mut rng(3)).unwrap();
+    assert_eq!(
+        open_signed(&keyset, &other, &type_url(SIGNED_MESSAGE)),
+        Err(OpenError::Unparsable { expected: SIGNED_MESSAGE.to_owned() })
+    );
+    assert!(SignedMessage::decode(&[0xff]).is_err());
+}
+
+#[test]
+fn unpacks_any_prost_message() {
+    // google.protobuf.BytesValue is such a message, and prost's own.
+    let url = "type.googleapis.com/google.protobuf.BytesValue";
+    let value: Vec<u8> = unpack(url, "google.protobuf.BytesValue", &[0x0a, 1, 7]).unwrap();
+    assert_eq!(value, [7]);
+    assert!(matches!(
+        unpack::<Vec<u8>>(url, "google.protobuf.StringValue", &[]),
+        Err(OpenError::WrongTypeUrl { .. })
+    ));
+}
+
+#[test]
+fn data_counts_only_without_a_message() {
+    let key = ec_key();
+    let certificate = Authority::new(ec_key()).leaf(&key);
+    let signer = SigningKey::from_pkcs8_der(key.serialized_der()).unwrap();
+    let signed =
+        SignedMessage::sign(&signer, SignatureAlgorithm::EcdsaWithSha384, packed()).unwrap();
+    assert_eq!(signed.data, packed().value);
+    assert_eq!(signed.signature_algorithm_oid, "1.2.840.10045.4.3.3");
+
+    let legacy = SignedMessage { message: None, ..signed.clone() };
+    legacy.verify(&certificate).unwrap();
+    assert_eq!(SignedMessage::decode(&legacy.encode()).unwrap(), legacy);
+    let other_data = SignedMessage { data: b"other".to_vec(), ..signed.clone() };
+    other_data.verify(&certificate).unwrap();
+    // A message that is set but empty counts too.
+    let emptied = SignedMessage { message: Some(PackedMessage::default()), ..signed.clone() };
+    assert_eq!(emptied.verify(&certificate), Err(VerifyError::BadSignature));
+    assert_eq!(SignedMessage::decode(&emptied.encode()).unwrap(), emptied);
+    // Nothing binds the signature to the type.
+    let mut retyped = signed;
+    retyped.message.as_mut().unwrap().type_url = type_url(SIGNED_MESSAGE);
+    retyped.verify(&certificate).unwrap();
+}

@@ -1,0 +1,124 @@
+//! Cross-checks with Tink for Python, where it is installed; elsewhere each test says so and
+//! passes.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use halo_consent::{KeyTemplate, PrivateKeyset, PublicKeyset};
+use serde_json::{Value, json};
+
+use crate::support::{bytes, rng, vectors};
+
+const SCRIPT: &str = include_str!("../data/tink_peer.py");
+
+/// Runs the peer on one request; `None` where there is no Python or no Tink.
+fn peer(request: &Value) -> Option<Value> {
+    let spawned = Command::new("python3")
+        .args(["-c", SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = spawned else {
+        eprintln!("skipped: no python3");
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(request.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    if output.status.code() == Some(77) {
+        eprintln!("skipped: python3 has no tink (pip install tink)");
+        return None;
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// Their key: their ciphertexts open here, ours open there.
+#[test]
+fn keys_made_by_tink() {
+    let vectors = vectors();
+    let request = json!({
+        "command": "generate",
+        "templates": [
+            "ECIES_P256_HKDF_HMAC_SHA256_AES128_GCM",
+            "ECIES_P256_COMPRESSED_HKDF_HMAC_SHA256_AES128_GCM",
+            "DHKEM_X25519_HKDF_SHA256_HKDF_SHA256_AES_128_GCM",
+            "DHKEM_X25519_HKDF_SHA256_HKDF_SHA256_AES_256_GCM",
+            "DHKEM_X25519_HKDF_SHA256_HKDF_SHA256_AES_256_GCM_RAW",
+            "DHKEM_X25519_HKDF_SHA256_HKDF_SHA256_CHACHA20_POLY1305",
+        ],
+        // Tink for Python has no such template, but takes such a key.
+        "p256_pkcs8": vectors["signed_encryption_public_key"]["signing_private_key_pkcs8_der"],
+    });
+    let Some(answer) = peer(&request) else { return };
+    let keys = answer.as_array().unwrap();
+    // Each template with its own prefix, and again with the CRUNCHY one; P-256 HPKE twice more.
+    assert_eq!(keys.len(), 14);
+    let mut ours = Vec::new();
+    for (seed, key) in keys.iter().enumerate() {
+        let name = &key["name"];
+        let private = PrivateKeyset::from_binary(&bytes(key, "/private")).unwrap();
+        let public = PublicKeyset::from_binary(&bytes(key, "/public")).unwrap();
+        assert_eq!(private.to_binary(), bytes(key, "/private"), "{name}");
+        assert_eq!(private.public().to_binary(), bytes(key, "/public"), "{name}");
+        assert_eq!(public.to_binary(), bytes(key, "/public"), "{name}");
+        for case in key["ciphertexts"].as_array().unwrap() {
+            let opened = private.decrypt(&bytes(case, "/ciphertext"), &bytes(case, "/context"));
+            assert_eq!(opened, Ok(bytes(case, "/plaintext")), "{name}");
+        }
+        for (plaintext, context) in [("", ""), ("74657874", ""), ("74657874", "637478")] {
+            let sealed = public.encrypt(
+                &hex::decode(plaintext).unwrap(),
+                &hex::decode(context).unwrap(),
+                &mut rng(seed as u64),
+            );
+            ours.push(json!({
+                "private": key["private"],
+                "ciphertext": hex::encode(sealed.unwrap()),
+                "context": context,
+                "plaintext": plaintext,
+            }));
+        }
+    }
+    let answer = peer(&json!({ "command": "decrypt", "cases": ours })).unwrap();
+    assert_eq!(answer["opened"], ours.len());
+}
+
+/// Our key: it goes in and out of Tink unchanged, and ciphertexts go both ways.
+#[test]
+fn keys_made_here() {
+    let mut keys = Vec::new();
+    let mut cases = Vec::new();
+    // Several seeds, for numbers with leading zeros and without.
+    for seed in 0..20 {
+        for template in KeyTemplate::ALL {
+            let private = PrivateKeyset::generate(template, &mut rng(seed)).unwrap();
+            let sealed = private.public().encrypt(b"text", &[], &mut rng(seed)).unwrap();
+            cases.push(json!({
+                "private": hex::encode(private.to_binary()),
+                "ciphertext": hex::encode(sealed),
+                "context": "",
+                "plaintext": hex::encode(b"text"),
+            }));
+            keys.push(private);
+        }
+    }
+    let Some(answer) = peer(&json!({ "command": "decrypt", "cases": cases })) else { return };
+    assert_eq!(answer["opened"], keys.len());
+    let request: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            json!({
+                "private": hex::encode(key.to_binary()),
+                "public": hex::encode(key.public().to_binary()),
+            })
+        })
+        .collect();
+    let answer = peer(&json!({ "command": "encrypt", "keys": request })).unwrap();
+    for (key, theirs) in keys.iter().zip(answer.as_array().unwrap()) {
+        assert_eq!(bytes(theirs, "/private"), key.to_binary());
+        assert_eq!(bytes(theirs, "/public"), key.public().to_binary());
+        let opened = key.decrypt(&bytes(theirs, "/ciphertext"), b"ctx").unwrap();
+        assert_eq!(opened, b"text");
+    }
+}

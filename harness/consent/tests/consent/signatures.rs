@@ -1,0 +1,196 @@
+//! Signing and verifying: every algorithm, and the outcomes of 3.1.5, 3.2.3 and 3.2.4.
+
+use halo_consent::{
+    KeyType, SignError, SignatureAlgorithm, SigningKey, SigningKeyError, VerifyError,
+    certificate_key_type, verify,
+};
+use rcgen::{CertificateParams, KeyPair};
+
+use crate::support::{Authority, ec_key, params, replace, rsa_key};
+
+const MESSAGE: &[u8] = b"a serialized message";
+
+fn signer(key: &KeyPair) -> SigningKey {
+    SigningKey::from_pkcs8_der(key.serialized_der()).unwrap()
+}
+
+fn self_signed(key: &KeyPair) -> Vec<u8> {
+    CertificateParams::default().self_signed(key).unwrap().der().to_vec()
+}
+
+#[test]
+fn the_table_of_algorithms() {
+    for algorithm in SignatureAlgorithm::ALL {
+        assert_eq!(SignatureAlgorithm::from_oid(algorithm.oid()), Some(algorithm));
+        assert_eq!(SignatureAlgorithm::from_tool_name(algorithm.tool_name()), Some(algorithm));
+        assert_eq!(algorithm.to_string(), algorithm.tool_name());
+    }
+    assert_eq!(SignatureAlgorithm::from_oid(""), None);
+    assert_eq!(SignatureAlgorithm::from_oid("1.2.840.113549.1.1.5"), None);
+    assert_eq!(SignatureAlgorithm::from_tool_name("ecdsa_with_sha256"), None);
+    assert_eq!(SignatureAlgorithm::default_for(KeyType::Ec), SignatureAlgorithm::EcdsaWithSha256);
+    assert_eq!(
+        SignatureAlgorithm::default_for(KeyType::Rsa),
+        SignatureAlgorithm::Sha256WithRsaEncryption
+    );
+}
+
+#[test]
+fn every_algorithm_with_every_kind_of_key() {
+    let keys = [
+        KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap(),
+        KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap(),
+        KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap(),
+        rsa_key(),
+    ];
+    for key in &keys {
+        let certificate = self_signed(key);
+        let signer = signer(key);
+        assert_eq!(certificate_key_type(&certificate), Ok(signer.key_type()));
+        assert_eq!(signer.default_algorithm().key_type(), signer.key_type());
+        assert!(signer.is_key_of(&certificate).unwrap());
+        for algorithm in SignatureAlgorithm::ALL {
+            let signature = match signer.sign(algorithm, MESSAGE) {
+                Ok(signature) => signature,
+                Err(error) => {
+                    assert_ne!(algorithm.key_type(), signer.key_type());
+                    let key = signer.key_type();
+                    assert_eq!(error, SignError::KeyTypeMismatch { algorithm, key });
+                    // Whatever the signature, the key type comes first (3.2.4).
+                    assert_eq!(
+                        verify(&certificate, algorithm.oid(), MESSAGE, b""),
+                        Err(VerifyError::KeyTypeMismatch { algorithm, key: key.to_string() })
+                    );
+                    continue;
+                }
+            };
+            verify(&certificate, algorithm.oid(), MESSAGE, &signature).unwrap();
+            let bad = Err(VerifyError::BadSignature);
+            assert_eq!(verify(&certificate, algorithm.oid(), b"other", &signature), bad);
+            assert_eq!(verify(&certificate, algorithm.oid(), MESSAGE, b""), bad);
+            assert_eq!(verify(&certificate, algorithm.oid(), MESSAGE, &signature[1..]), bad);
+            for other in SignatureAlgorithm::ALL {
+                if other != algorithm && other.key_type() == algorithm.key_type() {
+                    assert_eq!(verify(&certificate, other.oid(), MESSAGE, &signature), bad);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn signatures_of_another_key_are_bad() {
+    let (one, other) = (ec_key(), ec_key());
+    let certificate = self_signed(&one);
+    let key = signer(&other);
+    assert!(!key.is_key_of(&certificate).unwrap());
+    let signature = key.sign(SignatureAlgorithm::EcdsaWithSha256, MESSAGE).unwrap();
+    assert_eq!(
+        verify(&certificate, "1.2.840.10045.4.3.2", MESSAGE, &signature),
+        Err(VerifyError::BadSignature)
+    );
+    assert!(!signer(&rsa_key()).is_key_of(&certificate).unwrap());
+}
+
+#[test]
+fn unknown_identifiers_are_no_bad_signatures() {
+    let key = ec_key();
+    let certificate = self_signed(&key);
+    let signature = signer(&key).sign(SignatureAlgorithm::EcdsaWithSha256, MESSAGE).unwrap();
+    for oid in ["1.2.840.10045.4.1", "1.2.840.113549.1.1.10", "ECDSA_WITH_SHA256", " "] {
+        assert_eq!(
+            verify(&certificate, oid, MESSAGE, &signature),
+            Err(VerifyError::UnsupportedOid { oid: oid.to_owned() })
+        );
+    }
+}
+
+/// The table of 3.1.5: what becomes of an object signed with the default, without identifier.
+#[test]
+fn an_empty_identifier_means_the_issuers_algorithm() {
+    let leaf_key = ec_key();
+    let signature = signer(&leaf_key).sign(SignatureAlgorithm::EcdsaWithSha256, MESSAGE).unwrap();
+    let outcome = |authority_key: KeyPair| {
+        verify(&Authority::new(authority_key).leaf(&leaf_key), "", MESSAGE, &signature)
+    };
+    assert_eq!(outcome(ec_key()), Ok(()));
+    assert_eq!(
+        outcome(KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap()),
+        Err(VerifyError::BadSignature)
+    );
+    assert_eq!(
+        outcome(rsa_key()),
+        Err(VerifyError::KeyTypeMismatch {
+            algorithm: SignatureAlgorithm::Sha256WithRsaEncryption,
+            key: "EC".to_owned(),
+        })
+    );
+    assert_eq!(
+        outcome(KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap()),
+        Err(VerifyError::UnsupportedOid { oid: "1.3.101.112".to_owned() })
+    );
+}
+
+#[test]
+fn a_certificate_with_another_kind_of_key() {
+    let certificate = self_signed(&KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap());
+    assert_eq!(
+        verify(&certificate, "1.2.840.10045.4.3.2", MESSAGE, b""),
+        Err(VerifyError::KeyTypeMismatch {
+            algorithm: SignatureAlgorithm::EcdsaWithSha256,
+            key: "1.3.101.112".to_owned(),
+        })
+    );
+    assert!(matches!(certificate_key_type(&certificate), Err(VerifyError::BadCertificate(_))));
+}
+
+#[test]
+fn what_is_no_certificate() {
+    let certificate = self_signed(&ec_key());
+    let longer = [certificate.as_slice(), &[0]].concat();
+    for der in [b"".as_slice(), b"-----BEGIN CERTIFICATE-----", &certificate[1..], &longer] {
+        assert!(matches!(
+            verify(der, "1.2.840.10045.4.3.2", MESSAGE, b""),
+            Err(VerifyError::BadCertificate(_))
+        ));
+    }
+    // A curve that is none of the three: the last byte of prime256v1's identifier changed.
+    let p256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    let other = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x01];
+    assert_eq!(
+        verify(&replace(&certificate, &p256, &other), "1.2.840.10045.4.3.2", MESSAGE, b""),
+        Err(VerifyError::BadCertificate("EC key on an unknown curve"))
+    );
+}
+
+#[test]
+fn what_is_no_signing_key() {
+    let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let ec = ec_key();
+    for der in [b"".as_slice(), b"-----BEGIN", ed25519.serialized_der(), &ec.serialized_der()[4..]]
+    {
+        assert_eq!(SigningKey::from_pkcs8_der(der).err(), Some(SigningKeyError::Rejected));
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    assert_eq!(format!("{:?}", signer(&ec_key())), "SigningKey(Ec)");
+}
+
+#[test]
+fn rsa_signatures_repeat() {
+    let key = signer(&rsa_key());
+    let sign = || key.sign(SignatureAlgorithm::Sha512WithRsaEncryption, MESSAGE).unwrap();
+    assert_eq!(sign(), sign());
+}
+
+#[test]
+fn verification_does_not_look_at_validity() {
+    let key = ec_key();
+    let mut expired = params("leaf");
+    expired.not_after = expired.not_before;
+    let certificate = Authority::new(ec_key()).leaf_with(expired, &key);
+    let signature = signer(&key).sign(SignatureAlgorithm::EcdsaWithSha256, MESSAGE).unwrap();
+    verify(&certificate, "1.2.840.10045.4.3.2", MESSAGE, &signature).unwrap();
+}
