@@ -1,6 +1,5 @@
 //! Reading certificates into plain facts.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use time::OffsetDateTime;
@@ -140,10 +139,8 @@ pub(crate) fn raw_subject(der: &[u8]) -> Result<Vec<u8>, InspectError> {
 }
 
 pub(crate) fn lower_hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 0x0f)]).collect()
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, InspectError> {

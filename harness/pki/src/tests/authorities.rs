@@ -223,6 +223,28 @@ fn dates_are_written_in_the_form_of_their_century() {
 }
 
 #[test]
+fn a_validity_includes_both_of_its_ends_and_nothing_beyond() {
+    let leaf = authority("a", 1).issue(&leaf_spec(), &mut rng(2)).unwrap();
+    let facts = inspect(leaf.certificate_der()).unwrap();
+    let (end, second) = (NOW + time::Duration::days(365), time::Duration::SECOND);
+    assert!(facts.is_valid_at(NOW) && facts.is_valid_at(end));
+    assert!(!facts.is_valid_at(NOW - second) && !facts.is_valid_at(end + second));
+    assert_eq!(Validity::days(NOW, i64::from(i32::MAX)).not_after.year(), 9999);
+}
+
+#[test]
+fn everything_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone>() {}
+    shared::<Authority>();
+    shared::<crate::Leaf>();
+    shared::<KeyPair>();
+    shared::<Crl>();
+    shared::<crate::TrustEntry>();
+    shared::<crate::hostile::Forgery>();
+    shared::<PkiError>();
+}
+
+#[test]
 fn a_renewal_for_the_same_key_keeps_the_identifier_and_changes_the_serial() {
     let root = authority("a", 1);
     let mut rng = rng(2);

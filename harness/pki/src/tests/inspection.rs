@@ -93,11 +93,4 @@ fn the_cost_of_reading_and_issuing() {
         std::hint::black_box(inspect(leaf.certificate_der()).unwrap());
     }
     println!("inspect: {:?} each", start.elapsed() / 10_000);
-    let start = std::time::Instant::now();
-    for leaf in &leaves {
-        use x509_parser::nom::Parser as _;
-        let mut p = x509_parser::certificate::X509CertificateParser::new().with_deep_parse_extensions(false);
-        std::hint::black_box(p.parse(leaf.certificate_der()).unwrap());
-    }
-    println!("raw: {:?} each", start.elapsed() / 10_000);
 }
