@@ -1,0 +1,186 @@
+//! The public API's own layer: argument checks, callers and permissions in the order of contract
+//! 1.0.6, translation of errors (1.0.2), wire messages in and out. Pure: no tonic server, no clock.
+
+pub mod certificates;
+pub mod public_keys;
+mod token;
+
+pub use token::{decode_token, encode_token};
+
+use crate::authn::Principal;
+use crate::error::{Code, Refusal};
+use crate::model::{Owner, Read};
+use crate::quirk::Quirk;
+use kingdom_proto::{ApiId, name};
+
+/// Who calls: the outcome of the interceptors (contract 2.2).
+pub type Caller<'a> = Option<&'a Principal>;
+
+/// Answer of a public rule.
+pub type Answer<T> = Result<T, Refusal>;
+
+/// The principal, or UNAUTHENTICATED (contract 2.4).
+pub fn require_principal<'a>(caller: Caller<'a>) -> Answer<&'a Principal> {
+    caller.ok_or_else(Refusal::unauthenticated)
+}
+
+/// The caller must be exactly this resource; names are compared as strings (contract 1.1.4).
+pub fn require_owner(caller: Caller<'_>, resource_name: &str) -> Answer<()> {
+    if require_principal(caller)?.name() == resource_name {
+        Ok(())
+    } else {
+        Err(Refusal::permission_denied())
+    }
+}
+
+/// Decodes an id of a name whose shape matched (contract 1.0.4, 2.12).
+///
+/// # Errors
+/// UNKNOWN without description, or INVALID_ARGUMENT (quirk `malformed-id-is-unknown`).
+pub fn decode_id(read: &Read<'_>, segment: &str) -> Answer<i64> {
+    ApiId::decode(segment).map(ApiId::value).ok_or_else(|| {
+        if read.faithful(Quirk::MalformedIdIsUnknown) {
+            Refusal::uncaught()
+        } else {
+            Refusal::invalid_argument(format!("`{segment}` is not a resource id"))
+        }
+    })
+}
+
+/// A bad name or parent: wrong shape (contract 1.0.6).
+pub fn bad_shape(field: &str) -> Refusal {
+    Refusal::invalid_argument(format!("{field} is unspecified or invalid"))
+}
+
+/// A certificate's parent by shape, before any id is decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParentName {
+    /// `dataProviders/{}`
+    DataProvider(name::DataProviderName),
+    /// `measurementConsumers/{}`
+    MeasurementConsumer(name::MeasurementConsumerName),
+    /// `modelProviders/{}`
+    ModelProvider(name::ModelProviderName),
+    /// `duchies/{}`
+    Duchy(name::DuchyName),
+}
+
+impl ParentName {
+    /// Matches the four kinds of parents of a certificate.
+    pub fn parse(text: &str) -> Option<Self> {
+        name::DataProviderName::parse(text)
+            .map(Self::DataProvider)
+            .or_else(|| name::MeasurementConsumerName::parse(text).map(Self::MeasurementConsumer))
+            .or_else(|| name::ModelProviderName::parse(text).map(Self::ModelProvider))
+            .or_else(|| name::DuchyName::parse(text).map(Self::Duchy))
+    }
+
+    /// The resource name, as sent.
+    pub fn text(&self) -> String {
+        match self {
+            Self::DataProvider(name) => name.to_string(),
+            Self::MeasurementConsumer(name) => name.to_string(),
+            Self::ModelProvider(name) => name.to_string(),
+            Self::Duchy(name) => name.to_string(),
+        }
+    }
+
+    /// Decodes the id; a Duchy id is never decoded (contract 2.12).
+    ///
+    /// # Errors
+    /// As [`decode_id`].
+    pub fn decode(&self, read: &Read<'_>) -> Answer<Owner> {
+        Ok(match self {
+            Self::DataProvider(name) => Owner::DataProvider(decode_id(read, &name.data_provider)?),
+            Self::MeasurementConsumer(name) => {
+                Owner::MeasurementConsumer(decode_id(read, &name.measurement_consumer)?)
+            }
+            Self::ModelProvider(name) => Owner::ModelProvider(decode_id(read, &name.model_provider)?),
+            Self::Duchy(name) => Owner::Duchy(name.duchy.as_str().into()),
+        })
+    }
+}
+
+/// A certificate's name by shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateName {
+    /// Its parent.
+    pub parent: ParentName,
+    /// The last segment, as sent.
+    pub certificate: String,
+}
+
+impl CertificateName {
+    /// Matches a certificate's name under any of the four kinds of parents.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (parent, certificate) = text.split_once("/certificates/")?;
+        if certificate.contains('/') {
+            return None;
+        }
+        Some(Self { parent: ParentName::parse(parent)?, certificate: certificate.to_owned() })
+    }
+
+    /// Decodes both ids, the parent's first.
+    ///
+    /// # Errors
+    /// As [`decode_id`].
+    pub fn decode(&self, read: &Read<'_>) -> Answer<(Owner, i64)> {
+        Ok((self.parent.decode(read)?, decode_id(read, &self.certificate)?))
+    }
+}
+
+/// `page_size` of a list: negative is INVALID_ARGUMENT, 0 the default, above the limit the limit.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a negative size.
+pub fn page_size(wanted: i32, default: usize, limit: usize) -> Answer<usize> {
+    match usize::try_from(wanted) {
+        Err(_) => Err(Refusal::invalid_argument("page_size must not be negative")),
+        Ok(0) => Ok(default),
+        Ok(size) => Ok(size.min(limit)),
+    }
+}
+
+/// The bytes of a packed message, if the type URL's last part is `full_name` (contract 1.0.16).
+///
+/// # Errors
+/// INVALID_ARGUMENT if the type differs, there is no slash, or the bytes do not parse.
+pub fn unpack<M: prost::Message + Default>(
+    packed: Option<&prost_types::Any>,
+    full_name: &str,
+    field: &str,
+) -> Answer<M> {
+    let invalid = || Refusal::invalid_argument(format!("{field} is not a packed {full_name}"));
+    let packed = packed.ok_or_else(invalid)?;
+    match packed.type_url.rsplit_once('/') {
+        Some((_, name)) if name == full_name => {
+            M::decode(packed.value.as_slice()).map_err(|_| invalid())
+        }
+        _ => Err(invalid()),
+    }
+}
+
+/// Full names of the messages that travel packed.
+pub mod full_name {
+    /// EncryptionPublicKey
+    pub const ENCRYPTION_PUBLIC_KEY: &str = "wfa.measurement.api.v2alpha.EncryptionPublicKey";
+    /// MeasurementSpec
+    pub const MEASUREMENT_SPEC: &str = "wfa.measurement.api.v2alpha.MeasurementSpec";
+    /// SignedMessage
+    pub const SIGNED_MESSAGE: &str = "wfa.measurement.api.v2alpha.SignedMessage";
+    /// EventGroup.Metadata
+    pub const EVENT_GROUP_METADATA: &str = "wfa.measurement.api.v2alpha.EventGroup.Metadata";
+    /// ElGamalPublicKey
+    pub const EL_GAMAL_PUBLIC_KEY: &str = "wfa.measurement.api.v2alpha.ElGamalPublicKey";
+}
+
+/// Row of the status whitelist, table 1.0.12.
+pub(crate) mod whitelist {
+    use super::Code;
+    pub(crate) const GET_CERTIFICATE: &[Code] = &[Code::InvalidArgument];
+    pub(crate) const CREATE_CERTIFICATE: &[Code] =
+        &[Code::NotFound, Code::AlreadyExists, Code::InvalidArgument];
+    pub(crate) const CHANGE_CERTIFICATE: &[Code] = &[Code::NotFound, Code::FailedPrecondition];
+    pub(crate) const UPDATE_PUBLIC_KEY: &[Code] =
+        &[Code::InvalidArgument, Code::FailedPrecondition, Code::NotFound];
+}

@@ -1,0 +1,1 @@
+//! Streams: TCP or in memory.
