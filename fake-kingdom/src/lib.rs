@@ -1,11 +1,26 @@
 //! A contract-exact fake of the Halo Kingdom. Not for production.
 
+pub mod audit;
 pub mod authn;
 pub mod cause;
+pub mod core;
 pub mod error;
+pub mod event;
+pub mod fault;
+pub mod files;
+pub mod kingdom;
+pub mod limiter;
 pub mod model;
+pub mod persist;
+mod pipeline;
 pub mod public;
 pub mod quirk;
+pub mod sandbox;
 pub mod seam;
+mod service;
 pub mod settings;
+mod status;
 pub mod store;
+pub mod tls;
+
+pub use kingdom::{Addresses, Builder, Control, Kingdom, Reload, StartError};

@@ -95,7 +95,9 @@ impl ParentName {
             Self::MeasurementConsumer(name) => {
                 Owner::MeasurementConsumer(decode_id(read, &name.measurement_consumer)?)
             }
-            Self::ModelProvider(name) => Owner::ModelProvider(decode_id(read, &name.model_provider)?),
+            Self::ModelProvider(name) => {
+                Owner::ModelProvider(decode_id(read, &name.model_provider)?)
+            }
             Self::Duchy(name) => Owner::Duchy(name.duchy.as_str().into()),
         })
     }
