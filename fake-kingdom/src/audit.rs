@@ -78,7 +78,7 @@ pub fn append(head: &mut Head, time: Timestamp, actor: &str, mutation: &Mutation
         n: head.count + 1,
         time: time.to_string(),
         actor: actor.to_owned(),
-        action: mutation.action.to_owned(),
+        action: mutation.action.to_string(),
         subject: mutation.subject.clone(),
         before: mutation.before.clone(),
         after: mutation.after.clone(),
@@ -196,7 +196,7 @@ mod tests {
             .iter()
             .map(|action| {
                 let mutation = Mutation {
-                    action,
+                    action: (*action).into(),
                     subject: "dataProviders/AAAAAAAAAZQ".to_owned(),
                     before: None,
                     after: Some("HOLD".to_owned()),

@@ -47,6 +47,9 @@ pub struct Addresses {
     pub operator: String,
     /// Plaintext gRPC health.
     pub health: String,
+    /// Each replica's own public address; those that are missing get a free port of
+    /// [`Self::replica_host`].
+    pub replicas: Vec<String>,
     /// Host of the replicas' own listeners.
     pub replica_host: String,
 }
@@ -59,6 +62,7 @@ impl Default for Addresses {
             system: any(),
             operator: any(),
             health: any(),
+            replicas: Vec::new(),
             replica_host: "127.0.0.1".to_owned(),
         }
     }
@@ -284,11 +288,12 @@ impl Builder {
         });
         let replicas = (0..self.replicas)
             .map(|id| {
+                let address = self.addresses.replicas.get(id as usize).cloned();
                 Arc::new(Replica {
                     id,
                     shared: shared.clone(),
                     state: Mutex::default(),
-                    address: Mutex::default(),
+                    address: Mutex::new(address),
                 })
             })
             .collect::<Vec<_>>();
@@ -703,12 +708,12 @@ impl Replica {
     }
 
     fn drain(&self) {
-        self.tell(|n| Phase::Drain(n));
+        self.tell(Phase::Drain);
         self.event("draining", None);
     }
 
     fn cut(&self) {
-        self.tell(|n| Phase::Cut(n));
+        self.tell(Phase::Cut);
         self.event("cut", None);
     }
 

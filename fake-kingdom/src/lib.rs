@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod authn;
 pub mod cause;
+pub mod control;
 pub mod core;
 pub mod error;
 pub mod event;
@@ -17,8 +18,10 @@ pub mod public;
 pub mod quirk;
 pub mod sandbox;
 pub mod seam;
+pub mod serve;
 mod service;
 pub mod settings;
+pub mod snapshot;
 mod status;
 pub mod store;
 pub mod tls;

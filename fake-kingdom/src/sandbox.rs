@@ -185,18 +185,23 @@ impl Sandbox {
         })
     }
 
-    /// Writes every file, and those that depend on the ports.
+    /// Writes certificates, keys and the servers' files: all that does not depend on ports.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn write(&self, folder: &Path, ports: &Ports) -> Result<(), SandboxError> {
+    pub fn write_material(&self, folder: &Path) -> Result<(), SandboxError> {
         for (path, content) in &self.files {
-            write_file(
-                &folder.join(path),
-                content,
-                path.ends_with(".key") || path.contains("private"),
-            )?;
+            let secret = path.ends_with(".key") || path.contains("private");
+            write_file(&folder.join(path), content, secret)?;
         }
+        Ok(())
+    }
+
+    /// Writes every file: `kept` are the ports to remember, `current` those in use now.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(&self, folder: &Path, kept: &Ports, current: &Ports) -> Result<(), SandboxError> {
         let absolute = std::path::absolute(folder)
             .map_err(|source| SandboxError::Io { path: folder.to_owned(), source })?;
         for participant in &self.participants {
@@ -206,15 +211,15 @@ impl Sandbox {
                 json(&identity_json(participant)).as_bytes(),
                 true,
             )?;
-            let env = client_env(participant, &absolute, ports.public);
+            let env = client_env(participant, &absolute, current.public);
             write_file(&own.join("client.env"), env.as_bytes(), true)?;
         }
-        write_file(&folder.join("README.md"), readme(ports).as_bytes(), false)?;
+        write_file(&folder.join("README.md"), readme(current).as_bytes(), false)?;
         let manifest = Manifest {
             schema: SCHEMA.to_owned(),
             seed: self.seed,
             participants: self.participants.clone(),
-            ports: Some(ports.clone()),
+            ports: Some(kept.clone()),
         };
         // Last and whole: a folder without it is not a sandbox yet.
         write_file(&folder.join("sandbox.json"), json(&manifest).as_bytes(), true)
@@ -713,7 +718,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = sandbox(1);
         let ports = Ports { public: 1, ..Ports::default() };
-        made.write(folder.path(), &ports).unwrap();
+        made.write_material(folder.path()).unwrap();
+        made.write(folder.path(), &ports, &ports).unwrap();
         let opened = Sandbox::open(folder.path()).unwrap();
         assert_eq!(opened.participants(), made.participants());
         assert_eq!(opened.ports(), Some(&ports));

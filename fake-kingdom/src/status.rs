@@ -29,7 +29,7 @@ struct RpcErrorInfo {
 }
 
 /// The status that goes on the wire.
-pub fn to_status(refusal: &Refusal) -> Status {
+pub(crate) fn to_status(refusal: &Refusal) -> Status {
     let code = to_grpc(refusal.code);
     match &refusal.info {
         None => Status::new(code, refusal.message.clone()),
@@ -58,7 +58,7 @@ fn details(code: Grpc, message: &str, info: &ErrorInfo) -> Vec<u8> {
 }
 
 /// A trailers-only response with `echoed` request headers among the trailers (contract 1.0.15).
-pub fn rejection(
+pub(crate) fn rejection(
     status: Status,
     echoed: Option<&http::HeaderMap>,
 ) -> http::Response<tonic::body::Body> {
@@ -80,7 +80,7 @@ fn to_grpc(code: Code) -> Grpc {
 }
 
 /// The name of a gRPC code, as events show it.
-pub fn code_name(code: i32) -> &'static str {
+pub(crate) fn code_name(code: i32) -> &'static str {
     match Grpc::from_i32(code) {
         Grpc::Ok => "OK",
         Grpc::Cancelled => "CANCELLED",
@@ -104,7 +104,7 @@ pub fn code_name(code: i32) -> &'static str {
 
 /// An account token that cannot be decoded is UNKNOWN, one that is refused UNAUTHENTICATED
 /// (contract 2.7). This fake knows no account, so every other token leads to none.
-pub fn judge_id_token(token: &str) -> Result<(), Refusal> {
+pub(crate) fn judge_id_token(token: &str) -> Result<(), Refusal> {
     let parts: Vec<&str> = token.split('.').collect();
     if parts.len() != 3 {
         return Err(Refusal::new(Code::Unauthenticated, "ID token is invalid")

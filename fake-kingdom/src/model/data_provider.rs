@@ -44,7 +44,7 @@ pub struct Capabilities {
 }
 
 /// The data provider `id`, or NOT_FOUND/DATA_PROVIDER_NOT_FOUND.
-pub fn find<'a>(tables: &'a crate::store::Tables, id: i64) -> Outcome<&'a DataProvider> {
+pub fn find(tables: &crate::store::Tables, id: i64) -> Outcome<&DataProvider> {
     tables.data_providers.get(&id).ok_or_else(|| {
         InternalError::new(Code::NotFound, Reason::OwnerNotFound(Owner::DataProvider(id)))
     })

@@ -25,6 +25,7 @@ use crate::error::InternalError;
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::Settings;
 use crate::store::Tables;
+use std::borrow::Cow;
 
 /// Answer of a rule.
 pub type Outcome<T> = Result<T, InternalError>;
@@ -87,7 +88,7 @@ impl Write<'_> {
         after: Option<&str>,
     ) {
         self.mutations.push(Mutation {
-            action,
+            action: Cow::Borrowed(action),
             subject: subject.into(),
             before: before.map(str::to_owned),
             after: after.map(str::to_owned),
@@ -109,7 +110,7 @@ impl Write<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mutation {
     /// What was done.
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// Name of the resource.
     pub subject: String,
     /// Its state before, if it had one.
