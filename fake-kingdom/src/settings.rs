@@ -1,9 +1,7 @@
 //! What a Kingdom is started with and never changes: quirks, Duchies, protocols.
 
 use crate::model::Timestamp;
-use crate::model::protocol::{
-    LiquidLegions, NoiseMechanism, PrivacyParams, ShareShuffle, TrusTee,
-};
+use crate::model::protocol::{LiquidLegions, NoiseMechanism, PrivacyParams, ShareShuffle, TrusTee};
 use crate::quirk::Quirks;
 use std::collections::BTreeMap;
 

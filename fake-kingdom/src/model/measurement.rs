@@ -278,7 +278,10 @@ pub fn create(
                 && !entry.encrypted_requisition_spec.is_empty()
                 && !entry.nonce_hash.is_empty()
         };
-        if spec.message.is_empty() || spec.signature.is_empty() || !request.entries.iter().all(is_filled) {
+        if spec.message.is_empty()
+            || spec.signature.is_empty()
+            || !request.entries.iter().all(is_filled)
+        {
             return Err(InternalError::invalid_argument("a required field is not set"));
         }
     }
@@ -354,8 +357,7 @@ fn insert(
     let duchies = protocol::duchies(&read, &request.protocol, &involved)?;
     let bound: Vec<i64> = involved.iter().map(|provider| provider.certificate).collect();
 
-    let id =
-        write.fresh_id(|tables, id| tables.measurements.contains(&(measurement_consumer, id)));
+    let id = write.fresh_id(|tables, id| tables.measurements.contains(&(measurement_consumer, id)));
     let computation = (!request.protocol.is_direct()).then(|| {
         write.fresh_id(|tables, id| tables.measurements.index().by_computation.contains_key(&id))
     });
@@ -731,8 +733,9 @@ impl Filter {
                     }
         };
         let has_participant = |duchy: &Arc<str>| {
-            row.computation
-                .is_some_and(|computation| tables.participants.contains(&(computation, duchy.clone())))
+            row.computation.is_some_and(|computation| {
+                tables.participants.contains(&(computation, duchy.clone()))
+            })
         };
         self.certificate.is_none_or(|certificate| row.certificate == certificate)
             && self.updated_after.is_none_or(|bound| row.update_time > bound)
@@ -752,7 +755,8 @@ pub fn list<'a>(read: &Read<'a>, filter: &Filter, limit: usize) -> Vec<&'a Measu
     let index = tables.measurements.index();
     let start = filter.start();
     let states = filter.states.clone().unwrap_or_else(|| State::ALL.into_iter().collect());
-    let keys: Box<dyn Iterator<Item = (Timestamp, i64, i64)> + 'a> = match filter.measurement_consumer
+    let keys: Box<dyn Iterator<Item = (Timestamp, i64, i64)> + 'a> = match filter
+        .measurement_consumer
     {
         Some(consumer) => Box::new(merged(
             states

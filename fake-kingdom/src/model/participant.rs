@@ -122,7 +122,11 @@ impl Participant {
 
     /// The resource name of the system API.
     pub fn name(&self) -> String {
-        format!("computations/{}/participants/{}", crate::error::api_id(self.computation), self.duchy)
+        format!(
+            "computations/{}/participants/{}",
+            crate::error::api_id(self.computation),
+            self.duchy
+        )
     }
 
     /// The etag.
@@ -224,9 +228,7 @@ pub fn set_requisition_params(
         .because(Cause::CertificateUnknown));
     };
     if let Some(cause) = named.invalid_because(write.now) {
-        return Err(
-            InternalError::failed_precondition(Reason::CertificateIsInvalid).because(cause)
-        );
+        return Err(InternalError::failed_precondition(Reason::CertificateIsInvalid).because(cause));
     }
     let (row, measurement) = for_change(&read, key, requested_etag)?;
     if measurement.state != measurement::State::PendingRequisitionParams {

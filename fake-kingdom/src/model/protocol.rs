@@ -106,6 +106,48 @@ pub enum MeasurementType {
     Population,
 }
 
+/// Which methodologies a Direct measurement offers, each an empty marker on the wire (contract
+/// 1.5.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the fields of the wire message")]
+pub struct DirectMethods {
+    pub custom_direct_methodology: bool,
+    pub deterministic_count_distinct: bool,
+    pub deterministic_distribution: bool,
+    pub deterministic_count: bool,
+    pub deterministic_sum: bool,
+    pub liquid_legions_count_distinct: bool,
+    pub liquid_legions_distribution: bool,
+}
+
+impl MeasurementType {
+    /// The rows "Direct" of table 1.5.8.
+    pub fn direct_methods(self) -> DirectMethods {
+        let none = DirectMethods::default();
+        let reach = DirectMethods {
+            custom_direct_methodology: true,
+            deterministic_count_distinct: true,
+            liquid_legions_count_distinct: true,
+            ..none
+        };
+        match self {
+            Self::Reach => reach,
+            Self::ReachAndFrequency => DirectMethods {
+                deterministic_distribution: true,
+                liquid_legions_distribution: true,
+                ..reach
+            },
+            Self::Impression => {
+                DirectMethods { custom_direct_methodology: true, deterministic_count: true, ..none }
+            }
+            Self::Duration => {
+                DirectMethods { custom_direct_methodology: true, deterministic_sum: true, ..none }
+            }
+            Self::Population => DirectMethods { deterministic_count: true, ..none },
+        }
+    }
+}
+
 /// The protocol of one measurement, with the parameters it was created with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "named as the protocols of contract 1.5.8")]

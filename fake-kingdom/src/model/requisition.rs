@@ -150,7 +150,11 @@ impl State {
 impl Requisition {
     /// The canonical resource name (contract 1.7.1).
     pub fn name(&self) -> String {
-        format!("{}/requisitions/{}", Owner::DataProvider(self.data_provider).name(), api_id(self.id))
+        format!(
+            "{}/requisitions/{}",
+            Owner::DataProvider(self.data_provider).name(),
+            api_id(self.id)
+        )
     }
 
     /// The etag (contract 1.7.10).
@@ -165,10 +169,7 @@ impl Requisition {
 }
 
 /// The requisitions of a measurement, by provider and id.
-pub fn of_measurement(
-    tables: &Tables,
-    key: MeasurementKey,
-) -> impl Iterator<Item = &Requisition> {
+pub fn of_measurement(tables: &Tables, key: MeasurementKey) -> impl Iterator<Item = &Requisition> {
     let keys = tables.requisitions.index().by_measurement.get(&key);
     keys.into_iter().flatten().filter_map(|key| tables.requisitions.get(key))
 }
@@ -176,10 +177,8 @@ pub fn of_measurement(
 /// Withdraws every open requisition of a measurement, of all its providers; fulfilled ones stay
 /// (contract 1.6.3). Each gets a new update_time, hence a new etag (1.6.6).
 pub(crate) fn withdraw_open(write: &mut Write<'_>, key: MeasurementKey) {
-    let open: Vec<_> = of_measurement(write.tables, key)
-        .filter(|row| row.state.is_open())
-        .map(Row::key)
-        .collect();
+    let open: Vec<_> =
+        of_measurement(write.tables, key).filter(|row| row.state.is_open()).map(Row::key).collect();
     for key in open {
         change(write, key, "withdraw", State::Withdrawn, |_| {});
     }
@@ -263,7 +262,9 @@ pub fn list<'a>(
             let start = after.map_or(i64::MIN, |(time, _, _)| time.micros());
             let walks = states
                 .iter()
-                .filter_map(|state| tables.requisitions.index().by_provider.get(&(provider, *state)))
+                .filter_map(|state| {
+                    tables.requisitions.index().by_provider.get(&(provider, *state))
+                })
                 .map(|keys| keys.range((Timestamp::from_micros(start), i64::MIN)..).copied())
                 .collect();
             merged(walks)
@@ -420,8 +421,7 @@ fn fulfill(
     let row = get(&write.read(), key)?.clone();
     let measurement = row.measurement_key();
     if of_measurement(write.tables, measurement).all(|row| row.state == State::Fulfilled) {
-        let action =
-            if next == measurement::State::Succeeded { "succeed" } else { "advance" };
+        let action = if next == measurement::State::Succeeded { "succeed" } else { "advance" };
         measurement::transition(write, measurement, action, next, |_| {})?;
     }
     Ok(row)
@@ -483,7 +483,9 @@ impl Row for Requisition {
                 index.by_measurement.remove(&self.measurement_key());
             }
         }
-        if let Some(ids) = index.open_by_certificate.get_mut(&(self.data_provider, self.certificate)) {
+        if let Some(ids) =
+            index.open_by_certificate.get_mut(&(self.data_provider, self.certificate))
+        {
             ids.remove(&self.id);
         }
         if let Some(keys) = index.by_provider.get_mut(&(self.data_provider, self.state)) {
