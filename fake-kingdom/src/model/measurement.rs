@@ -548,25 +548,43 @@ pub fn cancel(write: &mut Write<'_>, key: MeasurementKey) -> Outcome<Measurement
 /// one (table 1.8.2).
 pub type BatchItem = (MeasurementKey, String);
 
-/// BatchCancelMeasurements (table 1.8.2): all or nothing; unlike [`cancel`] it withdraws open
-/// requisitions in all four pending states.
+/// Which batch an item belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the two RPCs of table 1.8.2")]
+pub enum BatchKind {
+    Cancel,
+    Delete,
+}
+
+/// The checks of one item of a batch (table 1.8.2). A batch checks its items in order and changes
+/// nothing before all passed, so that the first problem decides and duplicates are fine.
 ///
 /// # Errors
-/// Per item NOT_FOUND/MEASUREMENT_NOT_FOUND, then INTERNAL or FAILED_PRECONDITION (quirk
-/// `batch-cancel-not-pending-is-internal`) /MEASUREMENT_STATE_ILLEGAL, then
+/// NOT_FOUND/MEASUREMENT_NOT_FOUND; for Cancel of one that is not pending INTERNAL or
+/// FAILED_PRECONDITION (quirk `batch-cancel-not-pending-is-internal`) /MEASUREMENT_STATE_ILLEGAL;
 /// ABORTED/MEASUREMENT_ETAG_MISMATCH.
+pub fn check_batch_item(read: &Read<'_>, item: &BatchItem, kind: BatchKind) -> Outcome<()> {
+    let (key, etag) = item;
+    let row = find(read.tables, *key)?;
+    if kind == BatchKind::Cancel && !row.state.is_pending() {
+        let error = row.state_illegal();
+        return Err(if read.faithful(Quirk::BatchCancelNotPendingIsInternal) {
+            InternalError { code: Code::Internal, ..error }
+        } else {
+            error
+        });
+    }
+    require_etag(read, row, etag)
+}
+
+/// BatchCancelMeasurements (table 1.8.2), after [`check_batch_item`] of each item; unlike [`cancel`]
+/// it withdraws open requisitions in all four pending states. Answers in the order of the items.
+///
+/// # Errors
+/// As [`check_batch_item`].
 pub fn batch_cancel(write: &mut Write<'_>, items: &[BatchItem]) -> Outcome<Vec<Measurement>> {
-    for (key, etag) in items {
-        let row = find(write.tables, *key)?;
-        if !row.state.is_pending() {
-            let error = row.state_illegal();
-            return Err(if write.faithful(Quirk::BatchCancelNotPendingIsInternal) {
-                InternalError { code: Code::Internal, ..error }
-            } else {
-                error
-            });
-        }
-        require_etag(&write.read(), row, etag)?;
+    for item in items {
+        check_batch_item(&write.read(), item, BatchKind::Cancel)?;
     }
     for key in items.iter().map(|(key, _)| *key).collect::<BTreeSet<_>>() {
         transition(write, key, "cancel", State::Cancelled, |_| {})?;
@@ -578,11 +596,10 @@ pub fn batch_cancel(write: &mut Write<'_>, items: &[BatchItem]) -> Outcome<Vec<M
 /// BatchDeleteMeasurements (table 1.8.2): a hard delete with all children, in any state.
 ///
 /// # Errors
-/// Per item, in order: NOT_FOUND/MEASUREMENT_NOT_FOUND, then ABORTED/MEASUREMENT_ETAG_MISMATCH.
+/// As [`check_batch_item`].
 pub fn batch_delete(write: &mut Write<'_>, items: &[BatchItem]) -> Outcome<()> {
-    for (key, etag) in items {
-        let row = find(write.tables, *key)?;
-        require_etag(&write.read(), row, etag)?;
+    for item in items {
+        check_batch_item(&write.read(), item, BatchKind::Delete)?;
     }
     for key in items.iter().map(|(key, _)| *key).collect::<BTreeSet<_>>() {
         let row = find(write.tables, key)?.clone();

@@ -8,6 +8,7 @@ pub mod public_keys;
 pub mod requisitions;
 mod token;
 
+pub(crate) use token::token_bytes;
 pub use token::{decode_token, encode_token};
 
 use crate::authn::Principal;
