@@ -215,6 +215,9 @@ pub enum Reason {
         measurement_consumer: i64,
         measurement: i64,
     },
+    MeasurementNotFoundByComputation {
+        computation: i64,
+    },
     MeasurementStateIllegal {
         measurement_consumer: i64,
         measurement: i64,
@@ -229,6 +232,10 @@ pub enum Reason {
     },
     RequisitionNotFound {
         data_provider: i64,
+        requisition: i64,
+    },
+    RequisitionNotFoundByComputation {
+        computation: i64,
         requisition: i64,
     },
     RequisitionStateIllegal {
@@ -294,10 +301,14 @@ impl Reason {
             Self::OwnerNotFound(Owner::ModelProvider(_)) => "MODEL_PROVIDER_NOT_FOUND",
             Self::OwnerNotFound(Owner::Duchy(_)) => "DUCHY_NOT_FOUND",
             Self::DuchyNotActive { .. } => "DUCHY_NOT_ACTIVE",
-            Self::MeasurementNotFound { .. } => "MEASUREMENT_NOT_FOUND",
+            Self::MeasurementNotFound { .. } | Self::MeasurementNotFoundByComputation { .. } => {
+                "MEASUREMENT_NOT_FOUND"
+            }
             Self::MeasurementStateIllegal { .. } => "MEASUREMENT_STATE_ILLEGAL",
             Self::MeasurementEtagMismatch { .. } => "MEASUREMENT_ETAG_MISMATCH",
-            Self::RequisitionNotFound { .. } => "REQUISITION_NOT_FOUND",
+            Self::RequisitionNotFound { .. } | Self::RequisitionNotFoundByComputation { .. } => {
+                "REQUISITION_NOT_FOUND"
+            }
             Self::RequisitionStateIllegal { .. } => "REQUISITION_STATE_ILLEGAL",
             Self::RequisitionEtagMismatch { .. } => "REQUISITION_ETAG_MISMATCH",
             Self::EventGroupNotFound { .. } => "EVENT_GROUP_NOT_FOUND",
@@ -358,6 +369,16 @@ impl Reason {
                 put(
                     "requisition",
                     format!("dataProviders/{provider}/requisitions/{}", api_id(*requisition)),
+                );
+            }
+            Self::MeasurementNotFoundByComputation { computation } => {
+                put("computation", format!("computations/{}", api_id(*computation)));
+            }
+            Self::RequisitionNotFoundByComputation { computation, requisition } => {
+                let computation = api_id(*computation);
+                put(
+                    "requisition",
+                    format!("computations/{computation}/requisitions/{}", api_id(*requisition)),
                 );
             }
             Self::RequisitionStateIllegal { requisition, state } => {
@@ -445,6 +466,13 @@ impl Reason {
                 put("external_data_provider_id", data_provider.to_string());
                 put("external_requisition_id", requisition.to_string());
             }
+            Self::MeasurementNotFoundByComputation { computation } => {
+                put("external_computation_id", computation.to_string());
+            }
+            Self::RequisitionNotFoundByComputation { computation, requisition } => {
+                put("external_computation_id", computation.to_string());
+                put("external_requisition_id", requisition.to_string());
+            }
             Self::RequisitionStateIllegal { requisition, state } => {
                 put("external_requisition_id", requisition.to_string());
                 put("requisition_state", state.1.to_owned());
@@ -499,7 +527,7 @@ pub(crate) fn api_id(value: i64) -> String {
     ApiId::new(value).map(|id| id.to_string()).unwrap_or_default()
 }
 
-fn measurement_name(measurement_consumer: i64, measurement: i64) -> String {
+pub(crate) fn measurement_name(measurement_consumer: i64, measurement: i64) -> String {
     format!(
         "measurementConsumers/{}/measurements/{}",
         api_id(measurement_consumer),

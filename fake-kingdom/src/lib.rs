@@ -14,6 +14,7 @@ pub mod limiter;
 pub mod model;
 pub mod persist;
 mod pipeline;
+pub mod operator;
 pub mod public;
 pub mod quirk;
 pub mod sandbox;
@@ -27,3 +28,4 @@ pub mod store;
 pub mod tls;
 
 pub use kingdom::{Addresses, Builder, Control, Kingdom, Reload, StartError};
+pub mod system;

@@ -1,6 +1,7 @@
 //! What a Kingdom is started with and never changes: quirks, Duchies, protocols.
 
 use crate::model::Timestamp;
+use crate::model::protocol::{LiquidLegions, NoiseMechanism, PrivacyParams, ShareShuffle, TrusTee};
 use crate::quirk::Quirks;
 use std::collections::BTreeMap;
 
@@ -87,11 +88,35 @@ pub struct Protocols {
     pub hmss_duchies: [String; 3],
     /// The one Duchy of TrusTEE.
     pub trustee_duchy: String,
+    /// `--direct-noise-mechanism`, shown by every Direct measurement (contract 1.5.8).
+    pub direct_noise_mechanisms: Vec<NoiseMechanism>,
+    /// Parameters of LLv2.
+    pub llv2: LiquidLegions,
+    /// Parameters of RO-LLv2.
+    pub ro_llv2: LiquidLegions,
+    /// Parameters of HMSS.
+    pub hmss: ShareShuffle,
+    /// Parameters of TrusTEE.
+    pub trustee: TrusTee,
+    /// `fallback_noise_mechanisms` of TrusTEE, tried in order (contract 1.5.15).
+    pub trustee_fallback_noise_mechanisms: Vec<NoiseMechanism>,
 }
 
 impl Default for Protocols {
+    /// As the project's own test deployment is configured.
     fn default() -> Self {
         let duchy = str::to_owned;
+        let noise = PrivacyParams { epsilon: 1.0, delta: 1.0 };
+        let llv2 = LiquidLegions {
+            decay_rate: 7.75,
+            max_size: 100_000,
+            sampling_indicator_size: 10_000_000,
+            data_provider_noise: noise,
+            elliptic_curve_id: 415,
+            noise_mechanism: NoiseMechanism::DiscreteGaussian,
+            blinded_histogram_noise: noise,
+            noise_for_publisher_noise: noise,
+        };
         Self {
             ro_llv2_enabled: false,
             hmss_enabled: false,
@@ -102,6 +127,23 @@ impl Default for Protocols {
             llv2_minimum_duchies: 3,
             hmss_duchies: [duchy("worker1"), duchy("worker2"), duchy("aggregator")],
             trustee_duchy: duchy("aggregator"),
+            direct_noise_mechanisms: vec![
+                NoiseMechanism::None,
+                NoiseMechanism::ContinuousLaplace,
+                NoiseMechanism::ContinuousGaussian,
+            ],
+            llv2,
+            ro_llv2: LiquidLegions { sampling_indicator_size: 0, ..llv2 },
+            hmss: ShareShuffle {
+                noise_mechanism: NoiseMechanism::DiscreteGaussian,
+                reach_and_frequency_ring_modulus: 127,
+                reach_ring_modulus: 127,
+            },
+            trustee: TrusTee {
+                noise_mechanism: NoiseMechanism::ContinuousGaussian,
+                result_minimum_thresholds: None,
+            },
+            trustee_fallback_noise_mechanisms: Vec::new(),
         }
     }
 }

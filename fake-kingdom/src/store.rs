@@ -210,6 +210,12 @@ tables! {
     model_providers: crate::model::model_provider::ModelProvider,
     /// API keys, by the hash of their secret.
     api_keys: crate::model::measurement_consumer::ApiKey,
+    /// Measurements.
+    measurements: crate::model::measurement::Measurement,
+    /// Requisitions.
+    requisitions: crate::model::requisition::Requisition,
+    /// Participants of computations.
+    participants: crate::model::participant::Participant,
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ pub fn revoke(
     row.revocation_state = wanted;
     write.tables.certificates.put(row.clone());
     write.note("revoke", row.name(), Some(before.public_name()), Some(wanted.public_name()));
-    super::cascade::certificate_revoked(write, &row);
+    super::cascade::certificate_revoked(write, &row)?;
     Ok(row)
 }
 

@@ -10,10 +10,15 @@ pub mod certificate;
 pub mod data_provider;
 pub mod etag;
 pub mod id;
+pub mod measurement;
 pub mod measurement_consumer;
+mod merge;
 pub mod model_provider;
 pub mod owner;
+pub mod participant;
+pub mod protocol;
 pub mod public_key;
+pub mod requisition;
 pub mod timestamp;
 
 pub use certificate::RevocationState;

@@ -2,9 +2,13 @@
 //! 1.0.6, translation of errors (1.0.2), wire messages in and out. Pure: no tonic server, no clock.
 
 pub mod certificates;
+pub mod measurements;
+mod protocol_config;
 pub mod public_keys;
+pub mod requisitions;
 mod token;
 
+pub(crate) use token::token_bytes;
 pub use token::{decode_token, encode_token};
 
 use crate::authn::Principal;
@@ -162,6 +166,28 @@ pub fn unpack<M: prost::Message + Default>(
     }
 }
 
+/// A packed message from its stored bytes, with the prefix that reads show (contract 1.0.16).
+pub(crate) fn packed(full_name: &str, bytes: &[u8]) -> prost_types::Any {
+    prost_types::Any {
+        type_url: format!("{}{full_name}", kingdom_proto::TYPE_URL_PREFIX),
+        value: bytes.to_vec(),
+    }
+}
+
+/// The one `type_url` that an EncryptedMessage may have; it is compared as a whole (contract
+/// 1.0.16).
+pub(crate) fn signed_message_url() -> String {
+    format!("{}{}", kingdom_proto::TYPE_URL_PREFIX, full_name::SIGNED_MESSAGE)
+}
+
+/// An encrypted SignedMessage; its type URL is regenerated (contract 1.5.6, 1.5.7).
+pub(crate) fn encrypted_message(ciphertext: &[u8]) -> kingdom_proto::v2alpha::EncryptedMessage {
+    kingdom_proto::v2alpha::EncryptedMessage {
+        ciphertext: ciphertext.to_vec(),
+        type_url: signed_message_url(),
+    }
+}
+
 /// Full names of the messages that travel packed.
 pub mod full_name {
     /// EncryptionPublicKey
@@ -185,4 +211,13 @@ pub(crate) mod whitelist {
     pub(crate) const CHANGE_CERTIFICATE: &[Code] = &[Code::NotFound, Code::FailedPrecondition];
     pub(crate) const UPDATE_PUBLIC_KEY: &[Code] =
         &[Code::InvalidArgument, Code::FailedPrecondition, Code::NotFound];
+    pub(crate) const GET_MEASUREMENT: &[Code] = &[Code::NotFound];
+    pub(crate) const CHANGE_MEASUREMENT: &[Code] =
+        &[Code::InvalidArgument, Code::FailedPrecondition, Code::NotFound];
+    pub(crate) const GET_REQUISITION: &[Code] =
+        &[Code::InvalidArgument, Code::NotFound, Code::DeadlineExceeded, Code::Unavailable];
+    pub(crate) const REFUSE_REQUISITION: &[Code] =
+        &[Code::InvalidArgument, Code::NotFound, Code::FailedPrecondition, Code::DeadlineExceeded];
+    pub(crate) const FULFILL_DIRECT_REQUISITION: &[Code] =
+        &[Code::NotFound, Code::InvalidArgument, Code::FailedPrecondition];
 }

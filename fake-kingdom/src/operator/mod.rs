@@ -1,0 +1,35 @@
+//! The operator's API on the data server (contract 1.8): internal messages in and out, no caller
+//! checks at all, errors untranslated (1.8.1).
+
+pub mod measurements;
+mod render;
+
+pub use crate::public::Answer;
+
+use crate::error::{InternalError, Refusal};
+
+/// Ids are fixed64 on the wire and int64 in the state.
+pub(crate) fn signed(id: u64) -> i64 {
+    id.cast_signed()
+}
+
+/// The reverse of [`signed`].
+pub(crate) fn unsigned(id: i64) -> u64 {
+    id.cast_unsigned()
+}
+
+/// An external id of a request (table 1.8.2).
+///
+/// # Errors
+/// A negative one is an uncaught exception: UNKNOWN.
+pub(crate) fn external_id(id: u64) -> Answer<i64> {
+    match signed(id) {
+        id if id < 0 => Err(Refusal::uncaught()),
+        id => Ok(id),
+    }
+}
+
+/// INVALID_ARGUMENT by the data server's own field checks.
+pub(crate) fn invalid_argument(message: &str) -> Refusal {
+    InternalError::invalid_argument(message).untranslated()
+}
