@@ -19,9 +19,9 @@ pub mod timestamp;
 pub use certificate::RevocationState;
 pub use id::IdSource;
 pub use owner::{Owner, OwnerKind};
-pub use timestamp::Timestamp;
+pub use timestamp::{Interval, Moment, Timestamp};
 
-use crate::error::InternalError;
+use crate::error::{Code, InternalError};
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::Settings;
 use crate::store::Tables;
@@ -102,6 +102,16 @@ impl Write<'_> {
                 return id;
             }
         }
+    }
+}
+
+/// A violation without an answer of its own (contract 1.0.17): UNKNOWN without ErrorInfo, or
+/// `documented` by quirk `constraint-violation-is-unknown`.
+pub fn constraint(read: &Read<'_>, documented: InternalError) -> InternalError {
+    if read.faithful(Quirk::ConstraintViolationIsUnknown) {
+        InternalError::bare(Code::Unknown, "")
+    } else {
+        documented
     }
 }
 
