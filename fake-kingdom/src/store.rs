@@ -210,6 +210,10 @@ tables! {
     model_providers: crate::model::model_provider::ModelProvider,
     /// API keys, by the hash of their secret.
     api_keys: crate::model::measurement_consumer::ApiKey,
+    /// Event groups, deleted ones included.
+    event_groups: crate::model::event_group::EventGroup,
+    /// Descriptors of event group metadata.
+    event_group_metadata_descriptors: crate::model::event_group_metadata_descriptor::Descriptor,
 }
 
 #[cfg(test)]

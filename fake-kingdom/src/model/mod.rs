@@ -9,6 +9,8 @@ pub mod cascade;
 pub mod certificate;
 pub mod data_provider;
 pub mod etag;
+pub mod event_group;
+pub mod event_group_metadata_descriptor;
 pub mod id;
 pub mod measurement_consumer;
 pub mod model_provider;

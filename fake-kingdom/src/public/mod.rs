@@ -3,6 +3,8 @@
 
 pub mod certificates;
 pub mod data_providers;
+pub mod event_group_metadata_descriptors;
+pub mod event_groups;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod measurement_consumers;
@@ -222,6 +224,12 @@ pub(crate) mod whitelist {
     pub(crate) const ONLY_NOT_FOUND: &[Code] = &[Code::NotFound];
     pub(crate) const REPLACE_AVAILABILITY_OR_CAPABILITIES: &[Code] =
         &[Code::DeadlineExceeded, Code::Cancelled, Code::NotFound];
+    pub(crate) const GET_EVENT_GROUP: &[Code] = &[Code::NotFound, Code::DeadlineExceeded];
+    pub(crate) const CREATE_EVENT_GROUP: &[Code] =
+        &[Code::DeadlineExceeded, Code::FailedPrecondition, Code::NotFound];
+    pub(crate) const CHANGE_EVENT_GROUP: &[Code] =
+        &[Code::InvalidArgument, Code::FailedPrecondition, Code::NotFound];
+    pub(crate) const UPDATE_DESCRIPTOR: &[Code] = &[Code::InvalidArgument, Code::NotFound];
     /// All else is INTERNAL.
     pub(crate) const REPLACE_AVAILABILITY_INTERVALS: &[Code] =
         &[Code::NotFound, Code::FailedPrecondition];
