@@ -9,6 +9,8 @@ pub mod cascade;
 pub mod certificate;
 pub mod data_provider;
 pub mod etag;
+pub mod event_group;
+pub mod event_group_metadata_descriptor;
 pub mod id;
 pub mod measurement;
 pub mod measurement_consumer;
@@ -24,9 +26,9 @@ pub mod timestamp;
 pub use certificate::RevocationState;
 pub use id::IdSource;
 pub use owner::{Owner, OwnerKind};
-pub use timestamp::Timestamp;
+pub use timestamp::{Interval, Moment, Timestamp};
 
-use crate::error::InternalError;
+use crate::error::{Code, InternalError};
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::Settings;
 use crate::store::Tables;
@@ -108,6 +110,16 @@ impl Write<'_> {
                 return id;
             }
         }
+    }
+}
+
+/// A violation without an answer of its own (contract 1.0.17): UNKNOWN without ErrorInfo, or
+/// `documented` by quirk `constraint-violation-is-unknown`.
+pub fn constraint(read: &Read<'_>, documented: InternalError) -> InternalError {
+    if read.faithful(Quirk::ConstraintViolationIsUnknown) {
+        InternalError::bare(Code::Unknown, "")
+    } else {
+        documented
     }
 }
 
