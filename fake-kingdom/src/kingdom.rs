@@ -274,7 +274,7 @@ impl Builder {
         }
 
         let shared = Arc::new(Shared {
-            public_routes: service::public_routes(core.clone()),
+            services: service::Services::new(core.clone()),
             core,
             faults: Arc::default(),
             files: self.files,
@@ -538,7 +538,7 @@ pub struct ReplicaStatus {
 /// What all replicas share.
 pub(crate) struct Shared {
     core: Arc<Core>,
-    public_routes: tonic::service::Routes,
+    services: service::Services,
     faults: Arc<Mutex<Faults>>,
     files: Files,
     client_auth: ClientAuth,
@@ -559,8 +559,9 @@ impl Shared {
 
     fn routes(&self, listener: Listener) -> tonic::service::Routes {
         match listener {
-            Listener::Public => self.public_routes.clone(),
-            Listener::System | Listener::Operator => self.public_routes.clone(),
+            Listener::Public => self.services.public.clone(),
+            Listener::System => self.services.system.clone(),
+            Listener::Operator => self.services.operator.clone(),
         }
     }
 }

@@ -247,7 +247,7 @@ def same(actual, expected):
     assert actual == expected, "%r, expected %r" % (actual, expected)
 
 
-def new_certificate(days_ago=1):
+def new_certificate(days_ago=2):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "python client TEST ONLY")])
     start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days_ago)
@@ -303,16 +303,19 @@ def certificates(edp1, mc1):
         request = {"parent": edp1.resource, "certificate": {"x509_der": bad}}
         refused(lambda: edp1.call("Certificates.CreateCertificate", request), "INVALID_ARGUMENT")
 
-    # 1.1.15: paging; 1.1.16: the SKID filter.
+    # 1.1.15: paging; 1.1.16: the SKID filter. The list shows all data providers' certificates (1.1.17), and
+    # the token holds the requested parent (1.0.13), so that a page may begin with the last row of the one before.
     seen, token = [], ""
     for _ in range(100):
-        page = edp1.call("Certificates.ListCertificates", {"parent": edp1.resource, "page_size": 1, "page_token": token})
-        same(len(page.certificates), 1)
-        seen += [certificate.name for certificate in page.certificates]
+        page = edp1.call("Certificates.ListCertificates", {"parent": edp1.resource, "page_size": 2, "page_token": token})
+        assert 1 <= len(page.certificates) <= 2, page
+        seen += [certificate.name for certificate in page.certificates if certificate.name not in seen]
         token = page.next_page_token
         if not token:
             break
-    assert created.name in seen and edp1.certificate in seen and len(seen) == len(set(seen)), seen
+    assert not token, "paging does not end"
+    assert seen[-1] == created.name, (seen, created.name)
+    assert edp1.certificate in seen and len(seen) == 3, seen
     filtered = edp1.call(
         "Certificates.ListCertificates",
         {"parent": edp1.resource, "filter": {"subject_key_identifiers": [skid, b"nobody's"]}},

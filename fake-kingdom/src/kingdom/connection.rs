@@ -145,7 +145,7 @@ pub(super) fn server_facts(der: &[u8]) -> ServerFacts {
 /// status off before shutdown.
 pub(super) async fn serve_health(control: Control, incoming: Box<dyn Incoming>) {
     let reporter = tonic_health::server::HealthReporter::new();
-    for service in crate::service::SERVICE_NAMES {
+    for service in &control.shared.services.names {
         reporter.set_service_status(service, tonic_health::ServingStatus::Serving).await;
     }
     let health = tonic_health::server::HealthService::from_health_reporter(reporter);
