@@ -4,6 +4,7 @@ pub mod authn;
 pub mod cause;
 pub mod error;
 pub mod model;
+pub mod operator;
 pub mod public;
 pub mod quirk;
 pub mod seam;
