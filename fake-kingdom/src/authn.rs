@@ -114,9 +114,10 @@ impl PrincipalLookup {
 
     /// The principal of the public API (contract 2.4): exact match in the map, then the Duchies.
     pub fn principal(&self, akid: &[u8]) -> Option<Principal> {
-        self.principals.get(akid).cloned().or_else(|| {
-            self.duchy(akid).map(|id| Principal::Duchy(format!("duchies/{id}").into()))
-        })
+        self.principals
+            .get(akid)
+            .cloned()
+            .or_else(|| self.duchy(akid).map(|id| Principal::Duchy(format!("duchies/{id}").into())))
     }
 
     /// The Duchy of the system API, by `DuchyCertConfig` alone (contract 2.5).
@@ -127,7 +128,8 @@ impl PrincipalLookup {
     /// The map's entries, for the state snapshot.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], String)> {
         let mapped = self.principals.iter().map(|(akid, p)| (akid.as_slice(), p.name().to_owned()));
-        let duchies = self.duchies.iter().map(|(skid, id)| (skid.as_slice(), format!("duchies/{id}")));
+        let duchies =
+            self.duchies.iter().map(|(skid, id)| (skid.as_slice(), format!("duchies/{id}")));
         mapped.chain(duchies)
     }
 }
@@ -167,6 +169,9 @@ mod tests {
         assert_eq!(lookup().duchy(b"4"), None);
         assert_eq!(lookup().duchy(b"6").map(|id| &**id), Some("worker1"));
         assert_eq!(lookup().duchy(b"5").map(|id| &**id), Some("worker2"));
-        assert_eq!(lookup().principal(b"5").map(|p| p.to_string()).as_deref(), Some("duchies/worker2"));
+        assert_eq!(
+            lookup().principal(b"5").map(|p| p.to_string()).as_deref(),
+            Some("duchies/worker2")
+        );
     }
 }

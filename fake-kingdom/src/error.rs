@@ -197,13 +197,24 @@ impl InternalError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the reasons of the contract; fields are their metadata")]
 pub enum Reason {
-    CertificateNotFound { owner: Option<Owner>, certificate: i64 },
+    CertificateNotFound {
+        owner: Option<Owner>,
+        certificate: i64,
+    },
     CertificateIsInvalid,
-    CertificateRevocationStateIllegal { certificate: i64, state: RevocationState },
+    CertificateRevocationStateIllegal {
+        certificate: i64,
+        state: RevocationState,
+    },
     CertSubjectKeyIdAlreadyExists,
     OwnerNotFound(Owner),
-    DuchyNotActive { duchy: String },
-    MeasurementNotFound { measurement_consumer: i64, measurement: i64 },
+    DuchyNotActive {
+        duchy: String,
+    },
+    MeasurementNotFound {
+        measurement_consumer: i64,
+        measurement: i64,
+    },
     MeasurementStateIllegal {
         measurement_consumer: i64,
         measurement: i64,
@@ -211,21 +222,60 @@ pub enum Reason {
         state: (&'static str, &'static str),
     },
     /// The two etags; `swapped` by quirk `measurement-etag-metadata-swapped` (1.8.3).
-    MeasurementEtagMismatch { requested: String, actual: String, swapped: bool },
-    RequisitionNotFound { data_provider: i64, requisition: i64 },
-    RequisitionStateIllegal { requisition: i64, state: (&'static str, &'static str) },
-    RequisitionEtagMismatch { requested: String, actual: String },
-    EventGroupNotFound { owner: Owner, event_group: i64 },
+    MeasurementEtagMismatch {
+        requested: String,
+        actual: String,
+        swapped: bool,
+    },
+    RequisitionNotFound {
+        data_provider: i64,
+        requisition: i64,
+    },
+    RequisitionStateIllegal {
+        requisition: i64,
+        state: (&'static str, &'static str),
+    },
+    RequisitionEtagMismatch {
+        requested: String,
+        actual: String,
+    },
+    EventGroupNotFound {
+        owner: Owner,
+        event_group: i64,
+    },
     /// `data_provider` as the real server names it, which may be wrong (1.0.11).
-    EventGroupStateIllegal { data_provider: i64, event_group: i64 },
-    EventGroupInvalidArgs { original: i64, provided: i64 },
-    EventGroupMetadataDescriptorNotFound { data_provider: i64, descriptor: i64 },
+    EventGroupStateIllegal {
+        data_provider: i64,
+        event_group: i64,
+    },
+    EventGroupInvalidArgs {
+        original: i64,
+        provided: i64,
+    },
+    EventGroupMetadataDescriptorNotFound {
+        data_provider: i64,
+        descriptor: i64,
+    },
     EventGroupMetadataDescriptorAlreadyExistsWithType,
-    ComputationParticipantNotFound { computation: i64, duchy: String },
-    ComputationParticipantStateIllegal { computation: i64, duchy: String, state: &'static str },
-    ComputationParticipantEtagMismatch { requested: String, actual: String },
-    RequiredFieldNotSet { field: String },
-    InvalidFieldValue { field: String },
+    ComputationParticipantNotFound {
+        computation: i64,
+        duchy: String,
+    },
+    ComputationParticipantStateIllegal {
+        computation: i64,
+        duchy: String,
+        state: &'static str,
+    },
+    ComputationParticipantEtagMismatch {
+        requested: String,
+        actual: String,
+    },
+    RequiredFieldNotSet {
+        field: String,
+    },
+    InvalidFieldValue {
+        field: String,
+    },
     PermissionDenied,
 }
 
@@ -235,7 +285,9 @@ impl Reason {
         match self {
             Self::CertificateNotFound { .. } => "CERTIFICATE_NOT_FOUND",
             Self::CertificateIsInvalid => "CERTIFICATE_IS_INVALID",
-            Self::CertificateRevocationStateIllegal { .. } => "CERTIFICATE_REVOCATION_STATE_ILLEGAL",
+            Self::CertificateRevocationStateIllegal { .. } => {
+                "CERTIFICATE_REVOCATION_STATE_ILLEGAL"
+            }
             Self::CertSubjectKeyIdAlreadyExists => "CERT_SUBJECT_KEY_ID_ALREADY_EXISTS",
             Self::OwnerNotFound(Owner::DataProvider(_)) => "DATA_PROVIDER_NOT_FOUND",
             Self::OwnerNotFound(Owner::MeasurementConsumer(_)) => "MEASUREMENT_CONSUMER_NOT_FOUND",
@@ -276,7 +328,10 @@ impl Reason {
         let mut put = |key: &str, value: String| metadata.insert(key.to_owned(), value);
         match self {
             Self::CertificateNotFound { owner: Some(owner), certificate } => {
-                put(&format!("{}Certificate", owner.camel_case()), owner.certificate_name(*certificate));
+                put(
+                    &format!("{}Certificate", owner.camel_case()),
+                    owner.certificate_name(*certificate),
+                );
             }
             Self::CertificateNotFound { owner: None, certificate } => {
                 put("externalCertificateId", api_id(*certificate));
@@ -300,7 +355,10 @@ impl Reason {
             }
             Self::RequisitionNotFound { data_provider, requisition } => {
                 let provider = api_id(*data_provider);
-                put("requisition", format!("dataProviders/{provider}/requisitions/{}", api_id(*requisition)));
+                put(
+                    "requisition",
+                    format!("dataProviders/{provider}/requisitions/{}", api_id(*requisition)),
+                );
             }
             Self::RequisitionStateIllegal { requisition, state } => {
                 put("requisitionId", api_id(*requisition));
@@ -315,7 +373,10 @@ impl Reason {
             }
             Self::EventGroupStateIllegal { data_provider, event_group } => {
                 let provider = api_id(*data_provider);
-                put("eventGroup", format!("dataProviders/{provider}/eventGroups/{}", api_id(*event_group)));
+                put(
+                    "eventGroup",
+                    format!("dataProviders/{provider}/eventGroups/{}", api_id(*event_group)),
+                );
             }
             Self::EventGroupInvalidArgs { original, provided } => {
                 put("originalMeasurementConsumer", Owner::MeasurementConsumer(*original).name());
@@ -439,5 +500,9 @@ pub(crate) fn api_id(value: i64) -> String {
 }
 
 fn measurement_name(measurement_consumer: i64, measurement: i64) -> String {
-    format!("measurementConsumers/{}/measurements/{}", api_id(measurement_consumer), api_id(measurement))
+    format!(
+        "measurementConsumers/{}/measurements/{}",
+        api_id(measurement_consumer),
+        api_id(measurement)
+    )
 }

@@ -215,7 +215,12 @@ pub fn release_hold(write: &mut Write<'_>, owner: &Owner, id: i64) -> Outcome<Ce
     }
     row.revocation_state = RevocationState::Unspecified;
     write.tables.certificates.put(row.clone());
-    write.note("release", row.name(), Some(before.public_name()), Some(row.revocation_state.public_name()));
+    write.note(
+        "release",
+        row.name(),
+        Some(before.public_name()),
+        Some(row.revocation_state.public_name()),
+    );
     Ok(row)
 }
 
@@ -273,8 +278,7 @@ pub fn list<'a>(
         None => true,
         Some(cursor) => {
             let position = (Reverse(row.not_valid_before), row.id, row.owner.external_id());
-            position
-                > (Reverse(cursor.not_valid_before), cursor.id, cursor.parent.external_id())
+            position > (Reverse(cursor.not_valid_before), cursor.id, cursor.parent.external_id())
         }
     };
 

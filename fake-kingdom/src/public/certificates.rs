@@ -28,7 +28,9 @@ pub fn get(
     if let Owner::Duchy(_) = owner
         && certificate::require_owner(read, &owner).is_err()
     {
-        return Err(InternalError::invalid_argument("unknown Duchy").public(whitelist::GET_CERTIFICATE));
+        return Err(
+            InternalError::invalid_argument("unknown Duchy").public(whitelist::GET_CERTIFICATE)
+        );
     }
     let found = if preferred {
         preferred_of(read, &owner)
@@ -65,13 +67,18 @@ pub fn list(
         None
     } else {
         let token: pb::ListCertificatesPageToken = decode_token(read, &request.page_token)?;
-        if token.parent_key.as_ref() != Some(&parent_key) || token.subject_key_identifiers != skids {
+        if token.parent_key.as_ref() != Some(&parent_key) || token.subject_key_identifiers != skids
+        {
             return Err(Refusal::invalid_argument("page_token does not match the request"));
         }
         // A matching token without a last certificate is an uncaught exception (1.0.13).
         let last = token.last_certificate.ok_or_else(|| super::token::malformed(read))?;
         Some(Cursor {
-            not_valid_before: last.not_valid_before.as_ref().map(Timestamp::from_proto).unwrap_or_default(),
+            not_valid_before: last
+                .not_valid_before
+                .as_ref()
+                .map(Timestamp::from_proto)
+                .unwrap_or_default(),
             id: signed(last.external_certificate_id),
             parent: owner.clone(),
         })

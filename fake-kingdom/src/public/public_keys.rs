@@ -1,11 +1,12 @@
 //! PublicKeys of the public API (contract 1.2).
 
 use super::{
-    Answer, Caller, CertificateName, ParentName, bad_shape, full_name, require_owner, unpack, whitelist,
+    Answer, Caller, CertificateName, ParentName, bad_shape, full_name, require_owner, unpack,
+    whitelist,
 };
 use crate::error::Refusal;
-use crate::model::public_key::{self, StoredPublicKey};
 use crate::model::Write;
+use crate::model::public_key::{self, StoredPublicKey};
 use kingdom_proto::v2alpha as pb;
 
 /// The version this API records beside each key.
@@ -23,7 +24,9 @@ pub fn update(
         .name
         .strip_suffix("/publicKey")
         .and_then(ParentName::parse)
-        .filter(|parent| matches!(parent, ParentName::DataProvider(_) | ParentName::MeasurementConsumer(_)))
+        .filter(|parent| {
+            matches!(parent, ParentName::DataProvider(_) | ParentName::MeasurementConsumer(_))
+        })
         .ok_or_else(|| bad_shape("public_key.name"))?;
     require_owner(caller, &parent.text())?;
     let certificate = CertificateName::parse(&key.certificate)

@@ -27,7 +27,9 @@ pub fn encode_token(token: &impl prost::Message) -> String {
 /// Text that is not base64url, or bytes that are not a message of that type: UNKNOWN, or
 /// INVALID_ARGUMENT (quirk `malformed-page-token-is-unknown`).
 pub fn decode_token<M: prost::Message + Default>(read: &Read<'_>, text: &str) -> Answer<M> {
-    token_bytes(text).and_then(|bytes| M::decode(bytes.as_slice()).ok()).ok_or_else(|| malformed(read))
+    token_bytes(text)
+        .and_then(|bytes| M::decode(bytes.as_slice()).ok())
+        .ok_or_else(|| malformed(read))
 }
 
 /// The bytes of a token, if it is base64url at all.

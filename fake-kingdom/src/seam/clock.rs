@@ -48,7 +48,9 @@ pub struct Clock {
 
 /// The fake's clock cannot be set back.
 #[derive(Debug, thiserror::Error)]
-#[error("the clock cannot be set back: it is {now}, asked for {wanted}; restart the fake with --start-time instead")]
+#[error(
+    "the clock cannot be set back: it is {now}, asked for {wanted}; restart the fake with --start-time instead"
+)]
 pub struct BackwardsError {
     now: Timestamp,
     wanted: Timestamp,
