@@ -5,7 +5,7 @@ use super::public_key::StoredPublicKey;
 use super::{Interval, Outcome, Owner, Read, Write};
 use crate::error::{Code, InternalError, Reason};
 use crate::quirk::Quirk;
-use crate::store::Row;
+use crate::store::{Row, Tables};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -62,7 +62,7 @@ pub struct NewDataProvider {
 }
 
 /// The data provider `id`, or NOT_FOUND/DATA_PROVIDER_NOT_FOUND.
-pub fn find(tables: &crate::store::Tables, id: i64) -> Outcome<&DataProvider> {
+pub fn find(tables: &Tables, id: i64) -> Outcome<&DataProvider> {
     tables.data_providers.get(&id).ok_or_else(|| {
         InternalError::new(Code::NotFound, Reason::OwnerNotFound(Owner::DataProvider(id)))
     })

@@ -436,6 +436,8 @@ fn slot(data_provider: i64, content: &Content) -> Option<Slot> {
         .then(|| (data_provider, *measurement_consumer, entity_type.clone(), entity_id.clone()))
 }
 
+type LatestKey = (Reverse<Option<Moment>>, i64, i64);
+
 /// The lookups that event groups need.
 #[derive(Default)]
 pub struct EventGroupIndex {
@@ -448,7 +450,7 @@ pub struct EventGroupIndex {
     /// List orders of each data provider and of each measurement consumer.
     by_id: BTreeMap<Owner, BTreeSet<(i64, i64)>>,
     by_start: BTreeMap<Owner, BTreeSet<(Option<Moment>, i64, i64)>>,
-    by_latest_start: BTreeMap<Owner, BTreeSet<(Reverse<Option<Moment>>, i64, i64)>>,
+    by_latest_start: BTreeMap<Owner, BTreeSet<LatestKey>>,
 }
 
 impl EventGroup {
@@ -510,6 +512,82 @@ impl Row for EventGroup {
             if let Some(keys) = index.by_latest_start.get_mut(&parent) {
                 keys.remove(&(Reverse(start), provider, id));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::AnyTable as _;
+
+    #[test]
+    fn a_stored_row_loads_with_all_it_had() {
+        let row = EventGroup {
+            data_provider: 1,
+            id: 2,
+            request_id: "r".to_owned(),
+            state: State::Deleted,
+            content: Content {
+                measurement_consumer: 3,
+                media_types: vec![1, 2],
+                availability: Some(Interval {
+                    start: Some(Moment { seconds: 5, nanos: 6 }),
+                    end: None,
+                }),
+                entity_type: DEFAULT_ENTITY_TYPE.to_owned(),
+                details: Details {
+                    public_key: vec![7],
+                    metadata: Some(Metadata { bytes: vec![8], words: words("A b").collect() }),
+                    ..Details::default()
+                },
+                ..Content::default()
+            },
+        };
+        let mut tables = Tables::default();
+        tables.event_groups.put(row.clone());
+        let change = tables.event_groups.changes().unwrap().remove(0);
+        let mut loaded = Tables::default();
+        loaded.event_groups.load(&change.row.unwrap()).unwrap();
+        assert_eq!(find(&loaded, 1, 2), Some(&row));
+        assert_eq!(replayed(&loaded, 1, "r"), Some(&row));
+    }
+
+    #[test]
+    fn a_roll_back_restores_every_index() {
+        let row = EventGroup {
+            data_provider: 1,
+            id: 2,
+            request_id: "r".to_owned(),
+            state: State::Active,
+            content: Content {
+                measurement_consumer: 3,
+                availability: Some(Interval { start: Some(Moment::default()), end: None }),
+                entity_type: DEFAULT_ENTITY_TYPE.to_owned(),
+                entity_id: "e".to_owned(),
+                ..Content::default()
+            },
+        };
+        let mut tables = Tables::default();
+        tables.event_groups.put(row.clone());
+        tables.event_groups.commit();
+        tables.event_groups.update(&(1, 2), |row| {
+            row.content.entity_id.clear();
+            row.content.availability = None;
+        });
+        tables.event_groups.remove(&(1, 2));
+        tables.event_groups.roll_back();
+        let index = tables.event_groups.index();
+        assert_eq!(index.by_entity.values().collect::<Vec<_>>(), [&2]);
+        assert_eq!(index.providers.get(&2), Some(&1));
+        assert_eq!(replayed(&tables, 1, "r"), Some(&row));
+        for parent in row.parents() {
+            assert_eq!(index.by_id[&parent], BTreeSet::from([(1, 2)]));
+            assert_eq!(index.by_start[&parent], BTreeSet::from([(row.start(), 1, 2)]));
+            assert_eq!(
+                index.by_latest_start[&parent],
+                BTreeSet::from([(Reverse(row.start()), 1, 2)])
+            );
         }
     }
 }

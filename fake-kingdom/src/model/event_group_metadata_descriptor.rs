@@ -204,3 +204,27 @@ impl Row for Descriptor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::AnyTable as _;
+
+    #[test]
+    fn a_stored_row_loads_with_all_it_had() {
+        let row = Descriptor {
+            data_provider: 1,
+            id: 2,
+            request_id: "r".to_owned(),
+            content: Content { descriptor_set: Some(vec![3]), types: vec!["example.A".to_owned()] },
+        };
+        let mut tables = Tables::default();
+        tables.event_group_metadata_descriptors.put(row.clone());
+        let change = tables.event_group_metadata_descriptors.changes().unwrap().remove(0);
+        let mut loaded = Tables::default();
+        loaded.event_group_metadata_descriptors.load(&change.row.unwrap()).unwrap();
+        assert_eq!(find(&loaded, 1, 2), Ok(&row));
+        let index = loaded.event_group_metadata_descriptors.index();
+        assert_eq!(index.by_type.get("example.A"), Some(&2));
+    }
+}

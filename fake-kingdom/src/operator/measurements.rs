@@ -3,7 +3,9 @@
 use super::render::{self, View};
 use super::{Answer, external_id, invalid_argument, signed};
 use crate::error::{InternalError, Refusal};
-use crate::model::measurement::{self, BatchItem, BatchKind, Cursor, CursorKey, Filter, Measurement, State};
+use crate::model::measurement::{
+    self, BatchItem, BatchKind, Cursor, CursorKey, Filter, Measurement, State,
+};
 use crate::model::{Owner, Read, Timestamp, Write, certificate};
 use kingdom_proto::internal as pb;
 use pb::stream_measurements_request::filter::{After, after::Key};
@@ -128,8 +130,9 @@ fn select<'a>(
     let filter = Filter {
         measurement_consumer: non_zero(wanted.external_measurement_consumer_id),
         certificate: non_zero(wanted.external_measurement_consumer_certificate_id),
-        states: (!wanted.states.is_empty())
-            .then(|| wanted.states.iter().filter_map(|state| State::from_internal(*state)).collect()),
+        states: (!wanted.states.is_empty()).then(|| {
+            wanted.states.iter().filter_map(|state| State::from_internal(*state)).collect()
+        }),
         updated_after: time(&wanted.updated_after),
         updated_before: time(&wanted.updated_before),
         created_after: time(&wanted.created_after),

@@ -475,6 +475,33 @@ mod tests {
     }
 
     #[test]
+    fn the_data_servers_own_error_reaches_the_caller_of_batch_get_1_0_5() {
+        let mut world = World::documented(Quirk::BatchGetDescriptorsOmitsMissing);
+        let missing = format!("{}/eventGroupMetadataDescriptors/{MISSING}", world.dp(0));
+        let domain = |world: &World| {
+            let answer = batch_as(world, &world.as_dp(0), &world.dp(0), &[&missing]);
+            answer.unwrap_err().info.unwrap().domain
+        };
+        assert_eq!(domain(&world), "wfa.measurement.internal.kingdom.ErrorCode");
+        let quirk = Quirk::InternalErrorsPassUntranslated;
+        world.settings.quirks =
+            world.settings.quirks.with(quirk, crate::quirk::Fidelity::AsDocumented);
+        assert_eq!(domain(&world), "halo.wfanet.org");
+    }
+
+    #[test]
+    fn only_what_a_set_defines_itself_counts_as_its_types() {
+        let mut with_imports = good("A");
+        let well_known = DescriptorPool::global();
+        let duration = well_known.get_file_by_name("google/protobuf/duration.proto").unwrap();
+        with_imports.file.insert(0, duration.file_descriptor_proto().clone());
+        // files in any order
+        with_imports.file.reverse();
+        assert_eq!(link(Some(with_imports)).unwrap().types, ["example.A"]);
+        assert_eq!(link(Some(good("A"))).unwrap().types, ["example.A"]);
+    }
+
+    #[test]
     fn a_consumer_may_reach_all_providers_and_a_provider_may_not_1_4_13() {
         let mut world = World::new();
         let (a, b) = (created(&mut world, 0, "A"), created(&mut world, 1, "B"));

@@ -996,6 +996,7 @@ mod tests {
         let batch = vec![named("c", &world), bad];
         assert_eq!(refused(batch_create_own(&mut world, batch)).0, Code::FailedPrecondition);
         assert_eq!(world.tables.event_groups.len(), 2);
+        assert_eq!(list_own(&world, |_| {}).unwrap().event_groups.len(), 2);
     }
 
     #[test]
@@ -1100,6 +1101,19 @@ mod tests {
         assert_eq!(code(None), Code::Unauthenticated);
         assert_eq!(code(Some(&other)), Code::PermissionDenied);
         assert_eq!(code(Some(&own)), Code::InvalidArgument);
+    }
+
+    #[test]
+    fn a_batch_update_is_all_or_nothing_1_4_6() {
+        let mut world = World::new();
+        let own = world.as_dp(0);
+        let stored = batch_create_own(&mut world, vec![group(&World::new()); 2]).unwrap();
+        delete_own(&mut world, &stored[1].name).unwrap();
+        let mut sent = stored.clone();
+        sent[0].event_group_reference_id = "changed".to_owned();
+        let answer = batch_update_as(&mut world, Some(&own), sent);
+        assert_eq!(refused(answer), (Code::NotFound, Some("EVENT_GROUP_STATE_ILLEGAL")));
+        assert_eq!(get_as(&world, &own, &stored[0].name), Ok(stored[0].clone()));
     }
 
     // 1.4.7: update

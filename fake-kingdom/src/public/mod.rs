@@ -2,15 +2,15 @@
 //! 1.0.6, translation of errors (1.0.2), wire messages in and out. Pure: no tonic server, no clock.
 
 pub mod certificates;
-pub mod measurements;
-mod protocol_config;
 pub mod data_providers;
 pub mod event_group_metadata_descriptors;
 pub mod event_groups;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod measurement_consumers;
+pub mod measurements;
 pub mod model_providers;
+mod protocol_config;
 pub mod public_keys;
 pub mod requisitions;
 mod token;
