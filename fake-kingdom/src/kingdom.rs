@@ -420,6 +420,11 @@ impl Control {
         &self.shared.core.clock
     }
 
+    /// The network that the Kingdom's addresses live in.
+    pub fn network(&self) -> Arc<dyn Network> {
+        self.shared.network.clone()
+    }
+
     /// The events of all replicas.
     pub fn events(&self) -> &EventLog {
         &self.shared.core.events

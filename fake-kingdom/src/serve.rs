@@ -409,10 +409,7 @@ fn ready(kingdom: &Kingdom, control: SocketAddr, sandbox: Option<&Path>) -> io::
             .into_iter()
             .filter_map(|id| Some(ReadyReplica { id, public: handle.replica_status(id)?.public? }))
             .collect(),
-        sandbox: sandbox
-            .map(|folder| std::path::absolute(folder))
-            .transpose()?
-            .map(|p| p.display().to_string()),
+        sandbox: sandbox.map(std::path::absolute).transpose()?.map(|p| p.display().to_string()),
         pid: std::process::id(),
     })
 }
