@@ -9,6 +9,8 @@ pub mod cascade;
 pub mod certificate;
 pub mod data_provider;
 pub mod etag;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod id;
 pub mod measurement;
 pub mod measurement_consumer;
