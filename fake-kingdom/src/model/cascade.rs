@@ -155,7 +155,11 @@ mod tests {
     fn a_duchys_certificate_never_fails_hmss_or_trustee() {
         for (is_hmss, params) in [(true, tink()), (false, Params::TrusTee)] {
             let mut kingdom = Kingdom::new();
-            if is_hmss { kingdom.enable_hmss() } else { kingdom.enable_trustee() }
+            if is_hmss {
+                kingdom.enable_hmss()
+            } else {
+                kingdom.enable_trustee()
+            }
             let key = kingdom.computed();
             kingdom.set_all_params(key, &params);
             for (id, duchy) in (500..).zip(DUCHIES) {
@@ -207,12 +211,9 @@ mod tests {
         hold(&mut kingdom);
         assert_eq!(kingdom.state(first), State::Failed);
         // As if created in the instant before the hold was seen.
-        kingdom
-            .tables
-            .certificates
-            .update(&(owner.clone(), DP1 + CERTIFICATE), |row| {
-                row.revocation_state = RevocationState::Unspecified;
-            });
+        kingdom.tables.certificates.update(&(owner.clone(), DP1 + CERTIFICATE), |row| {
+            row.revocation_state = RevocationState::Unspecified;
+        });
         let second = kingdom.direct();
         hold(&mut kingdom);
         assert_eq!(kingdom.state(second), State::Failed);

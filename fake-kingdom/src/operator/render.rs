@@ -95,8 +95,12 @@ fn results(read: &Read<'_>, row: &Measurement) -> Vec<pb::measurement::ResultInf
                 encrypted_result: result.encrypted_result.to_vec(),
                 api_version: API_VERSION.to_owned(),
                 certificate_parent: Some(match owner {
-                    Owner::Duchy(id) => CertificateParent::ExternalAggregatorDuchyId(id.to_string()),
-                    other => CertificateParent::ExternalDataProviderId(unsigned(other.external_id())),
+                    Owner::Duchy(id) => {
+                        CertificateParent::ExternalAggregatorDuchyId(id.to_string())
+                    }
+                    other => {
+                        CertificateParent::ExternalDataProviderId(unsigned(other.external_id()))
+                    }
                 }),
             }
         })
@@ -156,7 +160,10 @@ fn requisition_of(read: &Read<'_>, parent: &Measurement, row: &Requisition) -> p
                 .map(|result| result.api_version.clone())
                 .unwrap_or_default(),
             external_certificate_id: unsigned(
-                row.direct_result.as_ref().and_then(|result| result.certificate).unwrap_or_default(),
+                row.direct_result
+                    .as_ref()
+                    .and_then(|result| result.certificate)
+                    .unwrap_or_default(),
             ),
             fulfillment_context: row.fulfillment_context.as_ref().map(|context| {
                 pb::requisition_details::FulfillmentContext {
@@ -171,7 +178,10 @@ fn requisition_of(read: &Read<'_>, parent: &Measurement, row: &Requisition) -> p
             external_measurement_consumer_certificate_id: unsigned(parent.certificate),
             measurement_spec: parent.spec.message.to_vec(),
             measurement_spec_signature: parent.spec.signature.to_vec(),
-            measurement_spec_signature_algorithm_oid: parent.spec.signature_algorithm_oid.to_string(),
+            measurement_spec_signature_algorithm_oid: parent
+                .spec
+                .signature_algorithm_oid
+                .to_string(),
             protocol_config: Some(protocol_config(parent)),
             state: parent.state.to_internal(),
             data_providers_count: i32::try_from(
@@ -255,14 +265,13 @@ fn log_entry(parent: &Measurement, row: &Participant) -> Option<pb::DuchyMeasure
         r#type: pb::measurement_log_entry_error::Type::Permanent.into(),
         error_time: Some(time.to_proto()),
     });
-    let stage_attempt = failure.stage_attempt.as_ref().map(|attempt| {
-        pb::DuchyMeasurementLogEntryStageAttempt {
+    let stage_attempt =
+        failure.stage_attempt.as_ref().map(|attempt| pb::DuchyMeasurementLogEntryStageAttempt {
             stage: attempt.stage,
             stage_name: attempt.stage_name.clone(),
             stage_start_time: attempt.stage_start_time.map(|time| time.to_proto()),
             attempt_number: attempt.attempt_number,
-        }
-    });
+        });
     Some(pb::DuchyMeasurementLogEntry {
         log_entry: Some(pb::MeasurementLogEntry {
             external_measurement_consumer_id: unsigned(parent.measurement_consumer),
@@ -359,7 +368,9 @@ fn liquid_legions(params: &LiquidLegions) -> config::LiquidLegionsV2 {
 }
 
 fn duchy_protocol_config(protocol: &Protocol) -> Option<pb::DuchyProtocolConfig> {
-    use pb::duchy_protocol_config::{LiquidLegionsV2, Protocol as Wire, liquid_legions_v2::MpcNoise};
+    use pb::duchy_protocol_config::{
+        LiquidLegionsV2, Protocol as Wire, liquid_legions_v2::MpcNoise,
+    };
     let noise = |params: &LiquidLegions| LiquidLegionsV2 {
         mpc_noise: Some(MpcNoise {
             blinded_histogram_noise: Some(privacy_params(params.blinded_histogram_noise)),

@@ -1,8 +1,6 @@
 //! Computations of the system API (contract 1.5.2, 1.8.7, 1.8.8).
 
-use super::{
-    Answer, computation_name, participant_to_proto, requisition_to_proto, whitelist,
-};
+use super::{Answer, computation_name, participant_to_proto, requisition_to_proto, whitelist};
 use crate::error::{InternalError, Refusal};
 use crate::model::measurement::{self, Cursor, CursorKey, DuchyResult, Filter, Measurement, State};
 use crate::model::protocol::{LiquidLegions, NoiseMechanism, PrivacyParams, Protocol};

@@ -84,8 +84,7 @@ pub fn fail(
 
 /// The name's shape, then that it is the caller's own (contract 1.8.7).
 fn own(caller: &str, text: &str) -> Answer<name::ComputationParticipantName> {
-    let name =
-        name::ComputationParticipantName::parse(text).ok_or_else(|| bad_shape("name"))?;
+    let name = name::ComputationParticipantName::parse(text).ok_or_else(|| bad_shape("name"))?;
     if name.duchy == caller { Ok(name) } else { Err(Refusal::permission_denied()) }
 }
 
