@@ -216,6 +216,10 @@ tables! {
     requisitions: crate::model::requisition::Requisition,
     /// Participants of computations.
     participants: crate::model::participant::Participant,
+    /// Event groups, deleted ones included.
+    event_groups: crate::model::event_group::EventGroup,
+    /// Descriptors of event group metadata.
+    event_group_metadata_descriptors: crate::model::event_group_metadata_descriptor::Descriptor,
 }
 
 #[cfg(test)]

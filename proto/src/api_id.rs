@@ -66,9 +66,16 @@ mod tests {
 
     #[test]
     fn what_is_not_eight_positive_bytes_of_base64url_does_not_decode() {
-        for text in
-            ["", "preferred", "AAAAAAAAAAA", "__________8", "AAAAAAAAAZ", "AAAA+AAAAZQ", "AAAAAAAAAZQA", "é"]
-        {
+        for text in [
+            "",
+            "preferred",
+            "AAAAAAAAAAA",
+            "__________8",
+            "AAAAAAAAAZ",
+            "AAAA+AAAAZQ",
+            "AAAAAAAAAZQA",
+            "é",
+        ] {
             assert_eq!(ApiId::decode(text), None, "{text}");
         }
     }

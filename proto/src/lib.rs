@@ -28,7 +28,7 @@ pub fn pack(full_name: &str, message: &impl prost::Message) -> prost_types::Any 
 }
 
 /// Generated code, one module per proto package.
-#[allow(missing_docs, unreachable_pub)]
+#[allow(missing_docs, unreachable_pub, clippy::all)]
 pub mod generated {
     /// `google.type`
     pub mod google {

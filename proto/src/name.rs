@@ -130,7 +130,9 @@ mod tests {
 
     #[test]
     fn a_name_is_shown_as_it_was_sent() {
-        for text in ["dataProviders/AAAAAAAAAZQ/certificates/preferred", "dataProviders//certificates/"] {
+        for text in
+            ["dataProviders/AAAAAAAAAZQ/certificates/preferred", "dataProviders//certificates/"]
+        {
             let name = DataProviderCertificateName::parse(text).map(|n| n.to_string());
             assert_eq!(name.as_deref(), Some(text));
         }
@@ -138,9 +140,14 @@ mod tests {
 
     #[test]
     fn another_shape_is_refused() {
-        for text in
-            ["", "dataProviders", "dataProviders/a/b", "DataProviders/a", "/dataProviders/a", "dataProviders/a/"]
-        {
+        for text in [
+            "",
+            "dataProviders",
+            "dataProviders/a/b",
+            "DataProviders/a",
+            "/dataProviders/a",
+            "dataProviders/a/",
+        ] {
             assert_eq!(DataProviderName::parse(text), None, "{text}");
         }
     }

@@ -226,7 +226,8 @@ mod tests {
         let key = kingdom.computed();
         kingdom.mutations.clear();
         kingdom.revoke(&Owner::DataProvider(DP1), DP1 + CERTIFICATE);
-        let actions: Vec<_> = kingdom.mutations.iter().map(|mutation| mutation.action).collect();
+        let actions: Vec<_> =
+            kingdom.mutations.iter().map(|mutation| mutation.action.as_ref()).collect();
         assert_eq!(actions, ["revoke", "fail", "withdraw", "withdraw"]);
         let name = measurement::find(&kingdom.tables, key).unwrap().name();
         assert_eq!(kingdom.mutations[1].subject, name);

@@ -1,7 +1,10 @@
 //! Measurement consumers and their API keys (contract 1.3, 2.6).
 
+use super::certificate::{self, NewCertificate};
 use super::public_key::StoredPublicKey;
-use crate::store::Row;
+use super::{Outcome, Owner, Write};
+use crate::error::{InternalError, Reason};
+use crate::store::{Row, Tables};
 use serde::{Deserialize, Serialize};
 
 /// A measurement consumer.
@@ -25,6 +28,37 @@ impl Row for MeasurementConsumer {
     }
     fn enter(&self, (): &mut ()) {}
     fn leave(&self, (): &mut ()) {}
+}
+
+/// The measurement consumer `id`, or NOT_FOUND/MEASUREMENT_CONSUMER_NOT_FOUND.
+pub fn find(tables: &Tables, id: i64) -> Outcome<&MeasurementConsumer> {
+    tables.measurement_consumers.get(&id).ok_or_else(|| {
+        InternalError::not_found(Reason::OwnerNotFound(Owner::MeasurementConsumer(id)))
+    })
+}
+
+/// A measurement consumer with its certificate, in one transaction. For whoever provisions a
+/// Kingdom: the API's own way needs an account, of which there is none (contract 1.3.6).
+///
+/// # Errors
+/// Empty key or signature INVALID_ARGUMENT; an SKID in use: quirk
+/// `create-consumer-duplicate-skid-is-unknown`.
+pub fn create(
+    write: &mut Write<'_>,
+    certificate: NewCertificate,
+    public_key: StoredPublicKey,
+) -> Outcome<MeasurementConsumer> {
+    if public_key.key.is_empty() || public_key.signature.is_empty() {
+        return Err(InternalError::invalid_argument("public key and signature must be set"));
+    }
+    let id = write.fresh_id(|tables, id| tables.measurement_consumers.contains(&id));
+    let owner = Owner::MeasurementConsumer(id);
+    let certificate = certificate::insert(write, owner.clone(), certificate)
+        .map_err(|error| super::data_provider::duplicate_skid(&write.read(), error))?;
+    let row = MeasurementConsumer { id, certificate: certificate.id, public_key };
+    write.tables.measurement_consumers.put(row.clone());
+    write.note("create", owner.name(), None, None);
+    Ok(row)
 }
 
 /// An API key. Only the hash of its secret is stored (contract 2.6).

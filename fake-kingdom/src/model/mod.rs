@@ -9,6 +9,8 @@ pub mod cascade;
 pub mod certificate;
 pub mod data_provider;
 pub mod etag;
+pub mod event_group;
+pub mod event_group_metadata_descriptor;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod id;
@@ -26,12 +28,13 @@ pub mod timestamp;
 pub use certificate::RevocationState;
 pub use id::IdSource;
 pub use owner::{Owner, OwnerKind};
-pub use timestamp::Timestamp;
+pub use timestamp::{Interval, Moment, Timestamp};
 
-use crate::error::InternalError;
+use crate::error::{Code, InternalError};
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::Settings;
 use crate::store::Tables;
+use std::borrow::Cow;
 
 /// Answer of a rule.
 pub type Outcome<T> = Result<T, InternalError>;
@@ -94,7 +97,7 @@ impl Write<'_> {
         after: Option<&str>,
     ) {
         self.mutations.push(Mutation {
-            action,
+            action: Cow::Borrowed(action),
             subject: subject.into(),
             before: before.map(str::to_owned),
             after: after.map(str::to_owned),
@@ -112,11 +115,21 @@ impl Write<'_> {
     }
 }
 
+/// A violation without an answer of its own (contract 1.0.17): UNKNOWN without ErrorInfo, or
+/// `documented` by quirk `constraint-violation-is-unknown`.
+pub fn constraint(read: &Read<'_>, documented: InternalError) -> InternalError {
+    if read.faithful(Quirk::ConstraintViolationIsUnknown) {
+        InternalError::bare(Code::Unknown, "")
+    } else {
+        documented
+    }
+}
+
 /// One change, as the audit trail shows it (design.md section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mutation {
     /// What was done.
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// Name of the resource.
     pub subject: String,
     /// Its state before, if it had one.

@@ -58,6 +58,37 @@ impl Timestamp {
     }
 }
 
+/// A moment that a caller gave and reads give back: unlike the commit times of [`Timestamp`] it keeps
+/// its nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment {
+    /// Seconds since the epoch.
+    pub seconds: i64,
+    /// Nanoseconds on top.
+    pub nanos: i32,
+}
+
+impl Moment {
+    /// As the protobuf type.
+    pub fn to_proto(self) -> prost_types::Timestamp {
+        prost_types::Timestamp { seconds: self.seconds, nanos: self.nanos }
+    }
+
+    /// From the protobuf type.
+    pub fn from_proto(proto: &prost_types::Timestamp) -> Self {
+        Self { seconds: proto.seconds, nanos: proto.nanos }
+    }
+}
+
+/// Availability as the callers gave it (contract 1.3.5, 1.4.2): either end may be unset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// First moment.
+    pub start: Option<Moment>,
+    /// The moment it ends at.
+    pub end: Option<Moment>,
+}
+
 impl From<OffsetDateTime> for Timestamp {
     fn from(moment: OffsetDateTime) -> Self {
         Self(i64::try_from(moment.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))

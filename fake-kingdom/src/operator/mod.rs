@@ -1,7 +1,12 @@
 //! The operator's API on the data server (contract 1.8): internal messages in and out, no caller
 //! checks at all, errors untranslated (1.8.1).
 
+pub mod certificates;
+pub mod data_providers;
+pub mod measurement_consumers;
 pub mod measurements;
+pub mod model_providers;
+pub mod public_keys;
 mod render;
 
 pub use crate::public::Answer;

@@ -2,7 +2,14 @@
 //! 1.0.6, translation of errors (1.0.2), wire messages in and out. Pure: no tonic server, no clock.
 
 pub mod certificates;
+pub mod data_providers;
+pub mod event_group_metadata_descriptors;
+pub mod event_groups;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod measurement_consumers;
 pub mod measurements;
+pub mod model_providers;
 mod protocol_config;
 pub mod public_keys;
 pub mod requisitions;
@@ -13,8 +20,9 @@ pub use token::{decode_token, encode_token};
 
 use crate::authn::Principal;
 use crate::error::{Code, Refusal};
-use crate::model::{Owner, Read};
+use crate::model::{Interval, Moment, Owner, Read};
 use crate::quirk::Quirk;
+use kingdom_proto::generated::google::r#type::Interval as WireInterval;
 use kingdom_proto::{ApiId, name};
 
 /// Who calls: the outcome of the interceptors (contract 2.2).
@@ -202,6 +210,32 @@ pub mod full_name {
     pub const EL_GAMAL_PUBLIC_KEY: &str = "wfa.measurement.api.v2alpha.ElGamalPublicKey";
 }
 
+/// A row of the whitelist, and what the documented answers to violations need beside it (contract
+/// 1.0.17): in force the other way, the violations are UNKNOWN already.
+pub(crate) fn with_constraints(read: &Read<'_>, whitelist: &[Code]) -> Vec<Code> {
+    let mut codes = whitelist.to_vec();
+    if !read.faithful(Quirk::ConstraintViolationIsUnknown) {
+        codes.extend([Code::AlreadyExists, Code::InvalidArgument]);
+    }
+    codes
+}
+
+/// An interval as reads show it.
+pub(crate) fn interval_to_proto(interval: Interval) -> WireInterval {
+    WireInterval {
+        start_time: interval.start.map(Moment::to_proto),
+        end_time: interval.end.map(Moment::to_proto),
+    }
+}
+
+/// An interval as it was sent.
+pub(crate) fn interval_from_proto(interval: &WireInterval) -> Interval {
+    Interval {
+        start: interval.start_time.as_ref().map(Moment::from_proto),
+        end: interval.end_time.as_ref().map(Moment::from_proto),
+    }
+}
+
 /// Row of the status whitelist, table 1.0.12.
 pub(crate) mod whitelist {
     use super::Code;
@@ -220,4 +254,18 @@ pub(crate) mod whitelist {
         &[Code::InvalidArgument, Code::NotFound, Code::FailedPrecondition, Code::DeadlineExceeded];
     pub(crate) const FULFILL_DIRECT_REQUISITION: &[Code] =
         &[Code::NotFound, Code::InvalidArgument, Code::FailedPrecondition];
+    /// GetDataProvider, ReplaceDataProviderRequiredDuchies, GetMeasurementConsumer; of
+    /// GetModelProvider, where all else is INTERNAL; of the two descriptor RPCs.
+    pub(crate) const ONLY_NOT_FOUND: &[Code] = &[Code::NotFound];
+    pub(crate) const REPLACE_AVAILABILITY_OR_CAPABILITIES: &[Code] =
+        &[Code::DeadlineExceeded, Code::Cancelled, Code::NotFound];
+    pub(crate) const GET_EVENT_GROUP: &[Code] = &[Code::NotFound, Code::DeadlineExceeded];
+    pub(crate) const CREATE_EVENT_GROUP: &[Code] =
+        &[Code::DeadlineExceeded, Code::FailedPrecondition, Code::NotFound];
+    pub(crate) const CHANGE_EVENT_GROUP: &[Code] =
+        &[Code::InvalidArgument, Code::FailedPrecondition, Code::NotFound];
+    pub(crate) const UPDATE_DESCRIPTOR: &[Code] = &[Code::InvalidArgument, Code::NotFound];
+    /// All else is INTERNAL.
+    pub(crate) const REPLACE_AVAILABILITY_INTERVALS: &[Code] =
+        &[Code::NotFound, Code::FailedPrecondition];
 }

@@ -1,1 +1,183 @@
-//! Streams: TCP or in memory.
+//! Streams between processes (TCP) or inside one (memory): the same code runs over both.
+
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+/// A byte stream of either kind.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// A boxed byte stream.
+pub type BoxStream = Box<dyn Stream>;
+
+/// An accepted stream and the peer's address as text.
+pub type Accepted = (BoxStream, String);
+
+/// A bound address that accepts streams. Dropping it makes the address refuse connections.
+pub trait Incoming: Send {
+    /// The address that clients dial.
+    fn address(&self) -> &str;
+    /// The next stream.
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>>;
+}
+
+/// Where addresses live.
+pub trait Network: Send + Sync + fmt::Debug {
+    /// Binds an address; port 0 means any free one.
+    fn bind<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Incoming>>>;
+    /// Dials an address.
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<BoxStream>>;
+}
+
+/// Real TCP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tcp;
+
+struct TcpIncoming {
+    listener: TcpListener,
+    address: String,
+}
+
+impl Network for Tcp {
+    fn bind<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Incoming>>> {
+        Box::pin(async move {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?.to_string();
+            Ok(Box::new(TcpIncoming { listener, address }) as Box<dyn Incoming>)
+        })
+    }
+
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<BoxStream>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as BoxStream)
+        })
+    }
+}
+
+impl Incoming for TcpIncoming {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>> {
+        Box::pin(async move {
+            let (stream, peer) = self.listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok((Box::new(stream) as BoxStream, peer.to_string()))
+        })
+    }
+}
+
+/// Streams inside one process, for simulation. Ports are numbered from 1 in the order of binding,
+/// so that a run repeats.
+#[derive(Clone, Default)]
+pub struct Memory {
+    shared: Arc<MemoryShared>,
+}
+
+#[derive(Default)]
+struct MemoryShared {
+    listeners: Mutex<BTreeMap<String, mpsc::UnboundedSender<Accepted>>>,
+    next_port: AtomicU64,
+    next_client: AtomicU64,
+}
+
+/// Buffer of each direction of a stream.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+impl MemoryShared {
+    fn listeners(&self) -> MutexGuard<'_, BTreeMap<String, mpsc::UnboundedSender<Accepted>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.shared.listeners().keys()).finish()
+    }
+}
+
+struct MemoryIncoming {
+    address: String,
+    streams: mpsc::UnboundedReceiver<Accepted>,
+    shared: Arc<MemoryShared>,
+}
+
+impl Network for Memory {
+    fn bind<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Incoming>>> {
+        Box::pin(async move {
+            let address = match address.rsplit_once(':') {
+                Some((host, "0")) => {
+                    format!("{host}:{}", 1 + self.shared.next_port.fetch_add(1, Ordering::SeqCst))
+                }
+                _ => address.to_owned(),
+            };
+            let (sender, streams) = mpsc::unbounded_channel();
+            let mut listeners = self.shared.listeners();
+            if listeners.contains_key(&address) {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            listeners.insert(address.clone(), sender);
+            drop(listeners);
+            let shared = self.shared.clone();
+            Ok(Box::new(MemoryIncoming { address, streams, shared }) as Box<dyn Incoming>)
+        })
+    }
+
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<BoxStream>> {
+        Box::pin(async move {
+            let (near, far): (DuplexStream, DuplexStream) = tokio::io::duplex(BUFFER_BYTES);
+            let client = 1 + self.shared.next_client.fetch_add(1, Ordering::SeqCst);
+            self.shared
+                .listeners()
+                .get(address)
+                .and_then(|sender| sender.send((Box::new(far), format!("client:{client}"))).ok())
+                .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+            Ok(Box::new(near) as BoxStream)
+        })
+    }
+}
+
+impl Incoming for MemoryIncoming {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>> {
+        Box::pin(async move {
+            self.streams.recv().await.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+        })
+    }
+}
+
+impl Drop for MemoryIncoming {
+    fn drop(&mut self) {
+        self.shared.listeners().remove(&self.address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_listener_refuses_connections_in_memory_and_over_tcp() {
+        for network in [Box::new(Memory::default()) as Box<dyn Network>, Box::new(Tcp)] {
+            let incoming = network.bind("127.0.0.1:0").await.unwrap();
+            let address = incoming.address().to_owned();
+            assert!(network.connect(&address).await.is_ok());
+            drop(incoming);
+            let error = network.connect(&address).await.err().map(|error| error.kind());
+            assert_eq!(error, Some(io::ErrorKind::ConnectionRefused));
+        }
+    }
+}

@@ -1,0 +1,871 @@
+//! The running Kingdom: replicas behind one address, and the handle that controls them.
+
+use crate::audit::Head;
+use crate::core::{Core, Storage};
+use crate::event::{AlertSettings, Event, EventLog, Kind, Listener};
+use crate::fault::{FaultRule, Faults, NumberedRule};
+use crate::files::{Contents, FileError, Files, Role};
+use crate::limiter::RateLimiter;
+use crate::model::{IdSource, Timestamp};
+use crate::persist::{Loaded, Persist, PersistError};
+use crate::quirk::Quirks;
+use crate::seam::clock::Clock;
+use crate::seam::entropy::Seed;
+use crate::seam::transport::{Incoming, Network, Tcp};
+use crate::service;
+use crate::settings::{Protocols, Settings};
+use crate::tls::{self, ClientAuth, TlsError};
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+mod connection;
+
+/// When a replica reads its files again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reload {
+    /// Only when it starts, as the real servers do (contract 5.4.1).
+    #[default]
+    AtStart,
+    /// Also while it runs: a changed file is picked up within a second.
+    Hot,
+}
+
+/// The addresses to listen on; port 0 means any free one.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// The public API, in front of all replicas.
+    pub public: String,
+    /// The system API.
+    pub system: String,
+    /// The operator's internal API.
+    pub operator: String,
+    /// Plaintext gRPC health.
+    pub health: String,
+    /// Each replica's own public address; those that are missing get a free port of
+    /// [`Self::replica_host`].
+    pub replicas: Vec<String>,
+    /// Host of the replicas' own listeners.
+    pub replica_host: String,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        let any = || "127.0.0.1:0".to_owned();
+        Self {
+            public: any(),
+            system: any(),
+            operator: any(),
+            health: any(),
+            replicas: Vec::new(),
+            replica_host: "127.0.0.1".to_owned(),
+        }
+    }
+}
+
+/// A Kingdom that cannot start: what is wrong, and in which file.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file is missing or wrong.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Certificate, key or trust bundle cannot be used.
+    #[error("{flag}: {source}", flag = match .source { TlsError::Identity(_) => Role::TlsCert.flag(), TlsError::Anchor { .. } => Role::CertCollection.flag() })]
+    Tls {
+        /// What TLS says.
+        #[from]
+        source: TlsError,
+    },
+    /// An address cannot be bound.
+    #[error(
+        "cannot listen on {what} address {address}: {source}; is another program using it? choose another with --{what}-port"
+    )]
+    Bind {
+        /// `public`, `system`, `operator`, `health` or `control`.
+        what: &'static str,
+        /// The address.
+        address: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Persist(#[from] PersistError),
+    /// A replica number that does not exist.
+    #[error("there is no replica {0}")]
+    NoSuchReplica(u32),
+}
+
+/// Everything a Kingdom is started with.
+pub struct Builder {
+    files: Files,
+    quirks: Quirks,
+    protocols: Protocols,
+    replicas: u32,
+    reload: Reload,
+    client_auth: ClientAuth,
+    clock: Clock,
+    seed: Seed,
+    data_dir: Option<PathBuf>,
+    grace: Duration,
+    network: Arc<dyn Network>,
+    addresses: Addresses,
+    alert: AlertSettings,
+    provision: Option<Provision>,
+}
+
+/// Fills an empty state before the first connection, in one transaction.
+pub type Provision =
+    Box<dyn FnOnce(&mut crate::model::Write<'_>) -> Result<(), crate::error::InternalError> + Send>;
+
+impl Builder {
+    /// A Kingdom over these files: two replicas on free ports of 127.0.0.1, real time, random ids.
+    pub fn new(files: Files) -> Self {
+        Self {
+            files,
+            quirks: Quirks::default(),
+            protocols: Protocols::default(),
+            replicas: 2,
+            reload: Reload::default(),
+            client_auth: ClientAuth::default(),
+            clock: Clock::real(),
+            seed: Seed::random(),
+            data_dir: None,
+            grace: Duration::from_secs(25),
+            network: Arc::new(Tcp),
+            addresses: Addresses::default(),
+            alert: AlertSettings::default(),
+            provision: None,
+        }
+    }
+
+    /// Which oddities are in force.
+    #[must_use]
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// Which protocols are on.
+    #[must_use]
+    pub fn protocols(mut self, protocols: Protocols) -> Self {
+        self.protocols = protocols;
+        self
+    }
+
+    /// How many replicas stand behind the address.
+    #[must_use]
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// When files are read again.
+    #[must_use]
+    pub fn reload(mut self, reload: Reload) -> Self {
+        self.reload = reload;
+        self
+    }
+
+    /// Whether a client certificate is asked for.
+    #[must_use]
+    pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
+        self.client_auth = client_auth;
+        self
+    }
+
+    /// Where time comes from.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where ids come from.
+    #[must_use]
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Keeps the state in this folder.
+    #[must_use]
+    pub fn data_dir(mut self, folder: Option<PathBuf>) -> Self {
+        self.data_dir = folder;
+        self
+    }
+
+    /// How long a stopping replica lets calls finish (contract 5.5.2).
+    #[must_use]
+    pub fn shutdown_grace_period(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Real TCP or streams in memory.
+    #[must_use]
+    pub fn network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Where to listen.
+    #[must_use]
+    pub fn addresses(mut self, addresses: Addresses) -> Self {
+        self.addresses = addresses;
+        self
+    }
+
+    /// When authentication failures raise an alert.
+    #[must_use]
+    pub fn alert(mut self, alert: AlertSettings) -> Self {
+        self.alert = alert;
+        self
+    }
+
+    /// Fills an empty state before the first connection.
+    #[must_use]
+    pub fn provision(mut self, provision: Provision) -> Self {
+        self.provision = Some(provision);
+        self
+    }
+
+    /// Starts all replicas and listeners; on return every one of them accepts.
+    ///
+    /// # Errors
+    /// A file the real server would not start with, an address in use, a data directory in use.
+    pub async fn start(self) -> Result<Kingdom, StartError> {
+        let contents = Contents::read(&self.files, &self.quirks)?;
+        let settings = Settings {
+            quirks: self.quirks,
+            duchies: contents.duchies.clone(),
+            protocols: self.protocols,
+        };
+        let (storage, loaded) = match &self.data_dir {
+            None => (Storage::Memory(Mutex::new(None)), Loaded::default()),
+            Some(folder) => {
+                let (persist, loaded) = Persist::open(folder)?;
+                (Storage::Disk(persist), loaded)
+            }
+        };
+        let fresh = loaded.head.count == 0;
+        let core = Arc::new(Core::new(
+            settings,
+            self.clock,
+            IdSource::new(self.seed.child("ids")),
+            EventLog::new(self.alert),
+            storage,
+            loaded,
+        ));
+        if let (true, Some(provision)) = (fresh, self.provision) {
+            // A provisioner's resources are new and its own: a refusal is a fault of the builder.
+            core.write("sandbox", |write| provision(write).map_err(|error| error.untranslated()))
+                .map_err(|refusal| FileError {
+                role: Role::PrincipalMap,
+                file: None,
+                place: None,
+                what: format!("the sandbox's resources were refused: {}", refusal.message),
+            })?;
+        }
+
+        let shared = Arc::new(Shared {
+            services: service::Services::new(core.clone()),
+            core,
+            faults: Arc::default(),
+            files: self.files,
+            client_auth: self.client_auth,
+            grace: self.grace,
+            network: self.network,
+            next_connection: AtomicU64::new(1),
+            turn: AtomicU64::new(0),
+            replica_host: self.addresses.replica_host.clone(),
+            running: watch::channel(0).0,
+        });
+        let replicas = (0..self.replicas)
+            .map(|id| {
+                let address = self.addresses.replicas.get(id as usize).cloned();
+                Arc::new(Replica {
+                    id,
+                    shared: shared.clone(),
+                    state: Mutex::default(),
+                    address: Mutex::new(address),
+                })
+            })
+            .collect::<Vec<_>>();
+        for replica in &replicas {
+            replica.start().await?;
+        }
+        let mut kingdom = Kingdom {
+            control: Control { shared: shared.clone(), replicas: replicas.into() },
+            public: String::new(),
+            system: String::new(),
+            operator: String::new(),
+            health: String::new(),
+            tasks: Vec::new(),
+        };
+        let bind = |what, address: String| {
+            let network = shared.network.clone();
+            async move {
+                network.bind(&address).await.map_err(|source| StartError::Bind {
+                    what,
+                    address,
+                    source,
+                })
+            }
+        };
+        let public = bind("public", self.addresses.public).await?;
+        let system = bind("system", self.addresses.system).await?;
+        let operator = bind("operator", self.addresses.operator).await?;
+        let health = bind("health", self.addresses.health).await?;
+        kingdom.public = public.address().to_owned();
+        kingdom.system = system.address().to_owned();
+        kingdom.operator = operator.address().to_owned();
+        kingdom.health = health.address().to_owned();
+        for (incoming, listener) in
+            [(public, Listener::Public), (system, Listener::System), (operator, Listener::Operator)]
+        {
+            let front = Front { control: kingdom.control.clone(), listener };
+            kingdom.tasks.push(tokio::spawn(front.run(incoming)));
+        }
+        kingdom.tasks.push(tokio::spawn(connection::serve_health(kingdom.control.clone(), health)));
+        if self.reload == Reload::Hot {
+            kingdom.tasks.push(tokio::spawn(follow_files(kingdom.control.clone())));
+        }
+        Ok(kingdom)
+    }
+}
+
+/// A running Kingdom. Dropping it stops everything at once.
+pub struct Kingdom {
+    control: Control,
+    public: String,
+    system: String,
+    operator: String,
+    health: String,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Kingdom {
+    /// Starts to describe a Kingdom over these files.
+    pub fn builder(files: Files) -> Builder {
+        Builder::new(files)
+    }
+
+    /// The public API's address, in front of all replicas.
+    pub fn public_address(&self) -> &str {
+        &self.public
+    }
+
+    /// The system API's address.
+    pub fn system_address(&self) -> &str {
+        &self.system
+    }
+
+    /// The operator API's address.
+    pub fn operator_address(&self) -> &str {
+        &self.operator
+    }
+
+    /// The plaintext health address.
+    pub fn health_address(&self) -> &str {
+        &self.health
+    }
+
+    /// The handle that drives it.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Stops all replicas: each connection gets a GOAWAY and the grace period, then is cut.
+    pub async fn shut_down(mut self) {
+        let stops = self.control.replicas.iter().map(|replica| replica.stop());
+        futures::future::join_all(stops).await;
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Kingdom {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for replica in self.control.replicas.iter() {
+            replica.kill();
+        }
+    }
+}
+
+/// Drives a running Kingdom from beside it; never through its public API.
+#[derive(Clone)]
+pub struct Control {
+    shared: Arc<Shared>,
+    replicas: Arc<[Arc<Replica>]>,
+}
+
+impl Control {
+    /// The state, clock, settings and logs.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.shared.core
+    }
+
+    /// The fake's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.core.clock
+    }
+
+    /// The events of all replicas.
+    pub fn events(&self) -> &EventLog {
+        &self.shared.core.events
+    }
+
+    /// Count and hash of the audit trail.
+    pub fn audit_head(&self) -> Head {
+        self.shared.core.audit_head()
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a fault rule behind all others; answers its number.
+    pub fn add_fault(&self, rule: FaultRule) -> u64 {
+        self.faults().add(rule)
+    }
+
+    /// Removes a fault rule.
+    pub fn remove_fault(&self, id: u64) -> Option<NumberedRule> {
+        self.faults().remove(id)
+    }
+
+    /// The fault rules with their counts.
+    pub fn list_faults(&self) -> Vec<NumberedRule> {
+        self.faults().list()
+    }
+
+    /// The numbers of the replicas.
+    pub fn replica_ids(&self) -> Vec<u32> {
+        self.replicas.iter().map(|replica| replica.id).collect()
+    }
+
+    fn replica(&self, id: u32) -> Result<&Arc<Replica>, StartError> {
+        self.replicas.iter().find(|replica| replica.id == id).ok_or(StartError::NoSuchReplica(id))
+    }
+
+    /// What one replica is doing.
+    pub fn replica_status(&self, id: u32) -> Option<ReplicaStatus> {
+        self.replica(id).ok().map(|replica| replica.status())
+    }
+
+    /// Stops a replica as SIGTERM does: GOAWAY, grace period, then cut.
+    ///
+    /// # Errors
+    /// No such replica.
+    pub async fn stop(&self, id: u32) -> Result<(), StartError> {
+        self.replica(id)?.stop().await;
+        Ok(())
+    }
+
+    /// Starts a stopped replica, which reads its files again.
+    ///
+    /// # Errors
+    /// No such replica, or a file it does not start with; it then stays stopped.
+    pub async fn start(&self, id: u32) -> Result<(), StartError> {
+        self.replica(id)?.start().await
+    }
+
+    /// [`Self::stop`], then [`Self::start`].
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn restart(&self, id: u32) -> Result<(), StartError> {
+        self.stop(id).await?;
+        self.start(id).await
+    }
+
+    /// Sends a GOAWAY on every connection of a replica, which goes on accepting new ones.
+    ///
+    /// # Errors
+    /// No such replica.
+    pub fn drain(&self, id: u32) -> Result<(), StartError> {
+        self.replica(id)?.drain();
+        Ok(())
+    }
+
+    /// Cuts every connection of a replica at once.
+    ///
+    /// # Errors
+    /// No such replica.
+    pub fn cut(&self, id: u32) -> Result<(), StartError> {
+        self.replica(id)?.cut();
+        Ok(())
+    }
+
+    /// Makes a running replica read its files again for the connections to come.
+    ///
+    /// # Errors
+    /// A file it would not start with: what it had stays in force.
+    pub fn reload(&self, id: u32) -> Result<(), StartError> {
+        self.replica(id)?.reload()
+    }
+}
+
+/// What a replica is doing, for the state snapshot.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ReplicaStatus {
+    /// Number, from 0.
+    pub id: u32,
+    /// `running` or `stopped`.
+    pub state: &'static str,
+    /// Its own address, if running.
+    pub public: Option<String>,
+    /// Open connections.
+    pub connections: usize,
+    /// The leaf it presents to new connections, lower-case hex.
+    pub server: Option<crate::event::ServerFacts>,
+    /// SKIDs of its trust entries, lower-case hex.
+    pub trust: Vec<String>,
+    /// AKID in lower-case hex, and the principal it stands for.
+    pub principals: Vec<(String, String)>,
+}
+
+/// What all replicas share.
+pub(crate) struct Shared {
+    core: Arc<Core>,
+    services: service::Services,
+    faults: Arc<Mutex<Faults>>,
+    files: Files,
+    client_auth: ClientAuth,
+    grace: Duration,
+    network: Arc<dyn Network>,
+    next_connection: AtomicU64,
+    /// Whose turn the next connection is.
+    turn: AtomicU64,
+    replica_host: String,
+    /// How many replicas run, for those who wait on it.
+    running: watch::Sender<usize>,
+}
+
+impl Shared {
+    fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+
+    fn routes(&self, listener: Listener) -> tonic::service::Routes {
+        match listener {
+            Listener::Public => self.services.public.clone(),
+            Listener::System => self.services.system.clone(),
+            Listener::Operator => self.services.operator.clone(),
+        }
+    }
+}
+
+/// One replica: what it read at its start, and its connections.
+pub(crate) struct Replica {
+    id: u32,
+    shared: Arc<Shared>,
+    state: Mutex<Option<Running>>,
+    /// Its own address, chosen at the first start and kept.
+    address: Mutex<Option<String>>,
+}
+
+struct Running {
+    loaded: Arc<ArcSwap<LoadedFiles>>,
+    /// Phase of the replica's connections.
+    phase: Arc<watch::Sender<Phase>>,
+    accepting: JoinHandle<()>,
+    address: String,
+}
+
+/// What connections are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Go on.
+    Serve,
+    /// GOAWAY: finish what is open. Counts up, so that a later drain reaches later connections.
+    Drain(u64),
+    /// Break off now. Counts up likewise.
+    Cut(u64),
+}
+
+/// What a replica made of its files.
+pub(crate) struct LoadedFiles {
+    contents: Arc<Contents>,
+    public: Arc<ServerConfig>,
+    operator: Arc<ServerConfig>,
+    limiter: Option<Arc<Mutex<RateLimiter>>>,
+    server: crate::event::ServerFacts,
+}
+
+impl LoadedFiles {
+    fn read(shared: &Shared) -> Result<Self, StartError> {
+        let contents = Contents::read(&shared.files, &shared.core.settings.quirks)?;
+        let config = |trust, client_auth| {
+            tls::server_config(
+                &contents.certificate_der,
+                &contents.key_der,
+                trust,
+                client_auth,
+                &shared.core.clock,
+            )
+        };
+        let public = config(&contents.trust, shared.client_auth)?;
+        let operator = config(&contents.operator_trust, ClientAuth::Required)?;
+        let limits = contents.limits.clone();
+        let limiter =
+            limits.map(|limits| Arc::new(Mutex::new(RateLimiter::new(limits, shared.now()))));
+        let server = connection::server_facts(&contents.certificate_der);
+        Ok(Self { contents: Arc::new(contents), public, operator, limiter, server })
+    }
+}
+
+impl Replica {
+    fn state(&self) -> MutexGuard<'_, Option<Running>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(self: &Arc<Self>) -> Result<(), StartError> {
+        if self.state().is_some() {
+            return Ok(());
+        }
+        let loaded = LoadedFiles::read(&self.shared).inspect_err(|error| {
+            self.event("start_refused", Some(error.to_string()));
+        })?;
+        let kept = self.address.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let address = kept.unwrap_or_else(|| format!("{}:0", self.shared.replica_host));
+        let incoming = self
+            .shared
+            .network
+            .bind(&address)
+            .await
+            .map_err(|source| StartError::Bind { what: "replica", address, source })?;
+        let address = incoming.address().to_owned();
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
+        let loaded = Arc::new(ArcSwap::from_pointee(loaded));
+        let phase = Arc::new(watch::channel(Phase::Serve).0);
+        let accepting = tokio::spawn(self.clone().accept(incoming));
+        *self.state() = Some(Running { loaded, phase, accepting, address });
+        self.shared.running.send_modify(|running| *running += 1);
+        self.event("started", None);
+        Ok(())
+    }
+
+    async fn accept(self: Arc<Self>, mut incoming: Box<dyn Incoming>) {
+        loop {
+            match incoming.accept().await {
+                Ok((stream, peer)) => self.take(stream, peer, Listener::Public),
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// Serves a stream, if the replica runs; else drops it.
+    fn take(
+        self: &Arc<Self>,
+        stream: crate::seam::transport::BoxStream,
+        peer: String,
+        listener: Listener,
+    ) {
+        let state = self.state();
+        let Some(running) = state.as_ref() else { return };
+        let loaded = running.loaded.load_full();
+        let phase = running.phase.subscribe();
+        drop(state);
+        tokio::spawn(connection::serve(self.clone(), loaded, phase, stream, peer, listener));
+    }
+
+    fn is_running(&self) -> bool {
+        self.state().is_some()
+    }
+
+    async fn stop(&self) {
+        let Some(running) = self.state().take() else { return };
+        self.shared.running.send_modify(|count| *count -= 1);
+        // Both ports stop accepting together, then calls get the grace period (contract 5.5.2).
+        running.accepting.abort();
+        let _ = running.accepting.await;
+        self.event("stopping", None);
+        running.phase.send_replace(Phase::Drain(u64::MAX));
+        let closed = running.phase.closed();
+        if tokio::time::timeout(self.shared.grace, closed).await.is_err() {
+            running.phase.send_replace(Phase::Cut(u64::MAX));
+            running.phase.closed().await;
+        }
+        self.event("stopped", None);
+    }
+
+    fn kill(&self) {
+        if let Some(running) = self.state().take() {
+            self.shared.running.send_modify(|count| *count -= 1);
+            running.accepting.abort();
+            running.phase.send_replace(Phase::Cut(u64::MAX));
+        }
+    }
+
+    fn drain(&self) {
+        self.tell(Phase::Drain);
+        self.event("draining", None);
+    }
+
+    fn cut(&self) {
+        self.tell(Phase::Cut);
+        self.event("cut", None);
+    }
+
+    fn tell(&self, phase: impl FnOnce(u64) -> Phase) {
+        if let Some(running) = self.state().as_ref() {
+            running.phase.send_modify(|old| {
+                let n = match *old {
+                    Phase::Serve => 0,
+                    Phase::Drain(n) | Phase::Cut(n) => n,
+                };
+                *old = phase(n + 1);
+            });
+        }
+    }
+
+    fn reload(&self) -> Result<(), StartError> {
+        let state = self.state();
+        let Some(running) = state.as_ref() else { return Ok(()) };
+        let outcome = LoadedFiles::read(&self.shared);
+        let mut event = Event { replica: Some(self.id), ..Event::new(Kind::Reload, "ok") };
+        let result = match outcome {
+            // Published whole and only if good: a bad file never displaces a good one.
+            Ok(loaded) => {
+                running.loaded.store(Arc::new(loaded));
+                Ok(())
+            }
+            Err(error) => {
+                event.outcome = "refused";
+                event.detail = Some(error.to_string());
+                Err(error)
+            }
+        };
+        self.shared.core.events.record(self.shared.now(), event);
+        result
+    }
+
+    fn status(&self) -> ReplicaStatus {
+        let state = self.state();
+        let running = state.as_ref();
+        let loaded = running.map(|running| running.loaded.load_full());
+        ReplicaStatus {
+            id: self.id,
+            state: if running.is_some() { "running" } else { "stopped" },
+            public: running.map(|running| running.address.clone()),
+            connections: running.map_or(0, |running| running.phase.receiver_count()),
+            server: loaded.as_ref().map(|loaded| loaded.server.clone()),
+            trust: loaded
+                .as_ref()
+                .map(|loaded| loaded.contents.trust.iter().map(|t| hex::encode(&t.skid)).collect())
+                .unwrap_or_default(),
+            principals: loaded
+                .as_ref()
+                .map(|loaded| {
+                    loaded
+                        .contents
+                        .lookup
+                        .entries()
+                        .map(|(akid, p)| (hex::encode(akid), p))
+                        .collect()
+                })
+                .unwrap_or_default(),
+        }
+    }
+
+    fn event(&self, outcome: &'static str, detail: Option<String>) {
+        let event = Event { replica: Some(self.id), detail, ..Event::new(Kind::Replica, outcome) };
+        self.shared.core.events.record(self.shared.now(), event);
+    }
+}
+
+/// One address in front of all replicas: accepted connections go round robin to the running ones,
+/// counted from 0; with none running the address refuses connections.
+struct Front {
+    control: Control,
+    listener: Listener,
+}
+
+impl Front {
+    async fn run(self, incoming: Box<dyn Incoming>) {
+        let address = incoming.address().to_owned();
+        let mut incoming = Some(incoming);
+        let mut running = self.control.shared.running.subscribe();
+        loop {
+            if *running.borrow_and_update() == 0 {
+                incoming = None;
+                if running.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let listener = match &mut incoming {
+                Some(listener) => listener,
+                None => match self.control.shared.network.bind(&address).await {
+                    Ok(listener) => incoming.insert(listener),
+                    Err(_) => {
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                },
+            };
+            tokio::select! {
+                biased;
+                changed = running.changed() => if changed.is_err() { return },
+                accepted = listener.accept() => if let Ok((stream, peer)) = accepted {
+                    self.hand_over(stream, peer);
+                },
+            }
+        }
+    }
+
+    fn hand_over(&self, stream: crate::seam::transport::BoxStream, peer: String) {
+        let running: Vec<_> =
+            self.control.replicas.iter().filter(|replica| replica.is_running()).collect();
+        if running.is_empty() {
+            return;
+        }
+        let turn = self.control.shared.turn.fetch_add(1, Ordering::SeqCst);
+        let index = usize::try_from(turn % running.len() as u64).unwrap_or(0);
+        running[index].take(stream, peer, self.listener);
+    }
+}
+
+/// `--reload hot`: looks at the files' contents once a second.
+async fn follow_files(control: Control) {
+    let mut last = files_digest(&control.shared.files);
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let digest = files_digest(&control.shared.files);
+        if digest != last {
+            last = digest;
+            for replica in control.replicas.iter() {
+                // A refused reload leaves its event; what was in force stays.
+                let _ = replica.reload();
+            }
+        }
+    }
+}
+
+fn files_digest(files: &Files) -> Vec<Option<Vec<u8>>> {
+    use Role::*;
+    [
+        TlsCert,
+        TlsKey,
+        CertCollection,
+        OperatorCertCollection,
+        PrincipalMap,
+        DuchyInfo,
+        DuchyIds,
+        RateLimit,
+    ]
+    .into_iter()
+    .map(|role| files.content(role))
+    .collect()
+}

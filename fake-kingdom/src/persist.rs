@@ -1,0 +1,176 @@
+//! The stored form of a Kingdom: tables, commit time and audit trail in one transactional file.
+
+use crate::audit::Head;
+use crate::model::Timestamp;
+use crate::store::{StoredChange, Tables};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+const AUDIT: TableDefinition<'_, u64, &str> = TableDefinition::new("audit");
+const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+const LAST_COMMIT: &str = "last_commit_micros";
+const SCHEMA: &str = "schema";
+const SCHEMA_VERSION: &str = "1";
+
+fn table(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+/// The store of `--data-dir`. Every acknowledged write survives `kill -9`.
+pub struct Persist {
+    database: Database,
+}
+
+/// The data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("data directory {path}: {what}", path = .path.display())]
+pub struct PersistError {
+    path: PathBuf,
+    what: String,
+}
+
+/// What was read back.
+#[derive(Default)]
+pub struct Loaded {
+    /// All rows.
+    pub tables: Tables,
+    /// Commit time of the last transaction.
+    pub last_commit: Timestamp,
+    /// Head of the audit trail.
+    pub head: Head,
+}
+
+impl Persist {
+    /// Opens or makes the store in `folder` and reads it back.
+    ///
+    /// # Errors
+    /// Another process holds it, it is of another version, or it cannot be read.
+    pub fn open(folder: &Path) -> Result<(Self, Loaded), PersistError> {
+        let fail = |what: String| PersistError { path: folder.to_owned(), what };
+        std::fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
+        let database = Database::create(folder.join("kingdom.redb"))
+            .map_err(|error| fail(format!("{error}; is another fake Kingdom using it?")))?;
+        let persist = Self { database };
+        let loaded = persist.load().map_err(|error| fail(error.to_string()))?;
+        Ok((persist, loaded))
+    }
+
+    fn load(&self) -> Result<Loaded, Failure> {
+        let write = self.database.begin_write()?;
+        {
+            let mut meta = write.open_table(META)?;
+            let schema = meta.get(SCHEMA)?.map(|value| value.value().to_owned());
+            match schema.as_deref() {
+                None => {
+                    meta.insert(SCHEMA, SCHEMA_VERSION)?;
+                }
+                Some(SCHEMA_VERSION) => {}
+                Some(other) => {
+                    return Err(Failure(format!(
+                        "it has schema {other}, this version reads {SCHEMA_VERSION}; use the version that wrote it"
+                    )));
+                }
+            }
+            write.open_table(AUDIT)?;
+        }
+        let mut loaded = Loaded::default();
+        for rows in loaded.tables.each_mut() {
+            let stored = write.open_table(table(rows.name()))?;
+            for entry in stored.iter()? {
+                let (_, row) = entry?;
+                rows.load(row.value())
+                    .map_err(|error| Failure(format!("table {}: {error}", rows.name())))?;
+            }
+        }
+        write.commit()?;
+
+        let read = self.database.begin_read()?;
+        let meta = read.open_table(META)?;
+        if let Some(micros) = meta.get(LAST_COMMIT)? {
+            let micros =
+                micros.value().parse().map_err(|error| Failure(format!("meta: {error}")))?;
+            loaded.last_commit = Timestamp::from_micros(micros);
+        }
+        if let Some((_, line)) = read.open_table(AUDIT)?.last()? {
+            let entry: crate::audit::Entry = serde_json::from_str(line.value())
+                .map_err(|error| Failure(format!("audit trail: {error}")))?;
+            loaded.head = Head { count: entry.n, hash: entry.hash };
+        }
+        Ok(loaded)
+    }
+
+    /// Stores one transaction whole or not at all; on return it is on disk.
+    ///
+    /// # Errors
+    /// The disk refuses; nothing was stored.
+    pub fn commit(
+        &self,
+        now: Timestamp,
+        changes: &[StoredChange],
+        audit: &[(u64, String)],
+    ) -> Result<(), Failure> {
+        let mut write = self.database.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        for change in changes {
+            let mut rows = write.open_table(table(change.table))?;
+            match &change.row {
+                Some(row) => rows.insert(change.key.as_slice(), row.as_slice())?,
+                None => rows.remove(change.key.as_slice())?,
+            };
+        }
+        {
+            let mut trail = write.open_table(AUDIT)?;
+            for (n, line) in audit {
+                trail.insert(n, line.as_str())?;
+            }
+            write.open_table(META)?.insert(LAST_COMMIT, now.micros().to_string().as_str())?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// The audit trail's lines from entry `from` on, at most `limit`.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn audit(&self, from: u64, limit: usize) -> Result<Vec<String>, Failure> {
+        let read = self.database.begin_read()?;
+        let trail = read.open_table(AUDIT)?;
+        let mut lines = Vec::new();
+        for entry in trail.range(from..)?.take(limit) {
+            lines.push(entry?.1.value().to_owned());
+        }
+        Ok(lines)
+    }
+}
+
+/// The disk, or the file on it, refuses.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+macro_rules! failures {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self(error.to_string())
+            }
+        })+
+    };
+}
+
+failures!(
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError,
+    redb::SetDurabilityError
+);
