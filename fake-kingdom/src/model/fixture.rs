@@ -82,7 +82,7 @@ impl Kingdom {
 
     /// A valid certificate.
     pub(crate) fn certificate(&mut self, owner: Owner, id: i64) {
-        let skid = format!("{}", owner.certificate_name(id)).into_bytes();
+        let skid = owner.certificate_name(id).into_bytes();
         self.tables.certificates.put(Certificate {
             owner,
             id,

@@ -948,17 +948,18 @@ mod tests {
                         kingdom.set_params(key, duchy, &el_gamal());
                     }
                 }
-                5 if is_computed && state == State::PendingRequisitionFulfillment => {
-                    if kingdom.requisition(key, DP2).state == requisition::State::Unfulfilled {
-                        kingdom.fulfill_computed(key, DP2);
-                    }
+                5 if is_computed
+                    && state == State::PendingRequisitionFulfillment
+                    && kingdom.requisition(key, DP2).state == requisition::State::Unfulfilled =>
+                {
+                    kingdom.fulfill_computed(key, DP2);
                 }
                 6 => {
                     let row = kingdom.requisition(key, DP1).key();
                     let refusal = requisition::Refusal { justification: 5, message: String::new() };
                     drop(kingdom.write(|write| requisition::refuse(write, row, "", refusal)));
                 }
-                7 if draw / 8 % 5 == 0 => {
+                7 if (draw / 8).is_multiple_of(5) => {
                     kingdom.revoke(&Owner::DataProvider(DP2), DP2 + CERTIFICATE);
                     kingdom.certificate(Owner::DataProvider(DP2), DP2 + CERTIFICATE);
                 }

@@ -529,7 +529,8 @@ mod tests {
         let mut wrong_url = encrypted_message(b"result");
         wrong_url.type_url = full_name::SIGNED_MESSAGE.to_owned();
         let certificate = |text: &str| text.to_owned();
-        let cases: Vec<(Option<Principal>, Request, (Code, Option<&str>))> = vec![
+        type Case<'a> = (Option<Principal>, Request, (Code, Option<&'a str>));
+        let cases: Vec<Case<'_>> = vec![
             (None, Request { nonce: 0, ..base("x") }, INVALID),
             (None, Request { nonce: 0, ..base(&bad_id) }, INVALID),
             (None, Request { encrypted_result: None, ..base(&bad_id) }, INVALID),
