@@ -82,12 +82,10 @@ pub enum StartError {
         source: TlsError,
     },
     /// An address cannot be bound.
-    #[error(
-        "cannot listen on {what} address {address}: {source}; is another program using it? choose another with --{what}-port"
-    )]
+    #[error("cannot listen on {what} address {address}: {source}; is another program using it? {}", .what.way_out())]
     Bind {
-        /// `public`, `system`, `operator`, `health` or `control`.
-        what: &'static str,
+        /// Which listener.
+        what: Port,
         /// The address.
         address: String,
         /// The system's reason.
@@ -99,6 +97,48 @@ pub enum StartError {
     /// A replica number that does not exist.
     #[error("there is no replica {0}")]
     NoSuchReplica(u32),
+}
+
+/// A listener, as far as its port is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as in interfaces.md section 1")]
+pub enum Port {
+    Public,
+    System,
+    Operator,
+    Health,
+    Control,
+    Replica,
+}
+
+impl Port {
+    fn way_out(self) -> String {
+        let flag = match self {
+            Self::Public => "--port",
+            Self::System => "--system-port",
+            Self::Operator => "--operator-port",
+            Self::Health => "--health-port",
+            Self::Control => "--control-port",
+            Self::Replica => {
+                return "replica ports are kept in sandbox.json; free it, or remove `ports` there"
+                    .to_owned();
+            }
+        };
+        format!("choose another with {flag} N (0 = any free one)")
+    }
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Public => "public",
+            Self::System => "system",
+            Self::Operator => "operator",
+            Self::Health => "health",
+            Self::Control => "control",
+            Self::Replica => "replica",
+        })
+    }
 }
 
 /// Everything a Kingdom is started with.
@@ -318,10 +358,10 @@ impl Builder {
                 })
             }
         };
-        let public = bind("public", self.addresses.public).await?;
-        let system = bind("system", self.addresses.system).await?;
-        let operator = bind("operator", self.addresses.operator).await?;
-        let health = bind("health", self.addresses.health).await?;
+        let public = bind(Port::Public, self.addresses.public).await?;
+        let system = bind(Port::System, self.addresses.system).await?;
+        let operator = bind(Port::Operator, self.addresses.operator).await?;
+        let health = bind(Port::Health, self.addresses.health).await?;
         kingdom.public = public.address().to_owned();
         kingdom.system = system.address().to_owned();
         kingdom.operator = operator.address().to_owned();
@@ -418,6 +458,11 @@ impl Control {
     /// The fake's clock.
     pub fn clock(&self) -> &Clock {
         &self.shared.core.clock
+    }
+
+    /// The network that the Kingdom's addresses live in.
+    pub fn network(&self) -> Arc<dyn Network> {
+        self.shared.network.clone()
     }
 
     /// The events of all replicas.
@@ -644,7 +689,7 @@ impl Replica {
             .network
             .bind(&address)
             .await
-            .map_err(|source| StartError::Bind { what: "replica", address, source })?;
+            .map_err(|source| StartError::Bind { what: Port::Replica, address, source })?;
         let address = incoming.address().to_owned();
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
         let loaded = Arc::new(ArcSwap::from_pointee(loaded));

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod authn;
 pub mod cause;
+pub mod client;
 pub mod control;
 pub mod core;
 pub mod error;
@@ -27,5 +28,7 @@ mod status;
 pub mod store;
 pub mod tls;
 
+pub use files::Files;
 pub use kingdom::{Addresses, Builder, Control, Kingdom, Reload, StartError};
+pub use sandbox::Sandbox;
 pub mod system;

@@ -156,6 +156,14 @@ impl Sandbox {
         maker.make()
     }
 
+    /// A sandbox for tests that run in real time.
+    ///
+    /// # Errors
+    /// Never with a working random number generator.
+    pub fn for_now(seed: Seed) -> Result<Self, SandboxError> {
+        Self::generate(seed, &[crate::seam::clock::Clock::real().now()])
+    }
+
     /// Reads a sandbox back from its folder.
     ///
     /// # Errors

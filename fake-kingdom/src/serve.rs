@@ -3,7 +3,7 @@
 use crate::control;
 use crate::event::AlertSettings;
 use crate::files::{Files, Role};
-use crate::kingdom::{Addresses, Kingdom, Reload, StartError};
+use crate::kingdom::{Addresses, Kingdom, Port, Reload, StartError};
 use crate::model::Timestamp;
 use crate::quirk::{Fidelity, Quirk, Quirks};
 use crate::sandbox::{Ports, Sandbox, SandboxError, write_file};
@@ -313,9 +313,9 @@ async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let signals = Signals::new()?;
     let kingdom = builder.start().await?;
     let control_address = address(wanted.control);
-    let control = tokio::net::TcpListener::bind(&control_address)
-        .await
-        .map_err(|source| StartError::Bind { what: "control", address: control_address, source })?;
+    let control = tokio::net::TcpListener::bind(&control_address).await.map_err(|source| {
+        StartError::Bind { what: Port::Control, address: control_address, source }
+    })?;
 
     let ready = ready(&kingdom, control.local_addr()?, args.sandbox.as_deref())?;
     let router = control::router(kingdom.control().clone());
@@ -409,10 +409,7 @@ fn ready(kingdom: &Kingdom, control: SocketAddr, sandbox: Option<&Path>) -> io::
             .into_iter()
             .filter_map(|id| Some(ReadyReplica { id, public: handle.replica_status(id)?.public? }))
             .collect(),
-        sandbox: sandbox
-            .map(|folder| std::path::absolute(folder))
-            .transpose()?
-            .map(|p| p.display().to_string()),
+        sandbox: sandbox.map(std::path::absolute).transpose()?.map(|p| p.display().to_string()),
         pid: std::process::id(),
     })
 }

@@ -71,8 +71,7 @@ fn every_message_has_the_fields_of_the_contract_and_no_other() {
 fn compare_message(message: &MessageDescriptor, fact: &Json, differences: &mut Vec<String>) {
     let name = message.full_name();
     let mut differ = |what: String| differences.push(format!("{name}: {what}"));
-    let expected: BTreeSet<String> =
-        fields_of(fact).iter().map(|field| expected_field(field)).collect();
+    let expected: BTreeSet<String> = fields_of(fact).iter().map(expected_field).collect();
     let actual: BTreeSet<String> = message.fields().map(|field| actual_field(&field)).collect();
     for missing in expected.difference(&actual) {
         differ(format!("contract has {missing}"));
@@ -362,7 +361,8 @@ fn the_comparison_sees_each_kind_of_difference() {
     let message =
         pool().get_message_by_name("wfa.measurement.api.v2alpha.Certificate").expect("it");
     let fact = contract()["messages"]["wfa.measurement.api.v2alpha.Certificate"].clone();
-    let spoil: [(&str, fn(&mut Json)); 7] = [
+    type Spoil = (&'static str, fn(&mut Json));
+    let spoil: [Spoil; 7] = [
         ("number", |fact| fact["fields"][1]["number"] = 9.into()),
         ("type", |fact| fact["fields"][1]["type"] = "string".into()),
         ("label", |fact| fact["fields"][1]["label"] = "repeated".into()),

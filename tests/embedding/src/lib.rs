@@ -1,0 +1,1 @@
+//! An example of a foreign crate: see `tests/embed.rs`.
