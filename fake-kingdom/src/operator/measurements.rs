@@ -443,6 +443,38 @@ mod tests {
         assert!(config.duchy_protocol_config.is_some());
     }
 
+    /// Table 1.8.2: duplicates are fine, and are answered in request order.
+    #[test]
+    fn the_same_measurement_twice_in_a_cancellation_is_cancelled_once() {
+        let mut kingdom = Kingdom::new();
+        let key = kingdom.direct();
+        kingdom.mutations.clear();
+        let twice = vec![cancellation(key, ""), cancellation(key, "")];
+        let answer = cancel(&mut kingdom, twice).unwrap();
+        assert_eq!(answer[0], answer[1]);
+        let actions: Vec<_> = kingdom.mutations.iter().map(|m| m.action.as_ref()).collect();
+        assert_eq!(actions, ["cancel", "withdraw"]);
+    }
+
+    /// 1.8.4 `after.computation`, and an `after` without any key.
+    #[test]
+    fn a_stream_goes_on_after_a_computation() {
+        let mut kingdom = Kingdom::new();
+        let (first, second) = (kingdom.computed(), kingdom.computed());
+        let update_time = measurement::find(&kingdom.tables, first).unwrap().update_time.to_proto();
+        let key = Key::Computation(pb::ComputationKey {
+            external_computation_id: unsigned(kingdom.computation(first)),
+        });
+        let after = After { update_time: Some(update_time), key: Some(key) };
+        let filter = F { after: Some(after), ..F::default() };
+        assert_eq!(streamed(&kingdom, filter, 0), [unsigned(second.1)]);
+        let unkeyed = pb::StreamMeasurementsRequest {
+            filter: Some(F { after: Some(After::default()), ..F::default() }),
+            ..pb::StreamMeasurementsRequest::default()
+        };
+        assert_eq!(said(stream(&kingdom.read(), &unkeyed)), (Code::Unknown, None));
+    }
+
     #[test]
     fn a_measurement_is_found_by_its_ids_or_its_computation() {
         let mut kingdom = Kingdom::new();
