@@ -11,6 +11,8 @@ pub mod data_provider;
 pub mod etag;
 pub mod event_group;
 pub mod event_group_metadata_descriptor;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod id;
 pub mod measurement;
 pub mod measurement_consumer;

@@ -2,9 +2,8 @@
 //! compute it (contract 1.5.8, 1.5.15, 1.5.16).
 
 use super::data_provider::{Capabilities, DataProvider};
-use super::{Outcome, Read};
+use super::{Outcome, Read, constraint};
 use crate::error::{Code, InternalError, Reason};
-use crate::quirk::Quirk;
 use crate::settings::DuchyEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -255,18 +254,10 @@ pub fn duchies(
         chosen.extend(others.filter(|entry| entry.is_active(read.now)).take(missing));
     }
     if chosen.len() < minimum {
-        return Err(constraint(read, Code::FailedPrecondition, "too few active Duchies"));
+        let too_few = InternalError::bare(Code::FailedPrecondition, "too few active Duchies");
+        return Err(constraint(read, too_few));
     }
     Ok(chosen.iter().map(|entry| entry.id.as_str().into()).collect())
-}
-
-/// A constraint without an answer of its own, as the data server raises it (contract 1.0.17).
-pub(crate) fn constraint(read: &Read<'_>, documented: Code, message: &str) -> InternalError {
-    if read.faithful(Quirk::ConstraintViolationIsUnknown) {
-        InternalError::bare(Code::Unknown, message)
-    } else {
-        InternalError::bare(documented, message)
-    }
 }
 
 /// The Duchy that fulfils a requisition from its creation on (contract 1.7.13): HMSS picks one of
