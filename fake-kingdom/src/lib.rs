@@ -26,9 +26,9 @@ pub mod settings;
 pub mod snapshot;
 mod status;
 pub mod store;
+pub mod system;
 pub mod tls;
 
 pub use files::Files;
 pub use kingdom::{Addresses, Builder, Control, Kingdom, Reload, StartError};
 pub use sandbox::Sandbox;
-pub mod system;

@@ -1,6 +1,7 @@
 //! What `GET /v1/state` shows: the whole state, by names and fingerprints, without secrets.
 
 use crate::audit::Head;
+use crate::error::measurement_name;
 use crate::kingdom::{Control, ReplicaStatus};
 use crate::model::Owner;
 use serde::Serialize;
@@ -12,6 +13,8 @@ pub struct Snapshot {
     pub time: String,
     pub certificates: Vec<CertificateState>,
     pub public_keys: Vec<PublicKeyState>,
+    pub measurements: Vec<MeasurementState>,
+    pub requisitions: Vec<RequisitionState>,
     pub replicas: Vec<ReplicaStatus>,
     pub trust: Vec<String>,
     pub principals: Vec<PrincipalEntry>,
@@ -37,6 +40,29 @@ pub struct PublicKeyState {
     pub name: String,
     pub certificate: String,
     pub key_sha256: String,
+}
+
+/// A measurement.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "named as in interfaces.md section 3")]
+pub struct MeasurementState {
+    pub name: String,
+    /// The data server's own state, which says more than the public one (contract 1.5.2).
+    pub state: &'static str,
+    pub certificate: String,
+    pub failure: Option<String>,
+    pub update_time: String,
+}
+
+/// A requisition.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "named as in interfaces.md section 3")]
+pub struct RequisitionState {
+    pub name: String,
+    pub measurement: String,
+    pub state: &'static str,
+    pub certificate: String,
+    pub update_time: String,
 }
 
 /// An entry of the principal map or Duchy configuration.
@@ -94,6 +120,34 @@ pub fn take(control: &Control) -> Snapshot {
                 })
                 .collect()
         },
+        measurements: read
+            .tables
+            .measurements
+            .iter()
+            .map(|row| MeasurementState {
+                name: row.name(),
+                state: row.state.internal_name(),
+                certificate: Owner::MeasurementConsumer(row.measurement_consumer)
+                    .certificate_name(row.certificate),
+                failure: row.failure.as_ref().map(|failure| format!("{:?}", failure.reason)),
+                update_time: row.update_time.to_string(),
+            })
+            .collect(),
+        requisitions: read
+            .tables
+            .requisitions
+            .iter()
+            .map(|row| {
+                let owner = Owner::DataProvider(row.data_provider);
+                RequisitionState {
+                    name: row.name(),
+                    measurement: measurement_name(row.measurement_consumer, row.measurement),
+                    state: row.state.internal_name(),
+                    certificate: owner.certificate_name(row.certificate),
+                    update_time: row.update_time.to_string(),
+                }
+            })
+            .collect(),
         trust: {
             let mut trust: Vec<_> = replicas.iter().flat_map(|r| r.trust.clone()).collect();
             trust.sort();

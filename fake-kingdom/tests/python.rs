@@ -24,7 +24,7 @@ fn python() -> Option<PathBuf> {
 fn main() {
     let python = python();
     if python.is_none() {
-        println!(
+        eprintln!(
             "skipped: no Python with grpcio, protobuf and cryptography (tests/python/requirements.txt)"
         );
     }
