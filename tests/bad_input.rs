@@ -108,9 +108,15 @@ impl World {
 async fn a_leaf_of_one_trusted_ca_that_names_another_never_becomes_that_principal() {
     let world = World::start().await;
     let victim = world.authority("edp1").subject_key_identifier().to_vec();
-    let attacker = world.leaf(&world.authority("mc1"), |spec| spec.akid = AkidChoice::Of(victim));
+    let claimed = AkidChoice::Of(victim.clone());
+    let attacker = world.leaf(&world.authority("mc1"), |spec| spec.akid = claimed);
     assert!(world.call(&attacker).await.is_err());
     assert_eq!(world.refused_handshakes(), ["akid_not_of_issuer"]);
+    let shown = halo_pki::inspect(&attacker.chain[0]).expect("it parses");
+    let handshake = world.events("handshake").pop().expect("an event");
+    assert_eq!(handshake["peer"]["serial"], shown.serial, "the event names the certificate");
+    let hex: String = victim.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(handshake["peer"]["akid"], hex);
     assert_eq!(world.events("call"), Vec::<Json>::new());
     world.is_unharmed().await;
 }

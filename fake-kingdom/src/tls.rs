@@ -2,6 +2,7 @@
 //! and a path check that ties each certificate to its issuer's key identifier.
 
 use crate::cause::Cause;
+use crate::event::PeerFacts;
 use crate::seam::clock::Clock;
 use halo_pki::TrustEntry;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -10,8 +11,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Trust
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, PeerIncompatible,
-    SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, InvalidMessage, OtherError,
+    PeerIncompatible, SignatureScheme,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -113,20 +114,34 @@ struct Root {
     anchor: TrustAnchor<'static>,
 }
 
-/// The cause in a refusal that webpki has no word for.
+/// Why a client's certificate was refused, and which one it was. Every refusal of ours travels as
+/// this, so that the server's event can name the certificate; the client gets the alert
+/// `certificate_unknown`, as from the JDK.
 #[derive(Debug)]
-struct PathError(Cause);
+struct PathError {
+    cause: Cause,
+    peer: Option<PeerFacts>,
+}
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.meaning())
+        f.write_str(self.cause.meaning())
     }
 }
 
 impl std::error::Error for PathError {}
 
-fn refuse(cause: Cause) -> rustls::Error {
-    CertificateError::Other(OtherError(Arc::new(PathError(cause)))).into()
+fn refuse(cause: Cause, peer: Option<PeerFacts>) -> rustls::Error {
+    CertificateError::Other(OtherError(Arc::new(PathError { cause, peer }))).into()
+}
+
+/// What events show of a client's leaf.
+pub(crate) fn peer_facts(facts: &halo_pki::CertificateFacts) -> PeerFacts {
+    PeerFacts {
+        serial: facts.serial.clone(),
+        skid: facts.skid.as_ref().map(hex::encode),
+        akid: facts.akid().map(hex::encode),
+    }
 }
 
 impl PathVerifier {
@@ -189,12 +204,24 @@ impl PathVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let facts = halo_pki::inspect(leaf).map_err(|_| refuse(Cause::MalformedCertificate))?;
+        let facts =
+            halo_pki::inspect(leaf).map_err(|_| refuse(Cause::MalformedCertificate, None))?;
+        self.judge(leaf, &facts, intermediates, now)
+            .map_err(|cause| refuse(cause, Some(peer_facts(&facts))))
+    }
+
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        facts: &halo_pki::CertificateFacts,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Cause> {
         if facts.akids.len() > 1 {
-            return Err(refuse(Cause::AkidNotOfIssuer));
+            return Err(Cause::AkidNotOfIssuer);
         }
         if !facts.duplicate_extensions.is_empty() {
-            return Err(refuse(Cause::MalformedCertificate));
+            return Err(Cause::MalformedCertificate);
         }
         let akid = facts.akid().map(<[u8]>::to_vec);
 
@@ -203,26 +230,22 @@ impl PathVerifier {
             && intermediates.is_empty()
         {
             let named = |root: &Root| root.skid == *akid;
-            return match self.path(leaf, intermediates, now, named) {
-                Ok(_) => Ok(()),
-                // Only a refusal pays for naming its cause.
-                Err(error) => match self.path(leaf, intermediates, now, |root| !named(root)) {
-                    Ok(_) => Err(refuse(Cause::AkidNotOfIssuer)),
-                    Err(other) => Err(certificate_error(if self.roots.iter().any(named) {
-                        error
-                    } else {
-                        other
-                    })),
-                },
-            };
+            let Err(error) = self.path(leaf, intermediates, now, named) else { return Ok(()) };
+            // Only a refusal pays for naming its cause.
+            return Err(match self.path(leaf, intermediates, now, |root| !named(root)) {
+                Ok(_) => Cause::AkidNotOfIssuer,
+                Err(_) if self.roots.iter().any(named) => path_cause(&error),
+                Err(other) => path_cause(&other),
+            });
         }
 
-        let issuers = self.path(leaf, intermediates, now, |_| true).map_err(certificate_error)?;
+        let issuers =
+            self.path(leaf, intermediates, now, |_| true).map_err(|error| path_cause(&error))?;
         // In a chain the rule holds at each step against the issuer in that path (2.15).
         let mut akid = akid;
         for (step, issuer) in issuers.iter().enumerate() {
             if akid.as_ref().is_some_and(|akid| akid != issuer) {
-                return Err(refuse(Cause::AkidNotOfIssuer));
+                return Err(Cause::AkidNotOfIssuer);
             }
             if step + 1 < issuers.len() {
                 let above = intermediates
@@ -283,56 +306,58 @@ impl ClientCertVerifier for PathVerifier {
     }
 }
 
-/// webpki's word for it as rustls's, so that the client gets the right alert.
-fn certificate_error(error: webpki::Error) -> rustls::Error {
+/// webpki's word for it as ours.
+fn path_cause(error: &webpki::Error) -> Cause {
     use webpki::Error as E;
     match error {
-        E::UnknownIssuer | E::EmptyEkuExtension => CertificateError::UnknownIssuer.into(),
-        E::CertExpired { .. } => CertificateError::Expired.into(),
-        E::CertNotValidYet { .. } => CertificateError::NotValidYet.into(),
-        E::InvalidSignatureForPublicKey => CertificateError::BadSignature.into(),
+        E::UnknownIssuer => Cause::UnknownIssuer,
+        E::CertExpired { .. } => Cause::Expired,
+        E::CertNotValidYet { .. } => Cause::NotYetValid,
+        E::InvalidSignatureForPublicKey => Cause::BadSignature,
         E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            refuse(Cause::UnsupportedAlgorithm)
-        }
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Cause::UnsupportedAlgorithm,
         E::RequiredEkuNotFoundContext(_)
         | E::CaUsedAsEndEntity
         | E::EndEntityUsedAsCa
         | E::PathLenConstraintViolated
-        | E::NameConstraintViolation => refuse(Cause::NotForClientAuthentication),
-        _ => refuse(Cause::MalformedCertificate),
+        | E::NameConstraintViolation => Cause::NotForClientAuthentication,
+        _ => Cause::MalformedCertificate,
     }
 }
 
-/// The stable cause of a failed handshake, as the server saw it.
-pub fn cause_of(error: &std::io::Error) -> Cause {
+/// The stable cause of a failed handshake, as the server saw it, and the certificate that was
+/// refused if it got that far.
+pub fn cause_of(error: &std::io::Error) -> (Cause, Option<PeerFacts>) {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
     else {
-        return Cause::HandshakeFailed;
+        return (Cause::HandshakeFailed, None);
     };
-    match error {
+    let cause = match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+            return match inner.downcast_ref::<PathError>() {
+                Some(refused) => (refused.cause, refused.peer.clone()),
+                None => (Cause::MalformedCertificate, None),
+            };
+        }
         rustls::Error::NoCertificatesPresented => Cause::NoClientCertificate,
-        rustls::Error::InvalidCertificate(error) => match error {
-            CertificateError::UnknownIssuer => Cause::UnknownIssuer,
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Cause::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                Cause::NotYetValid
-            }
-            CertificateError::BadSignature => Cause::BadSignature,
-            CertificateError::BadEncoding => Cause::MalformedCertificate,
-            CertificateError::Other(OtherError(inner)) => {
-                inner.downcast_ref::<PathError>().map_or(Cause::MalformedCertificate, |e| e.0)
-            }
-            _ => Cause::MalformedCertificate,
-        },
-        rustls::Error::PeerIncompatible(
-            PeerIncompatible::Tls13RequiredForQuic
+        // The signature over the handshake: the client does not hold the leaf's key.
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Cause::BadSignature,
+        rustls::Error::InvalidCertificate(_) => Cause::MalformedCertificate,
+        rustls::Error::PeerIncompatible(incompatible) => match incompatible {
+            PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => Cause::TlsVersion,
-        rustls::Error::PeerIncompatible(_) => Cause::TlsVersion,
-        rustls::Error::InvalidMessage(_) => Cause::Plaintext,
+            | PeerIncompatible::Tls12NotOfferedOrEnabled => Cause::TlsVersion,
+            PeerIncompatible::NoSignatureSchemesInCommon
+            | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {
+                Cause::UnsupportedAlgorithm
+            }
+            _ => Cause::HandshakeFailed,
+        },
+        // The first byte is no TLS record's: somebody speaks another protocol.
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Cause::Plaintext,
         _ => Cause::HandshakeFailed,
-    }
+    };
+    (cause, None)
 }

@@ -44,10 +44,11 @@ pub(super) async fn serve(
     let tls = match accept.await {
         Ok(Ok(tls)) => tls,
         refused => {
-            let cause = match refused {
+            let (cause, peer) = match refused {
                 Ok(Err(error)) => tls::cause_of(&error),
-                _ => Cause::Timeout,
+                _ => (Cause::Timeout, None),
             };
+            connection.peer = peer;
             let event = Event {
                 connection: Some(Arc::new(connection)),
                 cause: Some(cause),
@@ -120,11 +121,7 @@ fn identify(
     let Ok(facts) = halo_pki::inspect(leaf) else {
         return (None, Identity::Nobody(Cause::MalformedCertificate));
     };
-    let peer = PeerFacts {
-        serial: facts.serial.clone(),
-        skid: facts.skid.as_ref().map(hex::encode),
-        akid: facts.akid().map(hex::encode),
-    };
+    let peer = tls::peer_facts(&facts);
     let identity = match facts.akid() {
         _ if certificates.len() > 1 && single_only => Identity::Nobody(Cause::ChainNotSingle),
         Some(akid) => Identity::Akid(akid.to_vec()),

@@ -7,6 +7,7 @@ pub mod event_group_metadata_descriptors;
 pub mod event_groups;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod lenient;
 pub mod measurement_consumers;
 pub mod measurements;
 pub mod model_providers;
@@ -159,7 +160,7 @@ pub fn page_size(wanted: i32, default: usize, limit: usize) -> Answer<usize> {
 ///
 /// # Errors
 /// INVALID_ARGUMENT if the type differs, there is no slash, or the bytes do not parse.
-pub fn unpack<M: prost::Message + Default>(
+pub fn unpack<M: prost::Message + prost::Name + Default>(
     packed: Option<&prost_types::Any>,
     full_name: &str,
     field: &str,
@@ -167,9 +168,7 @@ pub fn unpack<M: prost::Message + Default>(
     let invalid = || Refusal::invalid_argument(format!("{field} is not a packed {full_name}"));
     let packed = packed.ok_or_else(invalid)?;
     match packed.type_url.rsplit_once('/') {
-        Some((_, name)) if name == full_name => {
-            M::decode(packed.value.as_slice()).map_err(|_| invalid())
-        }
+        Some((_, name)) if name == full_name => lenient::decode(&packed.value).ok_or_else(invalid),
         _ => Err(invalid()),
     }
 }

@@ -1,6 +1,6 @@
 //! Page tokens (contract 1.0.13).
 
-use super::Answer;
+use super::{Answer, lenient};
 use crate::error::Refusal;
 use crate::model::Read;
 use crate::quirk::Quirk;
@@ -26,10 +26,11 @@ pub fn encode_token(token: &impl prost::Message) -> String {
 /// # Errors
 /// Text that is not base64url, or bytes that are not a message of that type: UNKNOWN, or
 /// INVALID_ARGUMENT (quirk `malformed-page-token-is-unknown`).
-pub fn decode_token<M: prost::Message + Default>(read: &Read<'_>, text: &str) -> Answer<M> {
-    token_bytes(text)
-        .and_then(|bytes| M::decode(bytes.as_slice()).ok())
-        .ok_or_else(|| malformed(read))
+pub fn decode_token<M: prost::Message + prost::Name + Default>(
+    read: &Read<'_>,
+    text: &str,
+) -> Answer<M> {
+    token_bytes(text).and_then(|bytes| lenient::decode(&bytes)).ok_or_else(|| malformed(read))
 }
 
 /// The bytes of a token, if it is base64url at all.
