@@ -280,6 +280,8 @@ impl Builder {
     /// # Errors
     /// A file the real server would not start with, an address in use, a data directory in use.
     pub async fn start(self) -> Result<Kingdom, StartError> {
+        // Before the first read: a change from here on is one that `--reload hot` must notice.
+        let first_digest = files_digest(&self.files);
         let contents = Contents::read(&self.files, &self.quirks)?;
         let settings = Settings {
             quirks: self.quirks,
@@ -374,7 +376,7 @@ impl Builder {
         }
         kingdom.tasks.push(tokio::spawn(connection::serve_health(kingdom.control.clone(), health)));
         if self.reload == Reload::Hot {
-            kingdom.tasks.push(tokio::spawn(follow_files(kingdom.control.clone())));
+            kingdom.tasks.push(tokio::spawn(follow_files(kingdom.control.clone(), first_digest)));
         }
         Ok(kingdom)
     }
@@ -883,8 +885,7 @@ impl Front {
 }
 
 /// `--reload hot`: looks at the files' contents once a second.
-async fn follow_files(control: Control) {
-    let mut last = files_digest(&control.shared.files);
+async fn follow_files(control: Control, mut last: FilesDigest) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let digest = files_digest(&control.shared.files);
@@ -898,7 +899,10 @@ async fn follow_files(control: Control) {
     }
 }
 
-fn files_digest(files: &Files) -> Vec<Option<Vec<u8>>> {
+/// The content of each file, as far as it can be read.
+type FilesDigest = Vec<Option<Vec<u8>>>;
+
+fn files_digest(files: &Files) -> FilesDigest {
     use Role::*;
     [
         TlsCert,

@@ -52,7 +52,7 @@ fn reflection(
     for name in names {
         builder = builder.with_service_name(*name);
     }
-    builder.build_v1().ok()
+    builder.with_service_name("grpc.reflection.v1.ServerReflection").build_v1().ok()
 }
 
 /// The routes of the three listeners, and every service by full name, as health reports them.
