@@ -202,9 +202,10 @@ pub struct CounterKey {
     pub replica: Option<u32>,
 }
 
-/// The log of a Kingdom: the newest [`CAPACITY`] events and counters over all.
+/// The log of a Kingdom: the newest events, usually [`CAPACITY`], and counters over all.
 pub struct EventLog {
     inner: Mutex<Inner>,
+    capacity: usize,
     newest: watch::Sender<u64>,
 }
 
@@ -227,10 +228,15 @@ pub struct Gone {
 }
 
 impl EventLog {
-    /// An empty log.
+    /// An empty log that keeps [`CAPACITY`] events.
     pub fn new(alert: AlertSettings) -> Self {
+        Self::with_capacity(alert, CAPACITY)
+    }
+
+    /// An empty log that keeps so many events.
+    pub fn with_capacity(alert: AlertSettings, capacity: usize) -> Self {
         let inner = Inner { alert, ..Inner::default() };
-        Self { inner: Mutex::new(inner), newest: watch::channel(0).0 }
+        Self { inner: Mutex::new(inner), capacity, newest: watch::channel(0).0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -244,6 +250,9 @@ impl EventLog {
         inner.append(now, event);
         if failure {
             inner.watch_failures(now);
+        }
+        while inner.events.len() > self.capacity {
+            inner.events.pop_front();
         }
         let last = inner.last_seq;
         drop(inner);
@@ -293,9 +302,6 @@ impl Inner {
             replica: event.connection.as_ref().map(|c| c.replica).or(event.replica),
         };
         *self.counters.entry(key).or_default() += 1;
-        if self.events.len() == CAPACITY {
-            self.events.pop_front();
-        }
         self.events.push_back(Arc::new(event));
     }
 
@@ -339,6 +345,19 @@ mod tests {
         }
         let seqs: Vec<_> = log.after(1, 10).unwrap().iter().map(|event| event.seq).collect();
         assert_eq!(seqs, [2, 3]);
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_asking_for_older_ones_is_refused() {
+        let log = EventLog::with_capacity(AlertSettings::default(), 3);
+        for _ in 0..5 {
+            log.record(Timestamp::default(), Event::new(Kind::Call, "ok"));
+        }
+        assert_eq!(log.after(1, 10).map(|events| events.len()), Err(Gone { first_kept: 3 }));
+        assert_eq!(log.after(2, 10).map(|events| events.len()), Ok(3));
+        assert_eq!(log.after(5, 10).map(|events| events.len()), Ok(0));
+        assert_eq!(log.after(99, 10).map(|events| events.len()), Ok(0));
+        assert_eq!(log.counters().values().sum::<u64>(), 5, "counters go on");
     }
 
     #[test]

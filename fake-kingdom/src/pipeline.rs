@@ -58,8 +58,8 @@ impl Peer {
         self: Arc<Self>,
         request: http::Request<Incoming>,
     ) -> Result<HttpResponse, Cut> {
-        let method: Arc<str> = request.uri().path().into();
-        let request_id = header(&request, "x-request-id").map(Arc::<str>::from);
+        let method: Arc<str> = capped(request.uri().path()).into();
+        let request_id = header(&request, "x-request-id").map(|id| Arc::<str>::from(capped(id)));
         let mut event = Event {
             connection: Some(self.connection.clone()),
             request_id,
@@ -289,6 +289,12 @@ enum Verdict {
         /// Quirk `auth-rejection-echoes-headers` (contract 1.0.15).
         echo: bool,
     },
+}
+
+/// What a client chose and an event keeps is capped, or a million events could fill the memory.
+fn capped(text: &str) -> &str {
+    const BYTES_MAX: usize = 256;
+    &text[..text.floor_char_boundary(BYTES_MAX)]
 }
 
 fn header<'a>(request: &'a http::Request<Incoming>, name: &str) -> Option<&'a str> {
