@@ -1,0 +1,429 @@
+//! The command line (interfaces.md sections 4 and 5).
+
+use crate::environment::EnvironmentKind;
+use crate::error::UsageError;
+use crate::report::{junit, record, summary};
+use crate::run::{self, Exit, Plan, Progress};
+use crate::scenario::{self, Scenario};
+use crate::steps::{Kind, Registry};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use fake_kingdom::audit::{self, Head};
+use fake_kingdom::cause::Cause;
+use fake_kingdom::seam::clock::Clock;
+use fake_kingdom::seam::entropy::Seed;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+/// Runs Halo certificate, key and revocation scenarios and judges them.
+#[derive(Debug, Parser)]
+#[command(name = "halo-harness", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios in one environment
+    Run(RunArgs),
+    /// List scenarios, contract clauses or the step vocabulary
+    List(ListArgs),
+    /// Explain cause codes: whose fault, which clause, what next
+    Explain {
+        /// One code; without it, all
+        code: Option<String>,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Check audit trails
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Find an edited, dropped or reordered entry and, given the head, a truncated trail
+    Verify {
+        /// JSON lines, as the control listener's /v1/audit answers them
+        file: PathBuf,
+        /// What the trail must end with, as /v1/state and run.json show it
+        #[arg(long, value_name = "COUNT:HASH")]
+        head: Option<Head>,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Where to run
+    #[arg(long, value_enum, default_value_t = EnvironmentKind::Loopback)]
+    env: EnvironmentKind,
+    #[command(flatten)]
+    selection: Selection,
+    /// Root of all randomness; without it, a random one, which is printed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many scenarios at once; without it, one for each processor
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Write run.json and junit.xml into this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// The steps that scenarios are written with, each with an example
+    #[arg(long, conflicts_with = "clauses")]
+    steps: bool,
+    /// The clauses that scenarios cite
+    #[arg(long)]
+    clauses: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct Selection {
+    /// A feature file or a folder of them, instead of the embedded scenarios
+    #[arg(long, value_name = "PATH")]
+    features: Vec<PathBuf>,
+    /// Only scenarios that this tag expression selects, such as `@contract-1.1.12 and not @slow`
+    #[arg(long, value_name = "EXPR")]
+    tags: Option<String>,
+    /// Only the scenario with this id
+    #[arg(long, value_name = "ID")]
+    scenario: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+impl Selection {
+    fn scenarios(&self) -> Result<Vec<Scenario>, UsageError> {
+        let all = if self.features.is_empty() {
+            scenario::embedded()?
+        } else {
+            scenario::from_paths(&self.features)?
+        };
+        scenario::select(all, self.tags.as_deref(), &self.scenario)
+    }
+}
+
+/// Runs the program: `arguments` as the shell gave them, `out` for results.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn main(arguments: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::Result<Exit> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Passed };
+            error.print()?;
+            return Ok(exit);
+        }
+    };
+    let outcome = match cli.command {
+        Command::Run(arguments) => run(&arguments, out),
+        Command::List(arguments) => list(&arguments, out),
+        Command::Explain { code, format } => explain(code.as_deref(), format, out),
+        Command::Audit(AuditCommand::Verify { file, head, format }) => {
+            verify_audit(&file, head.as_ref(), format, out)
+        }
+    };
+    match outcome {
+        Ok(exit) => Ok(exit),
+        Err(Failure::Usage(error)) => {
+            writeln!(io::stderr(), "halo-harness: {error}")?;
+            Ok(Exit::Usage)
+        }
+        Err(Failure::Harness(what)) => {
+            writeln!(io::stderr(), "halo-harness: {what}")?;
+            Ok(Exit::HarnessFailed)
+        }
+        Err(Failure::Output(error)) => Err(error),
+    }
+}
+
+enum Failure {
+    Usage(UsageError),
+    Harness(String),
+    Output(io::Error),
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Harness(error.to_string())
+    }
+}
+
+fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let scenarios = arguments.selection.scenarios()?;
+    if let Some(folder) = &arguments.report {
+        // Before anything runs: a report that cannot be written is found now.
+        std::fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
+    }
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let plan = Plan {
+        environment: arguments.env,
+        seed: arguments.seed.map_or_else(Seed::random, Seed::new),
+        jobs: arguments.jobs.map_or(processors, usize::from),
+    };
+    let human = arguments.format == Format::Human;
+    let live = human && io::stderr().is_terminal();
+    let total = scenarios.len();
+    let name = arguments.env.name();
+    let seed = plan.seed.value();
+    if human {
+        writeln!(out, "{total} scenarios, {name}, seed {seed}")?;
+        out.flush()?;
+    }
+    let clock = Clock::real();
+    let began = clock.now();
+    let mut done = 0;
+    let mut unwritten = None;
+    let results = run::run(&plan, scenarios, interrupt, |result| {
+        done += 1;
+        let written = if live {
+            let verdict = result.judgement.verdict;
+            let mark = if verdict == crate::verdict::Verdict::Pass { String::new() } else {
+                format!("\r\x1b[K{}\n", summary::line(result))
+            };
+            write!(io::stderr(), "{mark}\r\x1b[K{done}/{total}")
+        } else if human {
+            writeln!(out, "{}", summary::line(result))
+        } else {
+            Ok(())
+        };
+        unwritten = written.err().or(unwritten.take());
+    });
+    if let Some(error) = unwritten {
+        return Err(error.into());
+    }
+    if live {
+        write!(io::stderr(), "\r\x1b[K")?;
+    }
+    let times = match arguments.env {
+        EnvironmentKind::Loopback => (began, clock.now()),
+        // Virtual: the same seed gives the same bytes.
+        EnvironmentKind::Simulated => {
+            let start = crate::environment::simulated::START;
+            (start, results.iter().map(|result| result.finished).max().unwrap_or(start).max(start))
+        }
+    };
+    let times = (times.0.to_string(), times.1.to_string());
+    let record = record::make(tool(), arguments.env, seed, times, &results);
+    let json = record::to_json(&record)?;
+    if let Some(folder) = &arguments.report {
+        write_file(&folder.join("run.json"), &json)?;
+        write_file(&folder.join("junit.xml"), &junit::to_xml(&record))?;
+    }
+    if human {
+        let mut rerun = format!("halo-harness run --env {name} --seed {seed}");
+        for path in &arguments.selection.features {
+            rerun = format!("{rerun} --features {}", path.display());
+        }
+        write!(out, "{}", summary::summary(&results, &record.totals, &rerun))?;
+    } else {
+        write!(out, "{json}")?;
+    }
+    let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
+    Ok(run::exit(&judgements))
+}
+
+/// Breaks the run off at Ctrl-C; a second one ends the process at once.
+fn interrupt(run: mpsc::Sender<Progress>) {
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                let _ = run.send(Progress::Interrupted);
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(i32::from(Exit::Invalid as u8));
+            }
+        });
+    });
+}
+
+fn tool() -> record::Tool {
+    let digest = std::env::current_exe()
+        .and_then(std::fs::read)
+        .map(|bytes| hex::encode(Sha256::digest(bytes)))
+        .unwrap_or_default();
+    record::Tool { version: env!("CARGO_PKG_VERSION").to_owned(), digest }
+}
+
+/// Whole or not at all: a reader never sees half a report.
+fn write_file(path: &Path, content: &str) -> Result<(), UsageError> {
+    let half = path.with_extension("part");
+    std::fs::write(&half, content)
+        .and_then(|()| std::fs::rename(&half, path))
+        .map_err(|error| file_error(path, &error))
+}
+
+fn file_error(path: &Path, error: &io::Error) -> UsageError {
+    UsageError::File { path: path.display().to_string(), reason: error.to_string() }
+}
+
+fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    if arguments.steps {
+        return list_steps(arguments.format, out);
+    }
+    let scenarios = arguments.selection.scenarios()?;
+    if arguments.clauses {
+        let mut clauses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for scenario in &scenarios {
+            for clause in scenario.clauses() {
+                clauses.entry(clause).or_default().insert(scenario.id.clone());
+            }
+        }
+        if arguments.format == Format::Json {
+            let list: Vec<_> = clauses
+                .iter()
+                .map(|(clause, scenarios)| json!({"clause": clause, "scenarios": scenarios}))
+                .collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+        } else {
+            for (clause, scenarios) in clauses {
+                writeln!(out, "{clause:<36} {} scenarios", scenarios.len())?;
+            }
+        }
+        return Ok(Exit::Passed);
+    }
+    if arguments.format == Format::Json {
+        let list: Vec<_> = scenarios
+            .iter()
+            .map(|scenario| {
+                json!({
+                    "id": scenario.id,
+                    "feature": scenario.feature,
+                    "name": scenario.name,
+                    "tags": scenario.tags.iter().map(|tag| format!("@{tag}")).collect::<Vec<_>>(),
+                    "clauses": scenario.clauses(),
+                    "environments":
+                        EnvironmentKind::ALL.iter().map(|env| env.name()).collect::<Vec<_>>(),
+                    "faults": [],
+                })
+            })
+            .collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+    } else {
+        for scenario in &scenarios {
+            writeln!(out, "{:<80} {}", scenario.id, scenario.clauses().join(", "))?;
+        }
+    }
+    Ok(Exit::Passed)
+}
+
+fn list_steps(format: Format, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let registry = Registry::new().map_err(|problem| Failure::Harness(problem.to_string()))?;
+    if format == Format::Json {
+        let list: Vec<_> = registry
+            .steps()
+            .map(|step| {
+                let kind = match step.kind {
+                    Kind::Action => "action",
+                    Kind::Check => "check",
+                    Kind::Either => "either",
+                };
+                json!({"kind": kind, "pattern": step.pattern, "example": step.example})
+            })
+            .collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+    } else {
+        for step in registry.steps() {
+            writeln!(out, "{}\n    {}", step.example, step.pattern)?;
+        }
+    }
+    Ok(Exit::Passed)
+}
+
+fn explain(code: Option<&str>, format: Format, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let wanted = |cause: &&Cause| code.is_none_or(|code| cause.code() == code);
+    let causes: Vec<_> = Cause::ALL.iter().filter(wanted).collect();
+    if let (Some(code), true) = (code, causes.is_empty()) {
+        return Err(UsageError::UnknownCause(code.to_owned()).into());
+    }
+    if format == Format::Json {
+        let list: Vec<_> = causes
+            .iter()
+            .map(|cause| {
+                json!({
+                    "code": cause.code(),
+                    "owner": cause.owner(),
+                    "clause": cause.clause(),
+                    "meaning": cause.meaning(),
+                    "next_step": cause.next_step(),
+                })
+            })
+            .collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+    } else {
+        for cause in causes {
+            let owner = serde_json::to_value(cause.owner())?;
+            let owner = owner.as_str().unwrap_or_default();
+            writeln!(out, "{}  (fault of: {owner}; clause {})", cause.code(), cause.clause())?;
+            writeln!(out, "    {}\n    Next: {}", cause.meaning(), cause.next_step())?;
+        }
+    }
+    Ok(Exit::Passed)
+}
+
+fn verify_audit(
+    path: &Path,
+    head: Option<&Head>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
+    let verdict = audit::verify(text.lines(), head);
+    if format == Format::Json {
+        let report = match &verdict {
+            Ok(head) => json!({"valid": true, "head": head}),
+            Err(broken) => json!({
+                "valid": false,
+                "line": broken.line,
+                "problem": broken.problem.to_string(),
+            }),
+        };
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        match &verdict {
+            Ok(head) => writeln!(out, "intact: {} entries, head {head}", head.count)?,
+            Err(broken) => writeln!(out, "{}:{}: {}", path.display(), broken.line, broken.problem)?,
+        }
+    }
+    Ok(if verdict.is_ok() { Exit::Passed } else { Exit::SubjectFailed })
+}

@@ -1,0 +1,265 @@
+//! Requests from text proto and responses by path, for every message of the wire contract.
+
+use crate::environment::Listener;
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{ReflectMessage as _, Value};
+use std::sync::LazyLock;
+
+static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap_or_default()
+});
+
+/// The packages that a short method name is looked up in, and where they are served.
+const PACKAGES: [(&str, Listener); 3] = [
+    ("wfa.measurement.api.v2alpha", Listener::Public),
+    ("wfa.measurement.system.v1alpha", Listener::System),
+    ("wfa.measurement.internal.kingdom", Listener::Operator),
+];
+
+/// A method and the listener that serves it.
+#[derive(Clone, Debug)]
+pub struct Method {
+    descriptor: MethodDescriptor,
+    /// Where it is served.
+    pub listener: Listener,
+}
+
+impl Method {
+    /// Finds `Service.Method` in the package of `listener`, or a full
+    /// `package.Service.Method` anywhere.
+    ///
+    /// # Errors
+    /// There is none; the text names what is there.
+    pub fn find(name: &str, listener: Listener) -> Result<Self, String> {
+        let (service, method) =
+            name.rsplit_once('.').ok_or_else(|| format!("`{name}` is not Service.Method"))?;
+        let home = PACKAGES.iter().find(|(package, _)| {
+            service.strip_prefix(package).is_some_and(|rest| rest.starts_with('.'))
+        });
+        let (full, listener) = match home {
+            Some((_, home)) => (service.to_owned(), *home),
+            None => {
+                let package = PACKAGES.iter().find(|(_, home)| *home == listener);
+                let package = package.map(|(package, _)| *package).unwrap_or_default();
+                (format!("{package}.{service}"), listener)
+            }
+        };
+        let service = POOL.get_service_by_name(&full).ok_or_else(|| {
+            let mut known: Vec<_> = POOL.services().map(|s| s.full_name().to_owned()).collect();
+            known.sort();
+            format!("no service is named {full}; there are {}", known.join(", "))
+        })?;
+        let descriptor = service.methods().find(|m| m.name() == method).ok_or_else(|| {
+            let known: Vec<_> = service.methods().map(|m| m.name().to_owned()).collect();
+            format!("{full} has no method {method}; it has {}", known.join(", "))
+        })?;
+        Ok(Self { descriptor, listener })
+    }
+
+    /// `package.Service/Method`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.descriptor.parent_service().full_name(), self.descriptor.name())
+    }
+
+    /// The request, encoded, from its text form.
+    ///
+    /// # Errors
+    /// Line, column and reason.
+    pub fn request(&self, text: &str) -> Result<Vec<u8>, String> {
+        encode(self.descriptor.input(), text)
+    }
+
+    /// A response message.
+    ///
+    /// # Errors
+    /// The bytes are not one: the server's fault.
+    pub fn response(&self, bytes: &[u8]) -> Result<DynamicMessage, String> {
+        DynamicMessage::decode(self.descriptor.output(), bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// Encodes the text form of the message of this full name.
+///
+/// # Errors
+/// No such message, or line, column and reason.
+pub fn encode_named(full_name: &str, text: &str) -> Result<Vec<u8>, String> {
+    let descriptor = POOL
+        .get_message_by_name(full_name)
+        .ok_or_else(|| format!("no message is named {full_name}"))?;
+    encode(descriptor, text)
+}
+
+/// The text form of a message, read for comparison with a response.
+///
+/// # Errors
+/// Line, column and reason.
+pub fn parse(descriptor: MessageDescriptor, text: &str) -> Result<DynamicMessage, String> {
+    use miette::Diagnostic as _;
+    DynamicMessage::parse_text_format(descriptor, text).map_err(|error| {
+        let offset =
+            error.labels().and_then(|mut labels| labels.next()).map(|label| label.offset());
+        let before = text.get(..offset.unwrap_or(text.len())).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        format!("line {line}, column {column}: {error}")
+    })
+}
+
+fn encode(descriptor: MessageDescriptor, text: &str) -> Result<Vec<u8>, String> {
+    Ok(parse(descriptor, text)?.encode_to_vec())
+}
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// One value, as text: enums by name, bytes in lower-case hex, an absent message or optional
+    /// field as `unset`, a missing list element as `absent`.
+    One(String),
+    /// Every element of a list.
+    Many(Vec<String>),
+}
+
+/// Reads `a.b[0].c` or `list[*].c`; a packed message is unpacked on the way.
+///
+/// # Errors
+/// The message type has no such field: the scenario's author mistyped.
+pub fn at(message: &DynamicMessage, path: &str) -> Result<At, String> {
+    let (segment, rest) = match path.split_once('.') {
+        Some((segment, rest)) => (segment, Some(rest)),
+        None => (path, None),
+    };
+    let (name, index) = match segment.split_once('[') {
+        Some((name, index)) => (name, Some(index.trim_end_matches(']'))),
+        None => (segment, None),
+    };
+    if message.descriptor().full_name() == "google.protobuf.Any"
+        && message.descriptor().get_field_by_name(name).is_none()
+    {
+        return at(&unpack(message)?, path);
+    }
+    let field = message.descriptor().get_field_by_name(name).ok_or_else(|| {
+        let known: Vec<_> = message.descriptor().fields().map(|f| f.name().to_owned()).collect();
+        let message = message.descriptor();
+        format!("{} has no field {name}; it has {}", message.full_name(), known.join(", "))
+    })?;
+    let kind = field.kind();
+    let value = message.get_field(&field);
+    let into = |value: &Value| descend(value, &kind, rest);
+    match (value.as_list(), index) {
+        (Some(list), None | Some("*")) => {
+            let mut many = Vec::new();
+            for element in list {
+                match into(element)? {
+                    At::One(one) => many.push(one),
+                    At::Many(more) => many.extend(more),
+                }
+            }
+            if list.is_empty() && let (Some(rest), Kind::Message(element)) = (rest, &kind) {
+                // A mistyped path is found even when there is nothing to read.
+                at(&DynamicMessage::new(element.clone()), rest)?;
+            }
+            Ok(At::Many(many))
+        }
+        (Some(list), Some(index)) => {
+            let index: usize =
+                index.parse().map_err(|_| format!("`{index}` is neither a number nor `*`"))?;
+            list.get(index).map_or(Ok(At::One("absent".to_owned())), into)
+        }
+        (None, Some(_)) => Err(format!("{name} is not a list")),
+        (None, None) if rest.is_none() && field.supports_presence() && !message.has_field(&field) => {
+            Ok(At::One("unset".to_owned()))
+        }
+        (None, None) => into(&value),
+    }
+}
+
+fn descend(value: &Value, kind: &Kind, rest: Option<&str>) -> Result<At, String> {
+    match (rest, value) {
+        (Some(rest), Value::Message(message)) => at(message, rest),
+        (Some(rest), _) => Err(format!("`{rest}` goes into a field that is not a message")),
+        (None, _) => Ok(At::One(show(value, kind))),
+    }
+}
+
+fn unpack(any: &DynamicMessage) -> Result<DynamicMessage, String> {
+    let packed: prost_types::Any = any.transcode_to().map_err(|error| error.to_string())?;
+    let name = packed.type_url.rsplit('/').next().unwrap_or_default();
+    let descriptor = POOL
+        .get_message_by_name(name)
+        .ok_or_else(|| format!("a packed message of the unknown type `{name}`"))?;
+    DynamicMessage::decode(descriptor, packed.value.as_slice()).map_err(|error| error.to_string())
+}
+
+fn show(value: &Value, kind: &Kind) -> String {
+    match (value, kind) {
+        (Value::String(text), _) => text.clone(),
+        (Value::Bytes(bytes), _) => hex::encode(bytes),
+        (Value::EnumNumber(number), Kind::Enum(of)) => {
+            of.get_value(*number).map_or_else(|| number.to_string(), |v| v.name().to_owned())
+        }
+        (Value::Message(message), _) => message.to_text_format(),
+        (value, _) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn method(name: &str) -> Method {
+        Method::find(name, Listener::Public).unwrap()
+    }
+
+    fn certificate(text: &str) -> DynamicMessage {
+        let method = method("Certificates.GetCertificate");
+        let bytes = encode_named("wfa.measurement.api.v2alpha.Certificate", text).unwrap();
+        method.response(&bytes).unwrap()
+    }
+
+    #[test]
+    fn short_names_are_found_where_the_caller_is_and_full_names_anywhere() {
+        let path = |name, listener| Method::find(name, listener).map(|m| (m.path(), m.listener));
+        assert_eq!(
+            path("Certificates.GetCertificate", Listener::Operator),
+            Ok((
+                "wfa.measurement.internal.kingdom.Certificates/GetCertificate".to_owned(),
+                Listener::Operator
+            ))
+        );
+        let system = "wfa.measurement.system.v1alpha.Computations.GetComputation";
+        assert_eq!(path(system, Listener::Public).unwrap().1, Listener::System);
+        assert!(path("Certificates.Nonsense", Listener::Public).unwrap_err().contains("it has"));
+    }
+
+    #[test]
+    fn paths_show_defaults_enums_by_name_and_bytes_in_hex() {
+        let message = certificate("name: \"n\" x509_der: \"\\x01\\xff\" revocation_state: HOLD");
+        assert_eq!(at(&message, "name"), Ok(At::One("n".to_owned())));
+        assert_eq!(at(&message, "x509_der"), Ok(At::One("01ff".to_owned())));
+        assert_eq!(at(&message, "revocation_state"), Ok(At::One("HOLD".to_owned())));
+        let unspecified = At::One("REVOCATION_STATE_UNSPECIFIED".to_owned());
+        assert_eq!(at(&certificate(""), "revocation_state"), Ok(unspecified));
+        assert!(at(&message, "nam").unwrap_err().contains("has no field nam"));
+    }
+
+    #[test]
+    fn an_unknown_enum_number_can_be_sent() {
+        let text = "name: \"n\" revocation_state: 7";
+        assert!(method("Certificates.RevokeCertificate").request(text).is_ok());
+    }
+
+    #[test]
+    fn lists_are_read_whole_or_by_index_and_a_mistyped_path_into_an_empty_list_is_found() {
+        let list = method("Certificates.ListCertificates");
+        let text = "certificates { name: \"a\" } certificates { name: \"b\" }";
+        let bytes =
+            encode_named("wfa.measurement.api.v2alpha.ListCertificatesResponse", text).unwrap();
+        let message = list.response(&bytes).unwrap();
+        let both = At::Many(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(at(&message, "certificates[*].name"), Ok(both));
+        assert_eq!(at(&message, "certificates[1].name"), Ok(At::One("b".to_owned())));
+        assert_eq!(at(&message, "certificates[2].name"), Ok(At::One("absent".to_owned())));
+        assert!(at(&list.response(&[]).unwrap(), "certificates[*].nam").is_err());
+    }
+}

@@ -1,0 +1,13 @@
+//! A gRPC client for any method of any service, over one connection that it never reopens itself.
+//!
+//! Not tonic's: its channel redials, and turns refused handshakes into statuses that look like a
+//! server's answer (rust-notes.md section 1). Here a status is one that a server sent.
+
+pub mod dynamic;
+mod status;
+mod tls;
+mod wire;
+
+pub use status::{ErrorInfo, Status, code_name};
+pub use tls::{Credential, Security, TlsOptions};
+pub use wire::{Connection, Outcome, Request, TransportError};

@@ -1,0 +1,117 @@
+//! The client's TLS: whatever a scenario wants to present, judged by the scenario's clock.
+
+use super::wire::TransportError;
+use fake_kingdom::seam::clock::Clock;
+use fake_kingdom::seam::transport::BoxStream;
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use std::fmt;
+use std::sync::Arc;
+use tokio_rustls::TlsConnector;
+
+/// A certificate, what is sent after it, and its key. `Debug` never shows the key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// DER, the leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// PKCS#8 DER.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("chain_length", &self.chain.len()).finish()
+    }
+}
+
+/// How a connection is secured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Security {
+    /// TLS 1.3, as the contract demands.
+    #[default]
+    Tls13,
+    /// TLS 1.2 and nothing newer.
+    Tls12Only,
+    /// None.
+    Plaintext,
+}
+
+/// What a client presents and accepts.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// What it presents; `None` = no certificate.
+    pub credential: Option<Credential>,
+    /// Version.
+    pub security: Security,
+    /// The roots it trusts, DER.
+    pub roots: Vec<Vec<u8>>,
+    /// The name it asks for.
+    pub server_name: String,
+    /// Its clock.
+    pub clock: Clock,
+}
+
+impl TlsOptions {
+    /// Secures a stream.
+    pub(super) async fn secure(&self, stream: BoxStream) -> Result<BoxStream, TransportError> {
+        if self.security == Security::Plaintext {
+            return Ok(stream);
+        }
+        let config = self.config().map_err(TransportError::Credential)?;
+        let name = ServerName::try_from(self.server_name.clone())
+            .map_err(|error| TransportError::Credential(error.to_string()))?;
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .map_err(|error| TransportError::Handshake(error.to_string()))?;
+        Ok(Box::new(stream))
+    }
+
+    fn config(&self) -> Result<ClientConfig, String> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let versions: &[&rustls::SupportedProtocolVersion] = match self.security {
+            Security::Tls12Only => &[&rustls::version::TLS12],
+            Security::Tls13 | Security::Plaintext => &[&rustls::version::TLS13],
+        };
+        let text = |error: rustls::Error| error.to_string();
+        let mut roots = RootCertStore::empty();
+        for root in &self.roots {
+            roots.add(CertificateDer::from(root.clone())).map_err(text)?;
+        }
+        let builder = ClientConfig::builder_with_details(provider, Arc::new(self.clock.clone()))
+            .with_protocol_versions(versions)
+            .map_err(text)?
+            .with_root_certificates(roots);
+        let mut config = match &self.credential {
+            None => builder.with_no_client_auth(),
+            Some(credential) => {
+                let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(credential.key.clone()));
+                let key = aws_lc_rs::sign::any_supported_type(&key).map_err(text)?;
+                let chain = credential.chain.iter().cloned().map(CertificateDer::from).collect();
+                // Whatever it is: hostile credentials are presented as they are.
+                let presented = Presented(Arc::new(CertifiedKey::new(chain, key)));
+                builder.with_client_cert_resolver(Arc::new(presented))
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        // Resumption would carry an old certificate past a rotation (rust-notes.md section 1).
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+}
+
+#[derive(Debug)]
+struct Presented(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Presented {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,197 @@
+//! A Kingdom in this process, over whatever network: what loopback and simulation share.
+
+use super::{Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, Target};
+use crate::error::Problem;
+use crate::observation::ServerEvent;
+use fake_kingdom::audit::Head;
+use fake_kingdom::fault::{FaultRule, NumberedRule};
+use fake_kingdom::files::{Files, MemoryFiles, Role};
+use fake_kingdom::model::Timestamp;
+use fake_kingdom::sandbox::Sandbox;
+use fake_kingdom::seam::clock::Clock;
+use fake_kingdom::seam::transport::Network;
+use fake_kingdom::{Kingdom, Reload, StartError};
+use futures::future::LocalBoxFuture;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Opens a stream and knows its own end's name.
+pub(super) trait Dialler {
+    fn dial<'a>(&'a self, address: &'a str) -> LocalBoxFuture<'a, io::Result<Dialled>>;
+}
+
+pub(super) struct InProcess<D> {
+    kingdom: Kingdom,
+    files: MemoryFiles,
+    sandbox: Sandbox,
+    clock: Clock,
+    dialler: D,
+}
+
+impl<D: Dialler + 'static> InProcess<D> {
+    pub(super) async fn start(
+        setup: Setup,
+        network: Arc<dyn Network>,
+        dialler: D,
+    ) -> Result<Box<dyn Environment>, Problem> {
+        let sandbox = Sandbox::generate(setup.seed, &[setup.clock.now()])
+            .map_err(|error| Problem::harness(format!("no sandbox: {error}")))?;
+        let files = sandbox.memory_files();
+        let provision = sandbox
+            .provision()
+            .map_err(|error| Problem::harness(format!("no resources: {error}")))?;
+        let reload = if setup.reload_hot { Reload::Hot } else { Reload::AtStart };
+        let kingdom = Kingdom::builder(Files::Memory(files.clone()))
+            .provision(provision)
+            .network(network)
+            .clock(setup.clock.clone())
+            .seed(setup.seed)
+            .quirks(setup.quirks)
+            .replicas(setup.replicas)
+            .reload(reload)
+            .client_auth(setup.client_auth)
+            .shutdown_grace_period(setup.grace)
+            .start()
+            .await
+            .map_err(|error| match error {
+                StartError::Bind { .. } => {
+                    Problem::environment(error.to_string(), "free ports or descriptors, run again")
+                }
+                error => Problem::harness(format!("the Kingdom does not start: {error}")),
+            })?;
+        Ok(Box::new(Self { kingdom, files, sandbox, clock: setup.clock, dialler }))
+    }
+
+    fn address(&self, target: Target) -> io::Result<String> {
+        Ok(match target {
+            Target::Front(Listener::Public) => self.kingdom.public_address().to_owned(),
+            Target::Front(Listener::System) => self.kingdom.system_address().to_owned(),
+            Target::Front(Listener::Operator) => self.kingdom.operator_address().to_owned(),
+            Target::Replica(id) => self
+                .kingdom
+                .control()
+                .replica_status(id)
+                .and_then(|status| status.public)
+                .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?,
+        })
+    }
+
+    fn events_after(&self, after: u64) -> Result<Vec<ServerEvent>, Problem> {
+        let lost = |error: &dyn std::fmt::Display| {
+            Problem::harness(format!("events cannot be read: {error}"))
+        };
+        let events =
+            self.kingdom.control().events().after(after, usize::MAX).map_err(|e| lost(&e))?;
+        events
+            .iter()
+            .map(|event| {
+                // By way of the JSON that the control listener shows: one form for all worlds.
+                let json = serde_json::to_value(&**event).map_err(|e| lost(&e))?;
+                serde_json::from_value(json).map_err(|e| lost(&e))
+            })
+            .collect()
+    }
+}
+
+impl<D: Dialler + 'static> Environment for InProcess<D> {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    fn dial(&self, target: Target) -> LocalBoxFuture<'_, io::Result<Dialled>> {
+        Box::pin(async move {
+            let address = self.address(target)?;
+            self.dialler.dial(&address).await
+        })
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    fn act_on_replica(
+        &self,
+        id: u32,
+        action: ReplicaAction,
+    ) -> LocalBoxFuture<'_, Result<Result<(), String>, Problem>> {
+        Box::pin(async move {
+            let control = self.kingdom.control();
+            let outcome = match action {
+                ReplicaAction::Stop => control.stop(id).await,
+                ReplicaAction::Start => control.start(id).await,
+                ReplicaAction::Restart => control.restart(id).await,
+                ReplicaAction::Drain => control.drain(id),
+                ReplicaAction::Cut => control.cut(id),
+                ReplicaAction::Reload => control.reload(id),
+            };
+            match outcome {
+                Ok(()) => Ok(Ok(())),
+                Err(StartError::NoSuchReplica(id)) => Err(Problem::author(
+                    format!("there is no replica {id}"),
+                    "count replicas from 0, or ask for more with `Given N replicas`",
+                )),
+                Err(error @ StartError::Bind { .. }) => {
+                    Err(Problem::environment(error.to_string(), "run again"))
+                }
+                Err(refusal) => Ok(Err(refusal.to_string())),
+            }
+        })
+    }
+
+    fn file(&self, role: Role) -> Option<Vec<u8>> {
+        self.files.get(role)
+    }
+
+    fn set_file(&self, role: Role, content: Vec<u8>) {
+        self.files.set(role, content);
+    }
+
+    fn last_event(&self) -> u64 {
+        self.kingdom.control().events().last_seq()
+    }
+
+    fn event<'a>(
+        &'a self,
+        after: u64,
+        filter: &'a EventFilter<'a>,
+        patience: Duration,
+    ) -> LocalBoxFuture<'a, Result<Option<ServerEvent>, Problem>> {
+        Box::pin(async move {
+            let mut newest = self.kingdom.control().events().subscribe();
+            let search = async {
+                loop {
+                    newest.borrow_and_update();
+                    let found = self.events_after(after)?.into_iter().find(|event| filter(event));
+                    if found.is_some() {
+                        return Ok(found);
+                    }
+                    if newest.changed().await.is_err() {
+                        return Ok(None);
+                    }
+                }
+            };
+            tokio::time::timeout(patience, search).await.unwrap_or(Ok(None))
+        })
+    }
+
+    fn add_fault(&self, rule: FaultRule) -> u64 {
+        self.kingdom.control().add_fault(rule)
+    }
+
+    fn faults(&self) -> Vec<NumberedRule> {
+        self.kingdom.control().list_faults()
+    }
+
+    fn audit_head(&self) -> Head {
+        self.kingdom.control().audit_head()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

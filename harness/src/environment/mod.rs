@@ -1,0 +1,192 @@
+//! Where a scenario runs. The only modules that know of sockets, memory streams or clusters.
+
+mod in_process;
+pub mod loopback;
+pub mod simulated;
+
+use crate::error::Problem;
+use crate::observation::ServerEvent;
+use fake_kingdom::audit::Head;
+use fake_kingdom::fault::{FaultRule, NumberedRule};
+use fake_kingdom::files::Role;
+use fake_kingdom::model::Timestamp;
+use fake_kingdom::quirk::Quirks;
+use fake_kingdom::sandbox::Sandbox;
+use fake_kingdom::seam::clock::Clock;
+use fake_kingdom::seam::entropy::Seed;
+use fake_kingdom::seam::transport::BoxStream;
+use fake_kingdom::tls::ClientAuth;
+use futures::future::LocalBoxFuture;
+use std::io;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// The worlds that scenarios run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EnvironmentKind {
+    /// Real TCP on 127.0.0.1, real time.
+    Loopback,
+    /// Streams in memory, virtual time, one thread a scenario.
+    Simulated,
+}
+
+impl EnvironmentKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: &'static [Self] = &[Self::Loopback, Self::Simulated];
+
+    /// Its name on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Simulated => "simulated",
+        }
+    }
+
+    /// A runtime for one scenario; nothing of another scenario ever runs in it.
+    ///
+    /// # Errors
+    /// The operating system gives no more threads or descriptors.
+    pub fn runtime(self) -> io::Result<Runtime> {
+        match self {
+            Self::Loopback => loopback::runtime(),
+            Self::Simulated => simulated::runtime(),
+        }
+    }
+
+    /// What the scenario's clock reads when it starts. Called inside its [`Self::runtime`].
+    pub fn clock(self) -> Clock {
+        match self {
+            Self::Loopback => Clock::real(),
+            Self::Simulated => Clock::virtual_from(simulated::START),
+        }
+    }
+
+    /// Starts a Kingdom. Called inside the scenario's [`Self::runtime`].
+    ///
+    /// # Errors
+    /// The Kingdom does not start: a fault of the scenario's files or of the machine.
+    pub async fn start(self, setup: Setup) -> Result<Box<dyn Environment>, Problem> {
+        match self {
+            Self::Loopback => loopback::start(setup).await,
+            Self::Simulated => simulated::start(setup).await,
+        }
+    }
+}
+
+/// How a scenario wants its Kingdom; the default is the documented one.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Root of the scenario's keys, ids and order.
+    pub seed: Seed,
+    /// The scenario's clock.
+    pub clock: Clock,
+    /// Quirks (contract 2.14).
+    pub quirks: Quirks,
+    /// How many replicas.
+    pub replicas: u32,
+    /// Whether a changed file is read while a replica runs.
+    pub reload_hot: bool,
+    /// Whether a client certificate is asked for.
+    pub client_auth: ClientAuth,
+    /// How long a stopping replica waits for open calls.
+    pub grace: Duration,
+}
+
+impl Setup {
+    /// The defaults, with this seed and clock.
+    pub fn new(seed: Seed, clock: Clock) -> Self {
+        Self {
+            seed,
+            clock,
+            quirks: Quirks::default(),
+            replicas: 2,
+            reload_hot: false,
+            client_auth: ClientAuth::Required,
+            grace: Duration::from_secs(25),
+        }
+    }
+}
+
+/// The three TLS listeners of a Kingdom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// The public API.
+    Public,
+    /// The system API, for Duchies.
+    System,
+    /// The operator's internal API.
+    Operator,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The address in front of all replicas.
+    Front(Listener),
+    /// One replica's own public address.
+    Replica(u32),
+}
+
+/// An open stream, and the address by which the server's events name this end of it.
+pub struct Dialled {
+    /// The stream.
+    pub stream: BoxStream,
+    /// This end.
+    pub local: String,
+}
+
+/// What can be done to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in interfaces.md section 3")]
+pub enum ReplicaAction {
+    Stop,
+    Start,
+    Restart,
+    Drain,
+    Cut,
+    Reload,
+}
+
+/// A predicate over the server's events.
+pub type EventFilter<'a> = dyn Fn(&ServerEvent) -> bool + 'a;
+
+/// One scenario's Kingdom and the ways to reach and drive it.
+pub trait Environment {
+    /// The clock that the Kingdom and its clients judge certificates by.
+    fn clock(&self) -> &Clock;
+    /// The participants' credentials and resources.
+    fn sandbox(&self) -> &Sandbox;
+    /// Opens a stream.
+    fn dial(&self, target: Target) -> LocalBoxFuture<'_, io::Result<Dialled>>;
+    /// Moves the clock forward at once.
+    fn advance(&self, by: Duration);
+    /// Acts on a replica; the inner error is the Kingdom's refusal to start with its files.
+    fn act_on_replica(
+        &self,
+        id: u32,
+        action: ReplicaAction,
+    ) -> LocalBoxFuture<'_, Result<Result<(), String>, Problem>>;
+    /// The present content of one of the servers' files.
+    fn file(&self, role: Role) -> Option<Vec<u8>>;
+    /// Replaces one of the servers' files whole.
+    fn set_file(&self, role: Role, content: Vec<u8>);
+    /// Number of the newest event.
+    fn last_event(&self) -> u64;
+    /// The first event after number `after` that matches, waiting for it at most `patience`.
+    fn event<'a>(
+        &'a self,
+        after: u64,
+        filter: &'a EventFilter<'a>,
+        patience: Duration,
+    ) -> LocalBoxFuture<'a, Result<Option<ServerEvent>, Problem>>;
+    /// Adds a fault rule.
+    fn add_fault(&self, rule: FaultRule) -> u64;
+    /// The fault rules with their counts.
+    fn faults(&self) -> Vec<NumberedRule>;
+    /// Count and hash of the audit trail.
+    fn audit_head(&self) -> Head;
+    /// The present.
+    fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+}

@@ -1,0 +1,17 @@
+//! The `halo-harness` command.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let exit = halo_harness::cli::main(std::env::args(), &mut out);
+    let flushed = out.flush();
+    match exit.and_then(|exit| flushed.map(|()| exit)) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "halo-harness: cannot write the result: {error}");
+            ExitCode::from(halo_harness::run::Exit::HarnessFailed as u8)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What was observed, in order: an append-only log of typed facts, the only thing a verdict sees.
+
+use crate::error::Problem;
+use fake_kingdom::model::Timestamp;
+use serde::Deserialize;
+
+/// One fact with its place in the log, the environment's time and the step it belongs to.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Number, from 1.
+    pub n: u64,
+    /// The environment's clock.
+    pub time: Timestamp,
+    /// Line of the step in its feature file; 0 before the first step.
+    pub line: usize,
+    /// What.
+    pub fact: Fact,
+}
+
+/// One kind of fact.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// A step began.
+    Step(StepFact),
+    /// A step ended without stopping the scenario.
+    StepDone,
+    /// The scenario changed its surroundings: clock, replicas, files, faults.
+    Changed {
+        /// What was changed, in words.
+        what: String,
+    },
+    /// A call and its outcome as the caller saw it.
+    Call(CallFact),
+    /// What the server recorded, joined to a call of ours.
+    Server(ServerEvent),
+    /// A `Then` compared something.
+    Check(Check),
+    /// Something else than a check stopped the scenario.
+    Problem(Problem),
+    /// All steps were run.
+    Finished,
+}
+
+/// A step as it stands in the scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepFact {
+    /// `Given`, `When`, `Then`, `And`, `But`.
+    pub keyword: String,
+    /// Its text.
+    pub text: String,
+    /// Whether it must compare something.
+    pub is_then: bool,
+}
+
+/// A call as its caller saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallFact {
+    /// Who called.
+    pub actor: String,
+    /// `package.Service/Method`.
+    pub method: String,
+    /// What it sent as `x-request-id`.
+    pub request_id: String,
+    /// gRPC status name; `None` if no status arrived.
+    pub code: Option<&'static str>,
+    /// What went wrong below gRPC, if no status arrived. Never judged: it differs from run to run.
+    pub transport: Option<String>,
+}
+
+/// One comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was compared, such as `status` or `certificates[0].name`.
+    pub what: String,
+    /// What had to be.
+    pub expected: String,
+    /// What was.
+    pub observed: String,
+    /// Whether they agree.
+    pub holds: bool,
+    /// Numbers of the server's events that bear on it.
+    pub evidence: Vec<u64>,
+}
+
+/// An event of the fake, as its control listener shows it (interfaces.md section 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "named as in interfaces.md")]
+pub struct ServerEvent {
+    pub seq: u64,
+    pub time: String,
+    pub replica: Option<u32>,
+    pub connection: Option<u64>,
+    pub peer_address: Option<String>,
+    pub request_id: Option<String>,
+    pub kind: String,
+    pub outcome: String,
+    pub cause: Option<String>,
+    pub listener: Option<String>,
+    pub method: Option<String>,
+    pub code: Option<String>,
+    pub principal: Option<String>,
+    pub peer: Option<PeerFacts>,
+    pub server: Option<ServerFacts>,
+    pub subject: Option<String>,
+    pub detail: Option<String>,
+}
+
+/// The client's leaf as the server saw it; lower-case hex.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "named as in interfaces.md")]
+pub struct PeerFacts {
+    pub serial: String,
+    pub skid: Option<String>,
+    pub akid: Option<String>,
+}
+
+/// The server's own leaf; lower-case hex.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "named as in interfaces.md")]
+pub struct ServerFacts {
+    pub serial: String,
+    pub skid: Option<String>,
+}
+
+/// The log of one scenario.
+#[derive(Clone, Debug, Default)]
+pub struct ObservationLog {
+    all: Vec<Observation>,
+    line: usize,
+}
+
+impl ObservationLog {
+    /// Appends a fact.
+    pub fn record(&mut self, time: Timestamp, fact: Fact) {
+        let n = self.all.len() as u64 + 1;
+        self.all.push(Observation { n, time, line: self.line, fact });
+    }
+
+    /// Says which step the facts to come belong to.
+    pub fn at_line(&mut self, line: usize) {
+        self.line = line;
+    }
+
+    /// All facts, oldest first.
+    pub fn all(&self) -> &[Observation] {
+        &self.all
+    }
+
+    /// How many comparisons there were.
+    pub fn checks(&self) -> usize {
+        self.all.iter().filter(|o| matches!(o.fact, Fact::Check(_))).count()
+    }
+}

@@ -1,0 +1,110 @@
+//! `junit.xml`, made from the record.
+
+use super::record::{Run, ScenarioRecord};
+use crate::verdict::Verdict;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The record as JUnit XML: one suite a feature file, one test case a scenario. FAIL is a failure,
+/// INVALID an error, NOT_APPLICABLE skipped.
+pub fn to_xml(run: &Run) -> String {
+    let mut suites: BTreeMap<&str, Vec<&ScenarioRecord>> = BTreeMap::new();
+    for scenario in &run.scenarios {
+        suites.entry(suite(&scenario.id)).or_default().push(scenario);
+    }
+    let all: Vec<_> = run.scenarios.iter().collect();
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        xml,
+        "<testsuites name=\"halo-harness {}\"{}>",
+        escaped(run.environment),
+        counts(&all)
+    );
+    for (name, scenarios) in suites {
+        let _ = writeln!(
+            xml,
+            "  <testsuite name=\"{}\"{} timestamp=\"{}\">",
+            escaped(name),
+            counts(&scenarios),
+            escaped(&run.started)
+        );
+        for scenario in scenarios {
+            case(&mut xml, name, scenario);
+        }
+        xml.push_str("  </testsuite>\n");
+    }
+    xml.push_str("</testsuites>\n");
+    xml
+}
+
+fn case(xml: &mut String, suite: &str, scenario: &ScenarioRecord) {
+    let name = scenario.id.strip_prefix(suite).unwrap_or(&scenario.id).trim_start_matches('/');
+    let _ = write!(
+        xml,
+        "    <testcase classname=\"{}\" name=\"{}\"",
+        escaped(&suite.replace('/', ".")),
+        escaped(name)
+    );
+    let reason = scenario.reason.as_deref().unwrap_or_default();
+    let element = match scenario.verdict {
+        Verdict::Pass => {
+            xml.push_str("/>\n");
+            return;
+        }
+        Verdict::Fail => "failure",
+        Verdict::Invalid => "error",
+        Verdict::NotApplicable => "skipped",
+    };
+    let text = format!(
+        "{}: {reason}\nclauses: {}",
+        scenario.place,
+        scenario.clauses.join(", ")
+    );
+    let _ = writeln!(
+        xml,
+        ">\n      <{element} message=\"{}\">{}</{element}>\n    </testcase>",
+        escaped(reason),
+        escaped(&text)
+    );
+}
+
+fn suite(id: &str) -> &str {
+    // Folder and file; the rest is the scenario.
+    let mut slashes = id.match_indices('/').map(|(at, _)| at);
+    let cut = if id.starts_with("contract/") { slashes.nth(2) } else { slashes.nth(1) };
+    cut.or_else(|| id.rfind('/')).map_or(id, |at| &id[..at])
+}
+
+fn counts(scenarios: &[&ScenarioRecord]) -> String {
+    let count = |verdict| scenarios.iter().filter(|s| s.verdict == verdict).count();
+    format!(
+        " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
+        scenarios.len(),
+        count(Verdict::Fail),
+        count(Verdict::Invalid),
+        count(Verdict::NotApplicable)
+    )
+}
+
+/// Text for an attribute or element. What XML 1.0 cannot hold is shown as `\u{..}`.
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            '\n' => escaped.push_str("&#10;"),
+            '\t' | '\r' => {
+                let _ = write!(escaped, "&#{};", u32::from(c));
+            }
+            c if c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+                let _ = write!(escaped, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,217 @@
+//! `run.json`, schema `halo-harness/run/1` (interfaces.md section 4).
+
+use crate::environment::EnvironmentKind;
+use crate::run::ScenarioResult;
+use crate::verdict::Verdict;
+use fake_kingdom::audit::Head;
+use serde::Serialize;
+
+/// The schema's name and version.
+pub const SCHEMA: &str = "halo-harness/run/1";
+
+/// One run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The program.
+    pub tool: Tool,
+    /// Name of the environment.
+    pub environment: &'static str,
+    /// The root seed, by which the run repeats.
+    pub seed: u64,
+    /// RFC 3339; virtual in simulation.
+    pub started: String,
+    /// RFC 3339; virtual in simulation.
+    pub finished: String,
+    /// Over all scenarios.
+    pub verdict: Verdict,
+    /// The audit trail's head, if just one Kingdom ran; else each scenario has its own.
+    pub audit_head: Option<Head>,
+    /// In the order of their files.
+    pub scenarios: Vec<ScenarioRecord>,
+    /// Sums.
+    pub totals: Totals,
+}
+
+/// The program that ran.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tool {
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its executable, lower-case hex.
+    pub digest: String,
+}
+
+/// One scenario of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScenarioRecord {
+    /// Stable id.
+    pub id: String,
+    /// The raw judgement.
+    pub verdict: Verdict,
+    /// Whether that is what was expected.
+    pub as_expected: bool,
+    /// The fault of a negative twin.
+    pub fault: Option<String>,
+    /// What a negative twin expects.
+    pub expected: Option<Expected>,
+    /// Cause codes that the server recorded for the scenario's own calls.
+    pub causes: Vec<String>,
+    /// Clauses that it cites.
+    pub clauses: Vec<String>,
+    /// Why, unless it is a pass.
+    pub reason: Option<String>,
+    /// Phases of a procedure.
+    pub phases: Vec<Never>,
+    /// Credentials before and after.
+    pub credentials: Vec<Never>,
+    /// Probe lanes.
+    pub lanes: Vec<Never>,
+    /// The negative control.
+    pub control: Option<Never>,
+    /// Proof that old credentials are dead.
+    pub deadness: Vec<Never>,
+    /// Bound over many rotations.
+    pub per_rotation: Option<Never>,
+    /// What was found, with evidence.
+    pub findings: Vec<Finding>,
+    /// Where it stands: `file:line` of the step that decided, else of the scenario.
+    pub place: String,
+    /// What its own Kingdom's audit trail ended with.
+    pub audit_head: Option<Head>,
+}
+
+/// What no scenario can have yet: the field is there, and stays empty until its issue is done.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub enum Never {}
+
+/// Expected verdict and cause of a negative twin.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expected {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The cause code.
+    pub cause: Option<String>,
+}
+
+/// Something found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// `expectation_not_met`, or whose fault it is.
+    pub code: String,
+    /// The first clause that the scenario cites.
+    pub clause: Option<String>,
+    /// In words.
+    pub text: String,
+    /// Numbers of the server's events.
+    pub evidence: Vec<u64>,
+}
+
+/// Sums over the scenarios; a negative twin counts as a scenario too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "named as in interfaces.md")]
+pub struct Totals {
+    pub scenarios: usize,
+    pub pass: usize,
+    pub fail: usize,
+    pub invalid: usize,
+    pub not_applicable: usize,
+    pub unexpected: usize,
+    pub twins: usize,
+}
+
+/// Makes the record of a run.
+pub fn make(
+    tool: Tool,
+    environment: EnvironmentKind,
+    seed: u64,
+    (started, finished): (String, String),
+    results: &[ScenarioResult],
+) -> Run {
+    let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
+    let scenarios: Vec<_> = results.iter().map(scenario).collect();
+    let heads: Vec<_> = results.iter().filter_map(|result| result.audit_head.clone()).collect();
+    let count = |verdict| scenarios.iter().filter(|s| s.verdict == verdict).count();
+    let totals = Totals {
+        scenarios: scenarios.len(),
+        pass: count(Verdict::Pass),
+        fail: count(Verdict::Fail),
+        invalid: count(Verdict::Invalid),
+        not_applicable: count(Verdict::NotApplicable),
+        unexpected: scenarios.iter().filter(|s| !s.as_expected).count(),
+        twins: 0,
+    };
+    Run {
+        schema: SCHEMA,
+        tool,
+        environment: environment.name(),
+        seed,
+        started,
+        finished,
+        verdict: crate::run::overall(&judgements),
+        audit_head: match heads.as_slice() {
+            [head] => Some(head.clone()),
+            _ => None,
+        },
+        scenarios,
+        totals,
+    }
+}
+
+fn scenario(result: &ScenarioResult) -> ScenarioRecord {
+    let judgement = &result.judgement;
+    let clauses = result.scenario.clauses();
+    let findings = judgement
+        .reason
+        .iter()
+        .map(|reason| Finding {
+            code: match judgement.verdict {
+                Verdict::Fail => "expectation_not_met".to_owned(),
+                _ => judgement
+                    .owner
+                    .map_or_else(String::new, |owner| owner.to_string().replace(' ', "_")),
+            },
+            clause: clauses.first().cloned(),
+            text: reason.clone(),
+            evidence: judgement.failed.iter().flat_map(|check| check.evidence.clone()).collect(),
+        })
+        .collect();
+    ScenarioRecord {
+        id: result.scenario.id.clone(),
+        verdict: judgement.verdict,
+        as_expected: matches!(judgement.verdict, Verdict::Pass | Verdict::NotApplicable),
+        fault: None,
+        expected: None,
+        causes: judgement.causes.clone(),
+        clauses,
+        reason: judgement.reason.clone(),
+        phases: Vec::new(),
+        credentials: Vec::new(),
+        lanes: Vec::new(),
+        control: None,
+        deadness: Vec::new(),
+        per_rotation: None,
+        findings,
+        place: place(result),
+        audit_head: result.audit_head.clone(),
+    }
+}
+
+/// `file:line` of the step that decided, else of the scenario.
+pub fn place(result: &ScenarioResult) -> String {
+    match &result.judgement.step {
+        Some(step) if result.judgement.verdict != Verdict::Pass => {
+            format!("{}:{}", result.scenario.file, step.line)
+        }
+        _ => result.scenario.place(),
+    }
+}
+
+/// The record as JSON, ending in a newline.
+///
+/// # Errors
+/// Never: the record has no map with other keys than text.
+pub fn to_json(run: &Run) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(run).map(|json| json + "\n")
+}

@@ -1,0 +1,243 @@
+//! Runs scenarios side by side: each in its own runtime on its own thread, each with its own
+//! Kingdom; nothing of one ever reaches another.
+
+use crate::environment::EnvironmentKind;
+use crate::error::{Owner, Problem};
+use crate::observation::{Fact, Observation, StepFact};
+use crate::scenario::Scenario;
+use crate::steps::Registry;
+use crate::verdict::{Judgement, Verdict, judge};
+use crate::world::{Stop, World};
+use fake_kingdom::audit::Head;
+use fake_kingdom::model::Timestamp;
+use fake_kingdom::seam::entropy::Seed;
+use futures::FutureExt as _;
+use gherkin::StepType;
+use rand_core::RngCore as _;
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The longest that one step may take, in the scenario's own time.
+const STEP_PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a run is started with.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where.
+    pub environment: EnvironmentKind,
+    /// Root of all randomness.
+    pub seed: Seed,
+    /// How many scenarios at once.
+    pub jobs: usize,
+}
+
+/// One scenario's result.
+#[derive(Clone, Debug)]
+pub struct ScenarioResult {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// When it began, by its own clock.
+    pub started: Timestamp,
+    /// When it ended, by its own clock as far as that runs by itself.
+    pub finished: Timestamp,
+    /// What it proves.
+    pub judgement: Judgement,
+    /// Everything that was observed.
+    pub log: Vec<Observation>,
+    /// What its Kingdom's audit trail ended with, if it had one.
+    pub audit_head: Option<Head>,
+}
+
+/// What a run tells while it goes on.
+pub enum Progress {
+    /// A scenario ended.
+    Finished(Box<ScenarioResult>),
+    /// The user broke the run off.
+    Interrupted,
+}
+
+/// Runs all scenarios and hands each result to `each` as it comes; answers them in the order given.
+/// What an interruption keeps from running is INVALID.
+pub fn run(
+    plan: &Plan,
+    scenarios: Vec<Scenario>,
+    interrupt: impl FnOnce(mpsc::Sender<Progress>),
+    mut each: impl FnMut(&ScenarioResult),
+) -> Vec<ScenarioResult> {
+    let (sender, results) = mpsc::channel();
+    let queue: VecDeque<_> = scenarios.iter().cloned().enumerate().collect();
+    let order: Vec<_> = scenarios.iter().map(|scenario| scenario.id.clone()).collect();
+    let queue = Arc::new(Mutex::new(queue));
+    for _ in 0..plan.jobs.min(scenarios.len()).max(1) {
+        let (queue, sender, plan) = (queue.clone(), sender.clone(), plan.clone());
+        std::thread::spawn(move || {
+            while let Some((_, scenario)) =
+                queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+            {
+                let result = run_one(&plan, scenario);
+                if sender.send(Progress::Finished(Box::new(result))).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    interrupt(sender);
+
+    let mut done = Vec::new();
+    while done.len() < scenarios.len() {
+        match results.recv() {
+            Ok(Progress::Finished(result)) => {
+                each(&result);
+                done.push(*result);
+            }
+            // Nobody waits for what is still running: the process is about to end.
+            Ok(Progress::Interrupted) | Err(_) => break,
+        }
+    }
+    queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    for scenario in scenarios {
+        if !done.iter().any(|result| result.scenario.id == scenario.id) {
+            let what = "interrupted before the scenario ended";
+            done.push(stillborn(scenario, Problem::environment(what, "run it again")));
+        }
+    }
+    done.sort_by_key(|result| order.iter().position(|id| *id == result.scenario.id));
+    done
+}
+
+/// Runs one scenario on this thread.
+pub fn run_one(plan: &Plan, scenario: Scenario) -> ScenarioResult {
+    let runtime = match plan.environment.runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let problem = Problem::environment(format!("no runtime: {error}"), "free resources");
+            return stillborn(scenario, problem);
+        }
+    };
+    let registry = match Registry::new() {
+        Ok(registry) => registry,
+        Err(problem) => return stillborn(scenario, problem),
+    };
+    let seed = Seed::new(plan.seed.child(&format!("scenario/{}", scenario.id)).next_u64());
+    let result = runtime.block_on(async {
+        let mut world = World::new(plan.environment, seed);
+        let started = world.clock().now();
+        play(&mut world, &registry, &scenario).await;
+        let audit_head = world.audit_head();
+        let finished = world.clock().now();
+        let log = world.log.all().to_vec();
+        ScenarioResult { judgement: judge(&log), scenario, started, finished, log, audit_head }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// Plays the steps until one stops the scenario; everything is in the world's log afterwards.
+async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
+    if scenario.steps.is_empty() {
+        let problem = Problem::author("the scenario has no steps", "write some, or remove it");
+        world.record(Fact::Problem(problem));
+        return;
+    }
+    for step in &scenario.steps {
+        world.log.at_line(step.position.line);
+        world.record(Fact::Step(StepFact {
+            keyword: step.keyword.trim().to_owned(),
+            text: step.value.clone(),
+            is_then: step.ty == StepType::Then,
+        }));
+        let outcome = match registry.find(step) {
+            Err(no_match) => Err(no_match.into()),
+            Ok((definition, arguments)) => {
+                let body = AssertUnwindSafe((definition.run)(world, &arguments)).catch_unwind();
+                match tokio::time::timeout(STEP_PATIENCE, body).await {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(panic)) => Err(Stop::Problem(Problem::harness(panic_text(&*panic)))),
+                    Err(_) => Err(Stop::Problem(Problem::harness(format!(
+                        "the step did not end within {} s",
+                        STEP_PATIENCE.as_secs()
+                    )))),
+                }
+            }
+        };
+        match outcome {
+            Ok(()) => world.record(Fact::StepDone),
+            Err(Stop::Failed) => return,
+            Err(Stop::Problem(problem)) => {
+                world.record(Fact::Problem(problem));
+                return;
+            }
+        }
+    }
+    world.record(Fact::Finished);
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a step panicked: {}", text.unwrap_or("no text"))
+}
+
+/// The result of a scenario that could not even begin.
+fn stillborn(scenario: Scenario, problem: Problem) -> ScenarioResult {
+    let mut log = crate::observation::ObservationLog::default();
+    log.record(Timestamp::default(), Fact::Problem(problem));
+    let log = log.all().to_vec();
+    ScenarioResult {
+        judgement: judge(&log),
+        scenario,
+        started: Timestamp::default(),
+        finished: Timestamp::default(),
+        log,
+        audit_head: None,
+    }
+}
+
+/// The exit codes of `run` (interfaces.md section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All as expected.
+    Passed = 0,
+    /// The subject failed.
+    SubjectFailed = 1,
+    /// Usage, or a scenario file that is wrong.
+    Usage = 2,
+    /// INVALID, or nothing ran.
+    Invalid = 3,
+    /// The harness or the environment failed.
+    HarnessFailed = 4,
+}
+
+/// The verdict over a whole run: a failure outweighs what proves nothing, and a run without a single
+/// proof proves nothing.
+pub fn overall(judgements: &[&Judgement]) -> Verdict {
+    let any = |verdict| judgements.iter().any(|judgement| judgement.verdict == verdict);
+    if any(Verdict::Fail) {
+        Verdict::Fail
+    } else if any(Verdict::Invalid) || !any(Verdict::Pass) {
+        Verdict::Invalid
+    } else {
+        Verdict::Pass
+    }
+}
+
+/// The exit code of a run. A subject's failure is a finding whatever else went wrong; then a fault of
+/// harness or environment, then any other INVALID.
+pub fn exit(judgements: &[&Judgement]) -> Exit {
+    let ours = judgements.iter().any(|judgement| {
+        judgement.verdict == Verdict::Invalid
+            && matches!(judgement.owner, Some(Owner::Harness | Owner::Environment))
+    });
+    match overall(judgements) {
+        Verdict::Pass => Exit::Passed,
+        Verdict::Fail => Exit::SubjectFailed,
+        Verdict::Invalid | Verdict::NotApplicable if ours => Exit::HarnessFailed,
+        Verdict::Invalid | Verdict::NotApplicable => Exit::Invalid,
+    }
+}

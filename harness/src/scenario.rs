@@ -1,0 +1,263 @@
+//! Feature files in, scenarios with stable ids out.
+
+use crate::error::UsageError;
+use cucumber::feature::Ext as _;
+use cucumber::tag::Ext as _;
+use gherkin::tagexpr::TagOperation;
+use gherkin::{Feature, GherkinEnv};
+use include_dir::{Dir, include_dir};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The scenarios that come with the program.
+static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../scenarios");
+
+/// Prefix of the tags that name a clause of the contract.
+const CLAUSE_TAG: &str = "contract-";
+
+/// One scenario, ready to run: outlines expanded, background steps in front.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Folder, file, and slug of the name; for an outline, plus the value of its first column.
+    pub id: String,
+    /// Its feature's name.
+    pub feature: String,
+    /// Its own name.
+    pub name: String,
+    /// Feature file, as given or as embedded.
+    pub file: String,
+    /// Line of the scenario, or of its row in the examples.
+    pub line: usize,
+    /// Its tags and its feature's, without `@`, in the order of the file.
+    pub tags: Vec<String>,
+    /// Its steps.
+    pub steps: Vec<gherkin::Step>,
+}
+
+impl Scenario {
+    /// The clauses that its tags name, such as `1.1.2/RevokeCertificate`.
+    pub fn clauses(&self) -> Vec<String> {
+        self.tags.iter().filter_map(|tag| tag.strip_prefix(CLAUSE_TAG)).map(str::to_owned).collect()
+    }
+
+    /// `file:line`.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+}
+
+/// Reads the embedded scenarios, in the order of their files.
+///
+/// # Errors
+/// As [`parse`].
+pub fn embedded() -> Result<Vec<Scenario>, UsageError> {
+    let mut files = BTreeMap::new();
+    collect_embedded(&EMBEDDED, &mut files);
+    let mut scenarios = Vec::new();
+    for (path, text) in files {
+        let stem = path.with_extension("");
+        scenarios.extend(parse(
+            &text,
+            &format!("scenarios/{}", path.display()),
+            &stem.display().to_string(),
+        )?);
+    }
+    no_duplicates(scenarios)
+}
+
+fn collect_embedded(folder: &'static Dir<'_>, files: &mut BTreeMap<PathBuf, String>) {
+    for file in folder.files() {
+        if file.path().extension().is_some_and(|extension| extension == "feature") {
+            let text = String::from_utf8_lossy(file.contents()).into_owned();
+            files.insert(file.path().to_owned(), text);
+        }
+    }
+    for folder in folder.dirs() {
+        collect_embedded(folder, files);
+    }
+}
+
+/// Reads feature files, or all of a folder, in the order of their paths.
+///
+/// # Errors
+/// A path that cannot be read or holds no feature file, and as [`parse`].
+pub fn from_paths(paths: &[PathBuf]) -> Result<Vec<Scenario>, UsageError> {
+    let mut scenarios = Vec::new();
+    for path in paths {
+        let mut files = Vec::new();
+        collect(path, &mut files)?;
+        if files.is_empty() {
+            return Err(file_error(path, "no .feature file in it"));
+        }
+        let root = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(path) };
+        for file in files {
+            let text =
+                std::fs::read_to_string(&file).map_err(|error| file_error(&file, error))?;
+            let stem = file.strip_prefix(root).unwrap_or(&file).with_extension("");
+            let stem = stem.components().map(|part| part.as_os_str().to_string_lossy());
+            let stem = stem.collect::<Vec<_>>().join("/");
+            scenarios.extend(parse(&text, &file.display().to_string(), &stem)?);
+        }
+    }
+    no_duplicates(scenarios)
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), UsageError> {
+    if path.is_dir() {
+        let mut entries = std::fs::read_dir(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| file_error(path, error))?;
+        entries.sort_by_key(std::fs::DirEntry::path);
+        for entry in entries {
+            let entry = entry.path();
+            if entry.is_dir() || entry.extension().is_some_and(|extension| extension == "feature") {
+                collect(&entry, files)?;
+            }
+        }
+    } else {
+        files.push(path.to_owned());
+    }
+    Ok(())
+}
+
+fn file_error(path: &Path, reason: impl ToString) -> UsageError {
+    UsageError::File { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// Parses one feature file. `file` is for messages, `stem` begins the ids.
+///
+/// # Errors
+/// File, line and reason of what does not parse, or of a placeholder that no column fills.
+pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageError> {
+    let wrong =
+        |line, reason: String| UsageError::Feature { file: file.to_owned(), line, reason };
+    let feature = Feature::parse(text, GherkinEnv::default())
+        .map_err(|error| wrong(line_of(&error, text), reason_of(&error)))?
+        .expand_examples()
+        .map_err(|error| {
+            let reason = format!("no column of the examples is named <{}>", error.name);
+            wrong(error.pos.line, reason)
+        })?;
+    let rules = feature.rules.iter().flat_map(|rule| {
+        rule.scenarios.iter().map(move |scenario| (Some(rule), scenario))
+    });
+    feature
+        .scenarios
+        .iter()
+        .map(|scenario| (None, scenario))
+        .chain(rules)
+        .map(|(rule, scenario)| {
+            if scenario.keyword.contains("Outline") && scenario.examples.is_empty() {
+                return Err(wrong(scenario.position.line, "the outline has no examples".to_owned()));
+            }
+            let backgrounds = feature.background.iter().chain(rule.and_then(|r| r.background.as_ref()));
+            let background = backgrounds.flat_map(|background| background.steps.iter().cloned());
+            let mut tags = feature.tags.clone();
+            tags.extend(rule.map(|rule| rule.tags.clone()).unwrap_or_default());
+            tags.extend(scenario.tags.iter().cloned());
+            tags.dedup();
+            let first_cell = scenario
+                .examples
+                .first()
+                .and_then(|examples| examples.table.as_ref()?.rows.get(1)?.first());
+            let mut id = format!("{stem}/{}", slug(&scenario.name));
+            if let Some(cell) = first_cell {
+                id = format!("{id}/{}", slug(cell));
+            }
+            Ok(Scenario {
+                id,
+                feature: feature.name.clone(),
+                name: scenario.name.clone(),
+                file: file.to_owned(),
+                line: scenario.position.line,
+                tags,
+                steps: background.chain(scenario.steps.iter().cloned()).collect(),
+            })
+        })
+        .collect()
+}
+
+/// The parser's error has its place in its text only.
+fn line_of(error: &gherkin::ParseError, text: &str) -> usize {
+    let shown = error.to_string();
+    let digits = |rest: &str| {
+        rest.trim_start_matches([' ', ':'])
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .and_then(|number| number.parse::<usize>().ok())
+    };
+    shown
+        .find(" at ")
+        .and_then(|at| digits(&shown[at + 4..]))
+        .or_else(|| shown.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse().ok()))
+        .unwrap_or(1)
+        .clamp(1, text.lines().count().max(1))
+}
+
+fn reason_of(error: &gherkin::ParseError) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn no_duplicates(scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, UsageError> {
+    let mut seen: BTreeMap<&str, &Scenario> = BTreeMap::new();
+    for scenario in &scenarios {
+        if let Some(first) = seen.insert(&scenario.id, scenario) {
+            return Err(UsageError::DuplicateId {
+                id: scenario.id.clone(),
+                first: first.place(),
+                second: scenario.place(),
+            });
+        }
+    }
+    Ok(scenarios)
+}
+
+/// Keeps those that `tags` selects and, if ids are given, only those.
+///
+/// # Errors
+/// A tag expression that does not parse, or an id that no scenario has.
+pub fn select(
+    scenarios: Vec<Scenario>,
+    tags: Option<&str>,
+    ids: &[String],
+) -> Result<Vec<Scenario>, UsageError> {
+    for id in ids {
+        if !scenarios.iter().any(|scenario| scenario.id == *id) {
+            let last = id.rsplit('/').next().unwrap_or(id);
+            let near: Vec<_> =
+                scenarios.iter().map(|s| s.id.as_str()).filter(|s| s.contains(last)).take(3).collect();
+            let hint = if near.is_empty() {
+                String::new()
+            } else {
+                format!("; did you mean {}?", near.join(" or "))
+            };
+            return Err(UsageError::UnknownScenario { id: id.clone(), hint });
+        }
+    }
+    let expression = tags
+        .map(|text| {
+            text.parse::<TagOperation>().map_err(|error| UsageError::Tags {
+                expression: text.to_owned(),
+                reason: format!("column {}: expected {}", error.location.column, error.expected),
+            })
+        })
+        .transpose()?;
+    Ok(scenarios
+        .into_iter()
+        .filter(|scenario| ids.is_empty() || ids.contains(&scenario.id))
+        .filter(|scenario| expression.as_ref().is_none_or(|e| e.eval(&scenario.tags)))
+        .collect())
+}
+
+/// Lower case, with one hyphen for each run of anything but letters, digits and dots.
+pub fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for c in text.chars() {
+        if c.is_alphanumeric() || c == '.' {
+            slug.extend(c.to_lowercase());
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
+}

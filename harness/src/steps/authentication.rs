@@ -1,0 +1,5 @@
+use super::StepDefinition;
+
+pub(super) fn steps() -> Vec<StepDefinition> {
+    vec![]
+}

@@ -1,0 +1,198 @@
+//! The Gherkin vocabulary, grouped by concept. Steps unpack their text and act on the
+//! [`World`]; they hold no rule: a `Then` asks [`crate::verdict::check`].
+//!
+//! The registry is ours rather than the cucumber crate's: each step carries an example for `list
+//! --steps`, returns a typed [`Stop`] instead of panicking, and is matched by its kind.
+
+mod authentication;
+mod calls;
+mod certificates;
+mod events;
+mod faults;
+mod keys;
+mod replicas;
+mod settings;
+mod time;
+
+use crate::error::Problem;
+use crate::world::{StepResult, Stop, World};
+use futures::future::LocalBoxFuture;
+use gherkin::StepType;
+use regex::Regex;
+use std::str::FromStr;
+
+/// What a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `Given` or `When`: it acts.
+    Action,
+    /// `Then`: it compares, and fails if the comparison does not hold.
+    Check,
+    /// Both: it may stand anywhere, and compares.
+    Either,
+}
+
+/// One step of the vocabulary.
+pub struct StepDefinition {
+    /// What it is for.
+    pub kind: Kind,
+    /// Regular expression over the whole text.
+    pub pattern: &'static str,
+    /// A use of it, keyword included.
+    pub example: &'static str,
+    /// What it does.
+    pub run: Run,
+}
+
+/// The body of a step.
+pub type Run = for<'a> fn(&'a mut World, &'a Arguments) -> LocalBoxFuture<'a, StepResult>;
+
+/// What a step was given.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments {
+    captures: Vec<String>,
+    doc: Option<String>,
+    table: Option<Vec<Vec<String>>>,
+}
+
+impl Arguments {
+    /// The text of group `index`, counted from 0; empty if the group did not take part.
+    fn text(&self, index: usize) -> &str {
+        self.captures.get(index).map_or("", String::as_str)
+    }
+
+    /// A number out of group `index`.
+    fn number<N: FromStr>(&self, index: usize) -> Result<N, Problem> {
+        let text = self.text(index);
+        text.parse().map_err(|_| {
+            Problem::author(format!("`{text}` is not a number that fits here"), "correct it")
+        })
+    }
+
+    /// The doc string.
+    fn doc(&self) -> Result<&str, Problem> {
+        self.doc.as_deref().ok_or_else(|| {
+            Problem::author("the step has no doc string", "put one below it, between \"\"\"")
+        })
+    }
+
+    /// The table, each row with exactly `width` cells.
+    fn table(&self, width: usize) -> Result<&[Vec<String>], Problem> {
+        let rows = self.table.as_deref().unwrap_or_default();
+        if rows.is_empty() || rows.iter().any(|row| row.len() != width) {
+            return Err(Problem::author(
+                format!("the step needs a table with {width} column(s)"),
+                "put one below it, without a header",
+            ));
+        }
+        Ok(rows)
+    }
+}
+
+/// Writes one [`StepDefinition`]: kind, pattern, example, body.
+macro_rules! step {
+    ($kind:ident, $pattern:literal, $example:literal, |$world:ident, $arguments:ident| $body:block) => {
+        $crate::steps::StepDefinition {
+            kind: $crate::steps::Kind::$kind,
+            pattern: $pattern,
+            example: $example,
+            run: |$world, $arguments| Box::pin(async move { $body }),
+        }
+    };
+}
+pub(crate) use step;
+
+/// The whole vocabulary, compiled.
+pub struct Registry {
+    steps: Vec<(Regex, StepDefinition)>,
+}
+
+/// Why a step's text leads nowhere.
+#[derive(Debug)]
+pub enum NoMatch {
+    /// No pattern matches.
+    Undefined,
+    /// Several do.
+    Ambiguous(Vec<&'static str>),
+}
+
+impl Registry {
+    /// Compiles the vocabulary.
+    ///
+    /// # Errors
+    /// A pattern is not a regular expression: a fault of the harness.
+    pub fn new() -> Result<Self, Problem> {
+        let groups = [
+            settings::steps(),
+            authentication::steps(),
+            calls::steps(),
+            certificates::steps(),
+            keys::steps(),
+            events::steps(),
+            replicas::steps(),
+            time::steps(),
+            faults::steps(),
+        ];
+        let steps = groups
+            .into_iter()
+            .flatten()
+            .map(|step| {
+                let whole = format!("^(?:{})$", step.pattern);
+                Regex::new(&whole)
+                    .map(|regex| (regex, step))
+                    .map_err(|error| Problem::harness(format!("a step's pattern: {error}")))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { steps })
+    }
+
+    /// Every step, in the order of the documentation.
+    pub fn steps(&self) -> impl Iterator<Item = &StepDefinition> {
+        self.steps.iter().map(|(_, step)| step)
+    }
+
+    /// Finds the one step that a line means.
+    ///
+    /// # Errors
+    /// There is none, or more than one.
+    pub fn find(&self, step: &gherkin::Step) -> Result<(&StepDefinition, Arguments), NoMatch> {
+        let is_check = step.ty == StepType::Then;
+        let mut found = Vec::new();
+        for (regex, definition) in &self.steps {
+            let fits = match definition.kind {
+                Kind::Action => !is_check,
+                Kind::Check => is_check,
+                Kind::Either => true,
+            };
+            if let (true, Some(captures)) = (fits, regex.captures(&step.value)) {
+                found.push((definition, captures));
+            }
+        }
+        if found.len() > 1 {
+            return Err(NoMatch::Ambiguous(found.iter().map(|(step, _)| step.pattern).collect()));
+        }
+        let (definition, captures) = found.pop().ok_or(NoMatch::Undefined)?;
+        let captures = captures
+            .iter()
+            .skip(1)
+            .map(|group| group.map_or_else(String::new, |group| group.as_str().to_owned()))
+            .collect();
+        let table = step.table.as_ref().map(|table| table.rows.clone());
+        Ok((definition, Arguments { captures, doc: step.docstring.clone(), table }))
+    }
+}
+
+impl From<NoMatch> for Stop {
+    fn from(no_match: NoMatch) -> Self {
+        Self::Problem(match no_match {
+            NoMatch::Undefined => Problem::author(
+                "the step is undefined",
+                "`halo-harness list --steps` prints the vocabulary; a check needs `Then`",
+            ),
+            NoMatch::Ambiguous(patterns) => Problem::author(
+                format!("the step is ambiguous: {}", patterns.join(" | ")),
+                "word it so that one pattern matches",
+            ),
+        })
+    }
+}

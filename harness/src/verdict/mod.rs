@@ -1,0 +1,145 @@
+//! Observations in, judgement out. Pure.
+
+pub mod check;
+
+use crate::error::Owner;
+use crate::observation::{Check, Fact, Observation};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What a run of a scenario proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verdict {
+    /// Every check was made and held.
+    Pass,
+    /// A check did not hold.
+    Fail,
+    /// The run proves nothing.
+    Invalid,
+    /// This environment cannot run the scenario.
+    NotApplicable,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Invalid => "INVALID",
+            Self::NotApplicable => "NOT_APPLICABLE",
+        })
+    }
+}
+
+/// A verdict and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, unless it is a pass.
+    pub reason: Option<String>,
+    /// Whose fault it is, unless it is a pass.
+    pub owner: Option<Owner>,
+    /// Cause codes that the server recorded for the scenario's own calls, in order of the code.
+    pub causes: Vec<String>,
+    /// The step that decided.
+    pub step: Option<DecidingStep>,
+    /// The check that failed.
+    pub failed: Option<Check>,
+}
+
+/// The step at which a scenario failed or stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecidingStep {
+    /// Its line.
+    pub line: usize,
+    /// Keyword and text.
+    pub text: String,
+}
+
+/// Judges one scenario. The first of these that applies decides: what stopped it, a failed check,
+/// a `Then` that compared nothing, an end that was not reached, no comparison at all.
+pub fn judge(log: &[Observation]) -> Judgement {
+    let causes: BTreeSet<String> = log
+        .iter()
+        .filter_map(|observation| match &observation.fact {
+            Fact::Server(event) => event.cause.clone(),
+            _ => None,
+        })
+        .collect();
+    let pass = Judgement {
+        verdict: Verdict::Pass,
+        reason: None,
+        owner: None,
+        causes: causes.into_iter().collect(),
+        step: None,
+        failed: None,
+    };
+    let invalid = |reason: String, owner, step| Judgement {
+        verdict: Verdict::Invalid,
+        reason: Some(reason),
+        owner: Some(owner),
+        step,
+        ..pass.clone()
+    };
+
+    let mut step = None;
+    let mut is_then = false;
+    let mut checks = 0;
+    let mut checks_of_step = 0;
+    let mut finished = false;
+    for observation in log {
+        match &observation.fact {
+            Fact::Step(fact) => {
+                let text = format!("{} {}", fact.keyword, fact.text);
+                step = Some(DecidingStep { line: observation.line, text });
+                is_then = fact.is_then;
+                checks_of_step = 0;
+            }
+            Fact::Check(check) if !check.holds => {
+                return Judgement {
+                    verdict: Verdict::Fail,
+                    reason: Some(format!(
+                        "{}: expected {}, observed {}",
+                        check.what, check.expected, check.observed
+                    )),
+                    owner: Some(Owner::Subject),
+                    step,
+                    failed: Some(check.clone()),
+                    ..pass
+                };
+            }
+            Fact::Check(_) => {
+                checks += 1;
+                checks_of_step += 1;
+            }
+            Fact::Problem(problem) if problem.not_applicable => {
+                return Judgement {
+                    verdict: Verdict::NotApplicable,
+                    ..invalid(problem.what.clone(), problem.owner, step)
+                };
+            }
+            Fact::Problem(problem) => return invalid(problem.to_string(), problem.owner, step),
+            Fact::StepDone if is_then && checks_of_step == 0 => {
+                return invalid(
+                    "the step compared nothing, so it cannot fail".to_owned(),
+                    Owner::Harness,
+                    step,
+                );
+            }
+            Fact::Finished => finished = true,
+            Fact::StepDone | Fact::Changed { .. } | Fact::Call(_) | Fact::Server(_) => {}
+        }
+    }
+    if !finished {
+        let reason = "the scenario was broken off before its last step".to_owned();
+        return invalid(reason, Owner::Harness, step);
+    }
+    if checks == 0 {
+        let reason = "no `Then` was evaluated, so nothing is proved; add one".to_owned();
+        return invalid(reason, Owner::ScenarioAuthor, step);
+    }
+    pass
+}

@@ -1,0 +1,637 @@
+//! One scenario's world: its Kingdom, its actors, its variables and its log.
+
+use crate::client::dynamic::Method;
+use crate::client::{
+    Connection, Credential, Outcome, Request, Security, Status, TlsOptions, TransportError,
+};
+use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
+use crate::error::Problem;
+use crate::observation::{CallFact, Check, Fact, ObservationLog, ServerEvent};
+use crate::verdict::check;
+use fake_kingdom::sandbox::ParticipantKind;
+use fake_kingdom::seam::clock::Clock;
+use fake_kingdom::seam::entropy::Seed;
+use halo_pki::{Authority, Leaf, pem_certificates, pem_private_key};
+use prost_reflect::DynamicMessage;
+use rand_chacha::ChaCha20Rng;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// How long a call may take: longer than the Kingdom's own 25 s of grace (contract 5.5.2).
+const CALL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the server may take to record what it did.
+pub const EVENT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The actor that is no participant: the Kingdom's operator.
+pub const OPERATOR: &str = "operator";
+
+/// Why a step stopped the scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A check did not hold; it is in the log.
+    Failed,
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// How a step ends.
+pub type StepResult = Result<(), Stop>;
+
+/// A variable of a scenario.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Var {
+    /// Text.
+    Text(String),
+    /// Bytes; shown in hex, escaped inside text proto.
+    Bytes(Vec<u8>),
+}
+
+/// How an actor shows itself to the Kingdom.
+#[derive(Clone, Debug)]
+pub struct Guise {
+    /// What it presents.
+    pub credential: Option<Credential>,
+    /// How it secures the connection.
+    pub security: Security,
+    /// Metadata beside `x-request-id`.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// A call with everything that is known of it.
+pub struct Call {
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub method: Method,
+    /// `x-request-id`, by which the server's event is joined.
+    pub request_id: String,
+    /// The client's end of the connection, by which the handshake is joined.
+    pub local: Option<String>,
+    /// The newest event before it.
+    pub after_event: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// One scenario's world.
+pub struct World {
+    kind: EnvironmentKind,
+    setup: Setup,
+    environment: Option<Box<dyn Environment>>,
+    vars: BTreeMap<String, Var>,
+    guises: BTreeMap<String, Guise>,
+    open: BTreeMap<String, Connection>,
+    calls: u64,
+    last: Option<Call>,
+    last_replica_refusal: Option<String>,
+    rng: ChaCha20Rng,
+    /// What was observed.
+    pub log: ObservationLog,
+}
+
+impl World {
+    /// A world in which nothing runs yet. Called inside the scenario's runtime.
+    pub fn new(kind: EnvironmentKind, seed: Seed) -> Self {
+        Self {
+            kind,
+            setup: Setup::new(seed, kind.clock()),
+            environment: None,
+            vars: BTreeMap::new(),
+            guises: BTreeMap::new(),
+            open: BTreeMap::new(),
+            calls: 0,
+            last: None,
+            last_replica_refusal: None,
+            rng: seed.child("harness/world"),
+            log: ObservationLog::default(),
+        }
+    }
+
+    /// The scenario's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.setup.clock
+    }
+
+    /// The present, for certificates.
+    pub fn now(&self) -> OffsetDateTime {
+        let now = self.clock().now().to_date_time().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        now.replace_nanosecond(0).unwrap_or(now)
+    }
+
+    /// The scenario's own randomness.
+    pub fn rng(&mut self) -> &mut ChaCha20Rng {
+        &mut self.rng
+    }
+
+    /// Appends a fact at the present moment.
+    pub fn record(&mut self, fact: Fact) {
+        self.log.record(self.setup.clock.now(), fact);
+    }
+
+    /// Notes that the scenario changed its surroundings.
+    pub fn changed(&mut self, what: impl Into<String>) {
+        self.record(Fact::Changed { what: what.into() });
+    }
+
+    /// Puts a comparison into the log; one that does not hold ends the scenario.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`] if it does not hold.
+    pub fn check(&mut self, check: Check) -> StepResult {
+        let holds = check.holds;
+        self.record(Fact::Check(check));
+        if holds { Ok(()) } else { Err(Stop::Failed) }
+    }
+
+    /// The Kingdom's settings, as long as it has not started.
+    ///
+    /// # Errors
+    /// It runs already: the step stands too late.
+    pub fn setup(&mut self) -> Result<&mut Setup, Problem> {
+        if self.environment.is_some() {
+            return Err(Problem::author(
+                "the Kingdom is already running, its settings cannot change",
+                "move this step before the first one that needs a Kingdom",
+            ));
+        }
+        Ok(&mut self.setup)
+    }
+
+    /// The running Kingdom, started now if need be.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn kingdom(&mut self) -> Result<&dyn Environment, Problem> {
+        if self.environment.is_none() {
+            let environment = self.kind.start(self.setup.clone()).await?;
+            self.learn(&*environment)?;
+            self.environment = Some(environment);
+        }
+        self.running()
+    }
+
+    /// The Kingdom, which an earlier step must have started.
+    ///
+    /// # Errors
+    /// None did.
+    pub fn running(&self) -> Result<&dyn Environment, Problem> {
+        self.environment
+            .as_deref()
+            .ok_or_else(|| Problem::author("nothing has happened yet", "call something first"))
+    }
+
+    /// Whether a Kingdom was started, and what its audit trail ended with.
+    pub fn audit_head(&self) -> Option<fake_kingdom::audit::Head> {
+        self.environment.as_deref().map(Environment::audit_head)
+    }
+
+    /// Fills the variables and guises of every participant.
+    fn learn(&mut self, environment: &dyn Environment) -> Result<(), Problem> {
+        let sandbox = environment.sandbox();
+        let broken =
+            |what: &dyn std::fmt::Display| Problem::harness(format!("a broken sandbox: {what}"));
+        let file = |path: String| {
+            sandbox.file(&path).map(<[u8]>::to_vec).ok_or_else(|| broken(&format!("no {path}")))
+        };
+        let mut guises = vec![(OPERATOR.to_owned(), "kingdom/kingdom_tls".to_owned())];
+        for participant in sandbox.participants() {
+            let name = &participant.name;
+            let stem = format!("participants/{name}/{name}");
+            guises.push((name.clone(), format!("{stem}_tls")));
+            self.vars.insert(name.clone(), Var::Text(participant.resource.clone()));
+            for (field, value) in [
+                ("certificate", &participant.certificate),
+                ("public_key", &participant.public_key),
+                ("api_key", &participant.api_key),
+            ] {
+                if let Some(value) = value {
+                    self.vars.insert(format!("{name}.{field}"), Var::Text(value.clone()));
+                }
+            }
+            if participant.certificate.is_some() {
+                self.learn_certificate(
+                    &format!("{name}.certificate"),
+                    file(format!("{stem}_cs_cert.der"))?,
+                )
+                .map_err(|problem| broken(&problem))?;
+            }
+            if matches!(
+                participant.kind,
+                ParticipantKind::DataProvider | ParticipantKind::MeasurementConsumer
+            ) {
+                let keyset = file(format!("{stem}_enc_public.tink"))?;
+                self.vars.insert(format!("{name}.keyset"), Var::Bytes(keyset));
+            }
+            let root = pem_certificates(&file(format!("{stem}_root.pem"))?)
+                .map_err(|error| broken(&error))?;
+            let skid = halo_pki::inspect(&root[0]).map_err(|error| broken(&error))?.skid;
+            self.vars
+                .insert(format!("{name}.root_skid"), Var::Bytes(skid.unwrap_or_default()));
+        }
+        for (name, stem) in guises {
+            let chain = pem_certificates(&file(format!("{stem}.pem"))?)
+                .map_err(|error| broken(&error))?;
+            let key = String::from_utf8(file(format!("{stem}.key"))?)
+                .map_err(|error| broken(&error))?;
+            let key = pem_private_key(&key).map_err(|error| broken(&error))?;
+            let credential = Some(Credential { chain, key });
+            let guise = Guise { credential, security: Security::Tls13, metadata: Vec::new() };
+            self.guises.insert(name, guise);
+        }
+        Ok(())
+    }
+
+    /// Sets `NAME_der`, `NAME_skid`, from a certificate. Bytes that are none have no SKID.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn learn_certificate(&mut self, name: &str, der: Vec<u8>) -> Result<(), Problem> {
+        if let Ok(facts) = halo_pki::inspect(&der)
+            && let Some(skid) = facts.skid
+        {
+            self.vars.insert(format!("{name}_skid"), Var::Bytes(skid));
+        }
+        self.vars.insert(format!("{name}_der"), Var::Bytes(der));
+        Ok(())
+    }
+
+    /// The authority of a participant, or of the operator.
+    ///
+    /// # Errors
+    /// There is no such participant.
+    pub async fn authority(&mut self, actor: &str) -> Result<Authority, Problem> {
+        self.actor(actor).await?;
+        let stem = if actor == OPERATOR {
+            "kingdom/kingdom_root".to_owned()
+        } else {
+            format!("participants/{actor}/{actor}_root")
+        };
+        let sandbox = self.running()?.sandbox();
+        let read = |suffix: &str| sandbox.file(&format!("{stem}.{suffix}")).unwrap_or_default();
+        Authority::load(read("pem"), &String::from_utf8_lossy(read("key")))
+            .map_err(|error| Problem::harness(format!("{actor}'s authority: {error}")))
+    }
+
+    /// An actor's guise, to change.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn actor(&mut self, actor: &str) -> Result<&mut Guise, Problem> {
+        self.kingdom().await?;
+        let known = self.guises.keys().cloned().collect::<Vec<_>>().join(", ");
+        self.guises.get_mut(actor).ok_or_else(|| {
+            Problem::author(format!("there is no actor `{actor}`"), format!("the actors are {known}"))
+        })
+    }
+
+    /// Makes an actor present a leaf.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn present(&mut self, actor: &str, leaf: &Leaf) -> Result<(), Problem> {
+        let chain = vec![leaf.certificate_der().to_vec()];
+        let key = leaf.key().pkcs8_der().to_vec();
+        self.actor(actor).await?.credential = Some(Credential { chain, key });
+        Ok(())
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: impl Into<String>, value: Var) {
+        self.vars.insert(name.into(), value);
+    }
+
+    /// A variable.
+    ///
+    /// # Errors
+    /// There is none of this name; the names that exist are listed.
+    pub fn get(&self, name: &str) -> Result<&Var, Problem> {
+        self.vars.get(name).ok_or_else(|| {
+            let known = self.vars.keys().cloned().collect::<Vec<_>>().join(", ");
+            Problem::author(
+                format!("there is no variable {{{name}}}"),
+                format!("the variables are {known}"),
+            )
+        })
+    }
+
+    /// Replaces each `{variable}`; bytes become hex.
+    ///
+    /// # Errors
+    /// An unknown variable.
+    pub fn fill(&self, text: &str) -> Result<String, Problem> {
+        self.fill_with(text, |var| match var {
+            Var::Text(text) => text.clone(),
+            Var::Bytes(bytes) => hex::encode(bytes),
+        })
+    }
+
+    /// Replaces each `{variable}` inside the quoted strings of a text proto, escaped as it needs.
+    ///
+    /// # Errors
+    /// An unknown variable.
+    pub fn fill_text_proto(&self, text: &str) -> Result<String, Problem> {
+        self.fill_with(text, |var| {
+            let bytes = match var {
+                Var::Text(text) => text.as_bytes(),
+                Var::Bytes(bytes) => bytes,
+            };
+            bytes.iter().fold(String::new(), |mut escaped, &byte| {
+                match byte {
+                    b'"' | b'\'' | b'\\' => {
+                        let _ = write!(escaped, "\\{}", char::from(byte));
+                    }
+                    0x20..=0x7e => escaped.push(char::from(byte)),
+                    _ => {
+                        let _ = write!(escaped, "\\{byte:03o}");
+                    }
+                }
+                escaped
+            })
+        })
+    }
+
+    fn fill_with(&self, text: &str, show: impl Fn(&Var) -> String) -> Result<String, Problem> {
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find('{') {
+            filled.push_str(&rest[..start]);
+            let inner = &rest[start + 1..];
+            match inner.find('}').map(|end| (&inner[..end], &inner[end + 1..])) {
+                Some((name, after)) if is_variable_name(name) => {
+                    filled.push_str(&show(self.get(name)?));
+                    rest = after;
+                }
+                _ => {
+                    filled.push('{');
+                    rest = inner;
+                }
+            }
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    /// Calls a method as an actor, on a new connection unless the actor keeps one open.
+    ///
+    /// # Errors
+    /// The scenario's request cannot be made; never what the Kingdom answers.
+    pub async fn call(
+        &mut self,
+        actor: &str,
+        method: &str,
+        text: &str,
+        target: Option<u32>,
+    ) -> Result<(), Problem> {
+        self.actor(actor).await?;
+        let home = if actor == OPERATOR { Listener::Operator } else { Listener::Public };
+        let method = Method::find(method, home)
+            .map_err(|what| Problem::author(what, "correct the method's name"))?;
+        let text = self.fill_text_proto(text)?;
+        let message = method.request(&text).map_err(|what| {
+            Problem::author(format!("the request: {what}"), "correct the text proto")
+        })?;
+        self.send(actor, method, message, target).await
+    }
+
+    /// Calls a method with these bytes for a request.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn send(
+        &mut self,
+        actor: &str,
+        method: Method,
+        message: Vec<u8>,
+        target: Option<u32>,
+    ) -> Result<(), Problem> {
+        self.calls += 1;
+        let request_id = format!("call-{}", self.calls);
+        let after_event = self.running()?.last_event();
+        let mut metadata = self.actor(actor).await?.metadata.clone();
+        metadata.push(("x-request-id".to_owned(), request_id.clone()));
+        let request = Request {
+            method: method.path(),
+            metadata,
+            messages: vec![message],
+            patience: CALL_PATIENCE,
+        };
+        let mut kept = if target.is_none() { self.open.remove(actor) } else { None };
+        let (outcome, local) = match &mut kept {
+            Some(connection) => (connection.call(&request).await, Some(connection.local.clone())),
+            None => {
+                let target = target.map_or(Target::Front(method.listener), Target::Replica);
+                match self.connect(actor, target).await? {
+                    (Ok(mut connection), local) => (connection.call(&request).await, local),
+                    (Err(error), local) => (Outcome::Broken(error), local),
+                }
+            }
+        };
+        if let Some(connection) = kept {
+            self.open.insert(actor.to_owned(), connection);
+        }
+        let (code, transport) = match &outcome {
+            Outcome::Answered { status, .. } => (Some(status.code), None),
+            Outcome::Broken(error) => (None, Some(error.to_string())),
+        };
+        self.record(Fact::Call(CallFact {
+            actor: actor.to_owned(),
+            method: request.method,
+            request_id: request_id.clone(),
+            code,
+            transport,
+        }));
+        self.last = Some(Call {
+            actor: actor.to_owned(),
+            method,
+            request_id,
+            local,
+            after_event,
+            outcome,
+        });
+        self.join().await
+    }
+
+    /// Puts the server's own record of the last call into the log.
+    async fn join(&mut self) -> Result<(), Problem> {
+        let Some(call) = &self.last else { return Ok(()) };
+        let event = match &call.outcome {
+            Outcome::Answered { .. } => self.call_event().await?,
+            Outcome::Broken(TransportError::NobodyListens | TransportError::Credential(_)) => None,
+            Outcome::Broken(_) => self.handshake_event().await?,
+        };
+        if let Some(event) = event {
+            self.record(Fact::Server(event));
+        }
+        Ok(())
+    }
+
+    /// Opens a connection and keeps it for the actor's calls to come.
+    ///
+    /// # Errors
+    /// It cannot be opened: the scenario builds on it.
+    pub async fn keep_open(&mut self, actor: &str, target: Target) -> Result<(), Problem> {
+        match self.connect(actor, target).await?.0 {
+            Ok(connection) => {
+                self.open.insert(actor.to_owned(), connection);
+                Ok(())
+            }
+            Err(error) => Err(Problem::author(
+                format!("{actor} cannot open a connection: {error}"),
+                "keep open only what is accepted",
+            )),
+        }
+    }
+
+    /// Closes what [`Self::keep_open`] opened.
+    pub fn close(&mut self, actor: &str) {
+        self.open.remove(actor);
+    }
+
+    async fn connect(
+        &mut self,
+        actor: &str,
+        target: Target,
+    ) -> Result<(Result<Connection, TransportError>, Option<String>), Problem> {
+        let guise = self.actor(actor).await?.clone();
+        let environment = self.running()?;
+        let root = environment.sandbox().file("kingdom/kingdom_root.pem").unwrap_or_default();
+        let roots = pem_certificates(root)
+            .map_err(|error| Problem::harness(format!("the Kingdom's root: {error}")))?;
+        let tls = TlsOptions {
+            credential: guise.credential,
+            security: guise.security,
+            roots,
+            server_name: "localhost".to_owned(),
+            clock: self.setup.clock.clone(),
+        };
+        let dialled = match environment.dial(target).await {
+            Ok(dialled) => dialled,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                return Ok((Err(TransportError::NobodyListens), None));
+            }
+            Err(error) => return Ok((Err(TransportError::Dial(error.to_string())), None)),
+        };
+        let local = dialled.local.clone();
+        let opened = Connection::open(dialled.stream, dialled.local, &tls).await;
+        Ok((opened, Some(local)))
+    }
+
+    /// The last call.
+    ///
+    /// # Errors
+    /// There was none.
+    pub fn last(&self) -> Result<&Call, Problem> {
+        self.last
+            .as_ref()
+            .ok_or_else(|| Problem::author("no call was made yet", "add a `When` with a call"))
+    }
+
+    /// The status of the last call, if one arrived.
+    ///
+    /// # Errors
+    /// There was no call.
+    pub fn status(&self) -> Result<Result<&Status, &TransportError>, Problem> {
+        Ok(match &self.last()?.outcome {
+            Outcome::Answered { status, .. } => Ok(status),
+            Outcome::Broken(error) => Err(error),
+        })
+    }
+
+    /// The response of the last call; a check fails if there is none.
+    ///
+    /// # Errors
+    /// The call did not succeed, or its answer is not what its type says.
+    pub fn response(&mut self) -> Result<DynamicMessage, Stop> {
+        let call = self.last()?;
+        let message = match &call.outcome {
+            Outcome::Answered { messages, status } if status.code == "OK" => messages
+                .first()
+                .ok_or_else(|| "no message".to_owned())
+                .and_then(|bytes| call.method.response(bytes)),
+            Outcome::Answered { status, .. } => Err(status.code.to_owned()),
+            Outcome::Broken(error) => Err(format!("no gRPC status ({error})")),
+        };
+        message.or_else(|observed| {
+            self.check(check::equal("response", "a message", &observed))?;
+            Err(Stop::Failed)
+        })
+    }
+
+    /// All messages of the last call's answer.
+    ///
+    /// # Errors
+    /// As [`Self::response`].
+    pub fn responses(&mut self) -> Result<Vec<DynamicMessage>, Stop> {
+        let call = self.last()?;
+        let messages = match &call.outcome {
+            Outcome::Answered { messages, .. } => messages
+                .iter()
+                .map(|bytes| call.method.response(bytes))
+                .collect::<Result<Vec<_>, _>>(),
+            Outcome::Broken(error) => Err(format!("no gRPC status ({error})")),
+        };
+        messages.or_else(|observed| {
+            self.check(check::equal("responses", "messages", &observed))?;
+            Err(Stop::Failed)
+        })
+    }
+
+    /// The server's event of the last call.
+    ///
+    /// # Errors
+    /// There was no call, or events cannot be read.
+    pub async fn call_event(&self) -> Result<Option<ServerEvent>, Problem> {
+        let call = self.last()?;
+        let wanted = |event: &ServerEvent| {
+            event.kind == "call" && event.request_id.as_deref() == Some(&call.request_id)
+        };
+        self.running()?.event(call.after_event, &wanted, EVENT_PATIENCE).await
+    }
+
+    /// The server's event of the handshake of the last call's connection.
+    ///
+    /// # Errors
+    /// As [`Self::call_event`].
+    pub async fn handshake_event(&self) -> Result<Option<ServerEvent>, Problem> {
+        let call = self.last()?;
+        let Some(local) = &call.local else { return Ok(None) };
+        let wanted = |event: &ServerEvent| {
+            event.kind == "handshake" && event.peer_address.as_ref() == Some(local)
+        };
+        // The newest with this address: a port may be used again.
+        let environment = self.running()?;
+        let after = call.after_event;
+        let found = environment.event(after, &wanted, EVENT_PATIENCE).await?;
+        match found {
+            Some(event) => Ok(Some(event)),
+            // A connection kept open was accepted before the call.
+            None => environment.event(0, &wanted, Duration::ZERO).await,
+        }
+    }
+
+    /// Remembers whether the last start or reload of a replica was refused.
+    pub fn set_replica_refusal(&mut self, refusal: Option<String>) {
+        self.last_replica_refusal = refusal;
+    }
+
+    /// Why the last start or reload of a replica was refused, if it was.
+    pub fn replica_refusal(&self) -> Option<&str> {
+        self.last_replica_refusal.as_deref()
+    }
+}
+
+/// `edp1.certificate`, but not the inside of a text proto block.
+fn is_variable_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c))
+}
