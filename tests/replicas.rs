@@ -7,7 +7,7 @@ use fake_kingdom::files::{MemoryFiles, Role};
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
-use fake_kingdom::seam::transport::Memory;
+use fake_kingdom::seam::transport::{Memory, Network as _};
 use fake_kingdom::{Files, Kingdom, Reload, Sandbox};
 use kingdom_proto::v2alpha::GetDataProviderRequest;
 use kingdom_proto::v2alpha::data_providers_client::DataProvidersClient;
@@ -107,6 +107,49 @@ fn connections_go_round_robin_to_the_running_replicas_counted_from_0() {
             world.call().await.expect("served");
         }
         assert_eq!(world.replicas_of_calls()[4..], [1, 1]);
+    });
+}
+
+#[test]
+fn the_turns_of_one_address_do_not_depend_on_the_connections_of_another() {
+    on_virtual_time(async {
+        let world = World::start(Reload::AtStart).await;
+        for _ in 0..4 {
+            world.call().await.expect("served");
+            let operator = world.kingdom.operator_address();
+            world.network.connect(operator).await.expect("accepted");
+        }
+        assert_eq!(world.replicas_of_calls(), [0, 1, 0, 1]);
+    });
+}
+
+#[test]
+fn a_client_that_stalls_in_its_handshake_is_cut_with_the_grace_period() {
+    on_virtual_time(async {
+        let world = World::start(Reload::AtStart).await;
+        let _silent =
+            world.network.connect(world.kingdom.public_address()).await.expect("accepted");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let began = world.kingdom.control().clock().now();
+        world.kingdom.control().stop(0).await.expect("it stops");
+        let took = world.kingdom.control().clock().now().micros() - began.micros();
+        assert!(took <= 25_000_000, "{took} us");
+    });
+}
+
+#[test]
+fn after_a_start_the_address_accepts_at_once_and_after_the_last_stop_it_refuses_at_once() {
+    on_virtual_time(async {
+        let world = World::start(Reload::AtStart).await;
+        let control = world.kingdom.control();
+        control.stop(0).await.expect("it stops");
+        for _ in 0..20 {
+            control.stop(1).await.expect("it stops");
+            let refused = world.network.connect(world.kingdom.public_address()).await;
+            assert!(refused.is_err());
+            control.start(1).await.expect("it starts");
+            assert!(world.network.connect(world.kingdom.public_address()).await.is_ok());
+        }
     });
 }
 

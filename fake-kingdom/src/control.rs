@@ -107,7 +107,7 @@ async fn move_clock(
             let by = Duration::try_from_secs_f64(seconds).map_err(|_| {
                 bad("advance_seconds must not be negative: the clock cannot be set back".to_owned())
             })?;
-            control.clock().advance(by);
+            control.clock().advance(by).map_err(|error| bad(error.to_string()))?;
         }
         MoveClock::Set(text) => {
             let wanted = Timestamp::parse_rfc3339(&text)
@@ -143,17 +143,24 @@ async fn replica(
     State(control): State<Control>,
     Path((id, action)): Path<(u32, String)>,
 ) -> Result<impl IntoResponse, Failure> {
-    let outcome = match action.as_str() {
-        "restart" => control.restart(id).await,
-        "stop" => control.stop(id).await,
-        "start" => control.start(id).await,
-        "drain" => control.drain(id),
-        "cut" => control.cut(id),
-        "reload" => control.reload(id),
-        other => {
-            return Err(Failure(StatusCode::NOT_FOUND, format!("a replica cannot `{other}`")));
-        }
+    // In a task of its own: a caller that gives up must not leave a replica half stopped.
+    let work = {
+        let control = control.clone();
+        tokio::spawn(async move {
+            match action.as_str() {
+                "restart" => Ok(control.restart(id).await),
+                "stop" => Ok(control.stop(id).await),
+                "start" => Ok(control.start(id).await),
+                "drain" => Ok(control.drain(id)),
+                "cut" => Ok(control.cut(id)),
+                "reload" => Ok(control.reload(id)),
+                other => Err(Failure(StatusCode::NOT_FOUND, format!("a replica cannot `{other}`"))),
+            }
+        })
     };
+    let outcome = work.await.map_err(|error| {
+        Failure(StatusCode::INTERNAL_SERVER_ERROR, format!("the fake itself failed: {error}"))
+    })??;
     match outcome {
         Ok(()) => Ok(axum::Json(control.replica_status(id))),
         Err(error @ StartError::NoSuchReplica(_)) => {

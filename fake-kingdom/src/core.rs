@@ -9,6 +9,7 @@ use crate::persist::Persist;
 use crate::seam::clock::Clock;
 use crate::settings::Settings;
 use crate::store::{StoredChange, Tables};
+use arc_swap::ArcSwap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -16,8 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 /// State, clock, settings and logs of one Kingdom.
 pub struct Core {
     state: RwLock<State>,
-    /// Settings, fixed for the life of the Kingdom.
-    pub settings: Settings,
+    settings: ArcSwap<Settings>,
     /// The fake's clock.
     pub clock: Clock,
     /// Events of all replicas.
@@ -56,7 +56,28 @@ impl Core {
             last_commit: loaded.last_commit,
             head: loaded.head,
         };
-        Self { state: RwLock::new(state), settings, clock, events, storage }
+        Self {
+            state: RwLock::new(state),
+            settings: ArcSwap::from_pointee(settings),
+            clock,
+            events,
+            storage,
+        }
+    }
+
+    /// The settings in force. Only the Duchy set ever changes.
+    pub fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// Puts another Duchy set in force, as a restart of the data server with another
+    /// `--duchy-id-config` does (contract 2.16, 5.4.1).
+    pub fn set_duchies(&self, duchies: &crate::settings::Duchies) {
+        let present = self.settings.load();
+        if present.duchies != *duchies {
+            let settings = Settings { duchies: duchies.clone(), ..Settings::clone(&present) };
+            self.settings.store(Arc::new(settings));
+        }
     }
 
     fn read_lock(&self) -> RwLockReadGuard<'_, State> {
@@ -75,7 +96,11 @@ impl Core {
     /// Runs a rule that only reads.
     pub fn read<T>(&self, rule: impl FnOnce(&Read<'_>) -> T) -> T {
         let state = self.read_lock();
-        rule(&Read { tables: &state.tables, now: self.clock.now(), settings: &self.settings })
+        rule(&Read {
+            tables: &state.tables,
+            now: self.clock.now(),
+            settings: &self.settings.load(),
+        })
     }
 
     /// Runs a rule that writes, as one transaction: its changes and audit entries are stored
@@ -91,8 +116,10 @@ impl Core {
         let mut guard = self.write_lock();
         let State { tables, ids, last_commit, head } = &mut *guard;
         // Commit times are unique and increase, as the real store's do: etags rest on it (1.7.10).
-        let now = self.clock.now().max(Timestamp::from_micros(last_commit.micros() + 1));
-        let mut write = Write { tables, now, settings: &self.settings, ids, mutations: Vec::new() };
+        let now =
+            self.clock.now().max(Timestamp::from_micros(last_commit.micros().saturating_add(1)));
+        let settings = self.settings.load();
+        let mut write = Write { tables, now, settings: &settings, ids, mutations: Vec::new() };
         let answer = rule(&mut write);
         let mutations = std::mem::take(&mut write.mutations);
 
@@ -110,7 +137,7 @@ impl Core {
                 }
                 *last_commit = now;
                 *head = new_head;
-                drop(guard);
+                // Under the lock, so that events and audit trail have one order.
                 for mutation in mutations {
                     self.events.record(self.clock.now(), mutation_event(actor, mutation));
                 }

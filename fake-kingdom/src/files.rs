@@ -275,8 +275,10 @@ fn bucket(
     limit: Option<&pb::rate_limit_config::MethodRateLimit>,
 ) -> Result<Limit, FileError> {
     let limit = limit.copied().unwrap_or_default();
-    if limit.maximum_request_count > 0 && limit.average_request_rate <= 0.0 {
-        let what = "a positive `maximum_request_count` needs a positive `average_request_rate`";
+    let rate = limit.average_request_rate;
+    if limit.maximum_request_count > 0 && !(rate.is_finite() && rate > 0.0) {
+        let what =
+            "a positive `maximum_request_count` needs a positive, finite `average_request_rate`";
         return Err(files.error(Role::RateLimit, None, what.to_owned()));
     }
     Ok(Limit {

@@ -75,10 +75,11 @@ pub enum StartError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Certificate, key or trust bundle cannot be used.
-    #[error("{flag}: {source}", flag = match .source { TlsError::Identity(_) => Role::TlsCert.flag(), TlsError::Anchor { .. } => Role::CertCollection.flag() })]
+    #[error("{flag}: {source}", flag = match .source { TlsError::Identity(_) => Role::TlsCert.flag(), TlsError::Anchor { .. } => .role.flag() })]
     Tls {
+        /// The trust bundle that was being used.
+        role: Role,
         /// What TLS says.
-        #[from]
         source: TlsError,
     },
     /// An address cannot be bound.
@@ -98,6 +99,11 @@ pub enum StartError {
     #[error("there is no replica {0}")]
     NoSuchReplica(u32),
 }
+
+/// How long a replica's start waits for its addresses to be free again.
+const FRONT_PATIENCE: Duration = Duration::from_secs(5);
+/// Pause before the next try after an address could not be bound or a connection not be accepted.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// A listener, as far as its port is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +163,7 @@ pub struct Builder {
     addresses: Addresses,
     alert: AlertSettings,
     provision: Option<Provision>,
+    origin: String,
 }
 
 /// Fills an empty state before the first connection, in one transaction.
@@ -181,6 +188,7 @@ impl Builder {
             addresses: Addresses::default(),
             alert: AlertSettings::default(),
             provision: None,
+            origin: String::new(),
         }
     }
 
@@ -268,6 +276,14 @@ impl Builder {
         self
     }
 
+    /// What a data directory belongs to, such as a sandbox's fingerprint: one that was begun with
+    /// another origin is refused.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = origin.into();
+        self
+    }
+
     /// Fills an empty state before the first connection.
     #[must_use]
     pub fn provision(mut self, provision: Provision) -> Self {
@@ -291,7 +307,7 @@ impl Builder {
         let (storage, loaded) = match &self.data_dir {
             None => (Storage::Memory(Mutex::new(None)), Loaded::default()),
             Some(folder) => {
-                let (persist, loaded) = Persist::open(folder)?;
+                let (persist, loaded) = Persist::open(folder, &self.origin)?;
                 (Storage::Disk(persist), loaded)
             }
         };
@@ -324,9 +340,9 @@ impl Builder {
             grace: self.grace,
             network: self.network,
             next_connection: AtomicU64::new(1),
-            turn: AtomicU64::new(0),
             replica_host: self.addresses.replica_host.clone(),
             running: watch::channel(0).0,
+            fronts: Mutex::default(),
         });
         let replicas = (0..self.replicas)
             .map(|id| {
@@ -368,13 +384,20 @@ impl Builder {
         kingdom.system = system.address().to_owned();
         kingdom.operator = operator.address().to_owned();
         kingdom.health = health.address().to_owned();
+        let open = || {
+            let (open, is_open) = watch::channel(true);
+            shared.fronts().push(is_open);
+            open
+        };
         for (incoming, listener) in
             [(public, Listener::Public), (system, Listener::System), (operator, Listener::Operator)]
         {
-            let front = Front { control: kingdom.control.clone(), listener };
+            let control = kingdom.control.clone();
+            let front = Front { control, listener, turn: AtomicU64::new(0), open: open() };
             kingdom.tasks.push(tokio::spawn(front.run(incoming)));
         }
-        kingdom.tasks.push(tokio::spawn(connection::serve_health(kingdom.control.clone(), health)));
+        let control = kingdom.control.clone();
+        kingdom.tasks.push(tokio::spawn(connection::serve_health(control, health, open())));
         if self.reload == Reload::Hot {
             kingdom.tasks.push(tokio::spawn(follow_files(kingdom.control.clone(), first_digest)));
         }
@@ -516,15 +539,33 @@ impl Control {
     /// No such replica.
     pub async fn stop(&self, id: u32) -> Result<(), StartError> {
         self.replica(id)?.stop().await;
+        self.fronts_settle().await;
         Ok(())
     }
 
-    /// Starts a stopped replica, which reads its files again.
+    /// Starts a stopped replica, which reads its files again. On return the addresses in front of
+    /// it accept connections.
     ///
     /// # Errors
     /// No such replica, or a file it does not start with; it then stays stopped.
     pub async fn start(&self, id: u32) -> Result<(), StartError> {
-        self.replica(id)?.start().await
+        self.replica(id)?.start().await?;
+        self.fronts_settle().await;
+        Ok(())
+    }
+
+    /// Waits until every front is open or closed as the number of running replicas wants it; a port
+    /// that somebody else took meanwhile is waited for no longer than the bound.
+    async fn fronts_settle(&self) {
+        let fronts = self.shared.fronts().clone();
+        let settled = async {
+            for mut front in fronts {
+                let running = self.shared.running.subscribe();
+                // A front that is gone has nothing to say any more.
+                let _ = front.wait_for(|open| *open == (*running.borrow() > 0)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FRONT_PATIENCE, settled).await;
     }
 
     /// [`Self::stop`], then [`Self::start`].
@@ -592,16 +633,20 @@ pub(crate) struct Shared {
     grace: Duration,
     network: Arc<dyn Network>,
     next_connection: AtomicU64,
-    /// Whose turn the next connection is.
-    turn: AtomicU64,
     replica_host: String,
     /// How many replicas run, for those who wait on it.
     running: watch::Sender<usize>,
+    /// Whether each front's address accepts connections.
+    fronts: Mutex<Vec<watch::Receiver<bool>>>,
 }
 
 impl Shared {
     fn now(&self) -> Timestamp {
         self.core.clock.now()
+    }
+
+    fn fronts(&self) -> MutexGuard<'_, Vec<watch::Receiver<bool>>> {
+        self.fronts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn routes(&self, listener: Listener) -> tonic::service::Routes {
@@ -652,8 +697,8 @@ pub(crate) struct LoadedFiles {
 
 impl LoadedFiles {
     fn read(shared: &Shared) -> Result<Self, StartError> {
-        let contents = Contents::read(&shared.files, &shared.core.settings.quirks)?;
-        let config = |trust, client_auth| {
+        let contents = Contents::read(&shared.files, &shared.core.settings().quirks)?;
+        let config = |trust, client_auth, role| {
             tls::server_config(
                 &contents.certificate_der,
                 &contents.key_der,
@@ -661,9 +706,11 @@ impl LoadedFiles {
                 client_auth,
                 &shared.core.clock,
             )
+            .map_err(|source| StartError::Tls { role, source })
         };
-        let public = config(&contents.trust, shared.client_auth)?;
-        let operator = config(&contents.operator_trust, ClientAuth::Required)?;
+        let public = config(&contents.trust, shared.client_auth, Role::CertCollection)?;
+        let operator =
+            config(&contents.operator_trust, ClientAuth::Required, Role::OperatorCertCollection)?;
         let limits = contents.limits.clone();
         let limiter =
             limits.map(|limits| Arc::new(Mutex::new(RateLimiter::new(limits, shared.now()))));
@@ -694,6 +741,8 @@ impl Replica {
             .map_err(|source| StartError::Bind { what: Port::Replica, address, source })?;
         let address = incoming.address().to_owned();
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
+        // There is one data server behind all replicas: the newest start decides its Duchy set.
+        self.shared.core.set_duchies(&loaded.contents.duchies);
         let loaded = Arc::new(ArcSwap::from_pointee(loaded));
         let phase = Arc::new(watch::channel(Phase::Serve).0);
         let accepting = tokio::spawn(self.clone().accept(incoming));
@@ -707,7 +756,7 @@ impl Replica {
         loop {
             match incoming.accept().await {
                 Ok((stream, peer)) => self.take(stream, peer, Listener::Public),
-                Err(_) => tokio::task::yield_now().await,
+                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
         }
     }
@@ -785,6 +834,7 @@ impl Replica {
         let result = match outcome {
             // Published whole and only if good: a bad file never displaces a good one.
             Ok(loaded) => {
+                self.shared.core.set_duchies(&loaded.contents.duchies);
                 running.loaded.store(Arc::new(loaded));
                 Ok(())
             }
@@ -837,39 +887,19 @@ impl Replica {
 struct Front {
     control: Control,
     listener: Listener,
+    /// Whose turn the next connection is.
+    turn: AtomicU64,
+    /// Tells whether the address accepts connections.
+    open: watch::Sender<bool>,
 }
 
 impl Front {
     async fn run(self, incoming: Box<dyn Incoming>) {
-        let address = incoming.address().to_owned();
-        let mut incoming = Some(incoming);
-        let mut running = self.control.shared.running.subscribe();
-        loop {
-            if *running.borrow_and_update() == 0 {
-                incoming = None;
-                if running.changed().await.is_err() {
-                    return;
-                }
-                continue;
-            }
-            let listener = match &mut incoming {
-                Some(listener) => listener,
-                None => match self.control.shared.network.bind(&address).await {
-                    Ok(listener) => incoming.insert(listener),
-                    Err(_) => {
-                        tokio::task::yield_now().await;
-                        continue;
-                    }
-                },
-            };
-            tokio::select! {
-                biased;
-                changed = running.changed() => if changed.is_err() { return },
-                accepted = listener.accept() => if let Ok((stream, peer)) = accepted {
-                    self.hand_over(stream, peer);
-                },
-            }
-        }
+        let control = self.control.clone();
+        accept_while_running(&control, incoming, &self.open, |stream, peer| {
+            self.hand_over(stream, peer);
+        })
+        .await;
     }
 
     fn hand_over(&self, stream: crate::seam::transport::BoxStream, peer: String) {
@@ -878,9 +908,51 @@ impl Front {
         if running.is_empty() {
             return;
         }
-        let turn = self.control.shared.turn.fetch_add(1, Ordering::SeqCst);
+        let turn = self.turn.fetch_add(1, Ordering::SeqCst);
         let index = usize::try_from(turn % running.len() as u64).unwrap_or(0);
         running[index].take(stream, peer, self.listener);
+    }
+}
+
+/// Accepts streams as long as any replica runs; with none running the address refuses connections.
+async fn accept_while_running(
+    control: &Control,
+    incoming: Box<dyn Incoming>,
+    open: &watch::Sender<bool>,
+    mut take: impl FnMut(crate::seam::transport::BoxStream, String),
+) {
+    let address = incoming.address().to_owned();
+    let mut incoming = Some(incoming);
+    let mut running = control.shared.running.subscribe();
+    loop {
+        if *running.borrow_and_update() == 0 {
+            incoming = None;
+            open.send_replace(false);
+            if running.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let listener = match &mut incoming {
+            Some(listener) => listener,
+            None => match control.shared.network.bind(&address).await {
+                Ok(listener) => incoming.insert(listener),
+                Err(_) => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        open.send_replace(true);
+        tokio::select! {
+            biased;
+            changed = running.changed() => if changed.is_err() { return },
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => take(stream, peer),
+                // Such as too many open files: it passes, and must not spin meanwhile.
+                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+            },
+        }
     }
 }
 

@@ -11,6 +11,7 @@ const AUDIT: TableDefinition<'_, u64, &str> = TableDefinition::new("audit");
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 const LAST_COMMIT: &str = "last_commit_micros";
 const SCHEMA: &str = "schema";
+const ORIGIN: &str = "origin";
 const SCHEMA_VERSION: &str = "1";
 
 fn table(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
@@ -45,18 +46,18 @@ impl Persist {
     /// Opens or makes the store in `folder` and reads it back.
     ///
     /// # Errors
-    /// Another process holds it, it is of another version, or it cannot be read.
-    pub fn open(folder: &Path) -> Result<(Self, Loaded), PersistError> {
+    /// Another process holds it, it is of another version or of another origin, or it cannot be read.
+    pub fn open(folder: &Path, origin: &str) -> Result<(Self, Loaded), PersistError> {
         let fail = |what: String| PersistError { path: folder.to_owned(), what };
         std::fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
         let database = Database::create(folder.join("kingdom.redb"))
             .map_err(|error| fail(format!("{error}; is another fake Kingdom using it?")))?;
         let persist = Self { database };
-        let loaded = persist.load().map_err(|error| fail(error.to_string()))?;
+        let loaded = persist.load(origin).map_err(|error| fail(error.to_string()))?;
         Ok((persist, loaded))
     }
 
-    fn load(&self) -> Result<Loaded, Failure> {
+    fn load(&self, origin: &str) -> Result<Loaded, Failure> {
         let write = self.database.begin_write()?;
         {
             let mut meta = write.open_table(META)?;
@@ -70,6 +71,18 @@ impl Persist {
                     return Err(Failure(format!(
                         "it has schema {other}, this version reads {SCHEMA_VERSION}; use the version that wrote it"
                     )));
+                }
+            }
+            let begun_with = meta.get(ORIGIN)?.map(|value| value.value().to_owned());
+            match begun_with.as_deref() {
+                None => {
+                    meta.insert(ORIGIN, origin)?;
+                }
+                Some(begun_with) if begun_with == origin => {}
+                Some(_) => {
+                    return Err(Failure(
+                        "it was begun with another sandbox, or without one; give the sandbox it belongs to, or another --data-dir".to_owned(),
+                    ));
                 }
             }
             write.open_table(AUDIT)?;

@@ -214,7 +214,8 @@ impl Peer {
         method: &str,
         request: &http::Request<Incoming>,
     ) -> Result<(Option<Principal>, Option<Cause>), Verdict> {
-        let quirks = &self.core.settings.quirks;
+        let settings = self.core.settings();
+        let quirks = &settings.quirks;
         let refuse = |refusal, echo| Verdict::Refuse { refusal, echo };
         let akid = match &self.identity {
             Identity::Akid(akid) => Some(akid.as_slice()),
@@ -276,6 +277,15 @@ impl Peer {
                 None => Err(refuse(Cause::PrincipalUnknown)),
             },
             Identity::Nobody(cause) => Err(refuse(*cause)),
+            // The AKID interceptor stands in front here too (contract 2.1).
+            Identity::NoCertificate
+                if self.core.settings().quirks.faithful(Quirk::NoClientCertificateIsUnknown) =>
+            {
+                Err(Verdict::Refuse {
+                    refusal: Refusal::uncaught().because(Cause::NoClientCertificate),
+                    echo: false,
+                })
+            }
             Identity::NoCertificate => Err(refuse(Cause::NoClientCertificate)),
         }
     }
@@ -298,7 +308,8 @@ fn capped(text: &str) -> &str {
 }
 
 fn header<'a>(request: &'a http::Request<Incoming>, name: &str) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
+    // Of several values grpc-java takes the last.
+    request.headers().get_all(name).iter().next_back()?.to_str().ok()
 }
 
 fn serde_name(name: crate::fault::StatusName) -> i32 {

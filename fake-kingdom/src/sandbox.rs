@@ -238,6 +238,32 @@ impl Sandbox {
         self.ports.as_ref()
     }
 
+    /// What tells this sandbox from every other: its names, not its secrets.
+    pub fn fingerprint(&self) -> String {
+        use sha2::Digest as _;
+        let mut hash = sha2::Sha256::new();
+        for participant in &self.participants {
+            hash.update(participant.resource.as_bytes());
+            hash.update(participant.certificate.as_deref().unwrap_or_default().as_bytes());
+        }
+        hex::encode(hash.finalize())
+    }
+
+    /// The TLS leaves that are not valid at `now`: path and validity, one text each.
+    pub fn leaves_invalid_at(&self, now: Timestamp) -> Vec<String> {
+        let Some(now) = now.to_date_time() else { return Vec::new() };
+        self.files()
+            .filter(|(path, _)| path.ends_with("_tls.pem"))
+            .filter_map(|(path, pem)| {
+                let leaf = halo_pki::pem_certificates(pem).ok()?.into_iter().next()?;
+                let facts = halo_pki::inspect(&leaf).ok()?;
+                (!facts.is_valid_at(now)).then(|| {
+                    format!("{path} is valid from {} to {}", facts.not_before, facts.not_after)
+                })
+            })
+            .collect()
+    }
+
     /// The participants.
     pub fn participants(&self) -> &[Participant] {
         &self.participants

@@ -249,7 +249,16 @@ async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let start = args.start_time.unwrap_or(real_now);
     let sandbox = match &args.sandbox {
         None => None,
-        Some(folder) if folder.join("sandbox.json").exists() => Some(Sandbox::open(folder)?),
+        Some(folder) if folder.join("sandbox.json").exists() => {
+            let sandbox = Sandbox::open(folder)?;
+            if let Some(leaf) = sandbox.leaves_invalid_at(start).first() {
+                return Err(ServeError::Usage(format!(
+                    "the sandbox {} was made for another time: {leaf}, but the clock starts at {start}; make a new sandbox, or choose another --start-time",
+                    folder.display()
+                )));
+            }
+            Some(sandbox)
+        }
         Some(folder) => {
             let sandbox = Sandbox::generate(seed, &[real_now, start])?;
             sandbox.write_material(folder)?;
@@ -308,7 +317,7 @@ async fn serve(args: ServeArgs) -> Result<(), ServeError> {
             replica_host: args.bind.to_string(),
         });
     if let Some(sandbox) = &sandbox {
-        builder = builder.provision(sandbox.provision()?);
+        builder = builder.origin(sandbox.fingerprint()).provision(sandbox.provision()?);
     }
     let signals = Signals::new()?;
     let kingdom = builder.start().await?;

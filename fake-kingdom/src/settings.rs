@@ -17,7 +17,7 @@ pub struct Settings {
 }
 
 /// The Duchy set, in the order of the configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Duchies {
     order: Vec<String>,
     by_id: BTreeMap<String, DuchyEntry>,

@@ -64,11 +64,12 @@ pub(crate) fn rejection(
 ) -> http::Response<tonic::body::Body> {
     let mut response = status.into_http::<tonic::body::Body>();
     if let Some(request) = echoed {
-        for (name, value) in MetadataMap::from_headers(request.clone()).into_headers() {
-            if let Some(name) = name
-                && !response.headers().contains_key(&name)
-            {
-                response.headers_mut().append(name, value);
+        let request = MetadataMap::from_headers(request.clone()).into_headers();
+        for name in request.keys() {
+            if !response.headers().contains_key(name) {
+                for value in request.get_all(name) {
+                    response.headers_mut().append(name, value.clone());
+                }
             }
         }
     }

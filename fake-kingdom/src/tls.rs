@@ -114,6 +114,12 @@ struct Root {
     anchor: TrustAnchor<'static>,
 }
 
+/// One step of a verified path.
+struct Issuer {
+    skid: Vec<u8>,
+    akid: Option<Vec<u8>>,
+}
+
 /// Why a client's certificate was refused, and which one it was. Every refusal of ours travels as
 /// this, so that the server's event can name the certificate; the client gets the alert
 /// `certificate_unknown`, as from the JDK.
@@ -164,37 +170,50 @@ impl PathVerifier {
         Ok(Self { roots, mandatory, algorithms })
     }
 
-    /// webpki's verdict, with the roots that `wanted` keeps, and the issuer's SKID at each step.
+    /// webpki's verdict, with the roots that `wanted` keeps: the issuers from the leaf's own up to
+    /// the root.
     fn path(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
         wanted: impl Fn(&Root) -> bool,
-    ) -> Result<Vec<Vec<u8>>, webpki::Error> {
+    ) -> Result<Vec<Issuer>, Cause> {
         let anchors: Vec<_> =
             self.roots.iter().filter(|root| wanted(root)).map(|root| root.anchor.clone()).collect();
-        let leaf = webpki::EndEntityCert::try_from(leaf)?;
-        let path = leaf.verify_for_usage(
-            self.algorithms.all,
-            &anchors,
-            intermediates,
-            now,
-            webpki::KeyUsage::client_auth(),
-            None,
-            None,
-        )?;
+        let leaf = webpki::EndEntityCert::try_from(leaf).map_err(|error| path_cause(&error))?;
+        let path = leaf
+            .verify_for_usage(
+                self.algorithms.all,
+                &anchors,
+                intermediates,
+                now,
+                webpki::KeyUsage::client_auth(),
+                None,
+                None,
+            )
+            .map_err(|error| path_cause(&error))?;
         let mut issuers = Vec::new();
         for certificate in path.intermediate_certificates() {
-            let facts = halo_pki::inspect(&certificate.der()).map_err(|_| webpki::Error::BadDer)?;
-            issuers.push(facts.skid.unwrap_or_default());
+            let facts = halo_pki::inspect(&certificate.der())
+                .ok()
+                .filter(|facts| facts.duplicate_extensions.is_empty())
+                .ok_or(Cause::MalformedCertificate)?;
+            let skid = facts.skid.clone().unwrap_or_default();
+            // A CA below one root that carries another root's key identifier would make its leaves
+            // that root's.
+            if self.roots.iter().any(|root| root.skid == skid) {
+                return Err(Cause::AkidNotOfIssuer);
+            }
+            issuers.push(Issuer { skid, akid: facts.akid().map(<[u8]>::to_vec) });
         }
         let anchor = path.anchor();
         let root = self.roots.iter().find(|root| {
             root.anchor.subject == anchor.subject
                 && root.anchor.subject_public_key_info == anchor.subject_public_key_info
         });
-        issuers.push(root.map(|root| root.skid.clone()).unwrap_or_default());
+        let skid = root.map(|root| root.skid.clone()).unwrap_or_default();
+        issuers.push(Issuer { skid, akid: None });
         Ok(issuers)
     }
 
@@ -230,30 +249,22 @@ impl PathVerifier {
             && intermediates.is_empty()
         {
             let named = |root: &Root| root.skid == *akid;
-            let Err(error) = self.path(leaf, intermediates, now, named) else { return Ok(()) };
+            let Err(cause) = self.path(leaf, intermediates, now, named) else { return Ok(()) };
             // Only a refusal pays for naming its cause.
             return Err(match self.path(leaf, intermediates, now, |root| !named(root)) {
                 Ok(_) => Cause::AkidNotOfIssuer,
-                Err(_) if self.roots.iter().any(named) => path_cause(&error),
-                Err(other) => path_cause(&other),
+                Err(_) if self.roots.iter().any(named) => cause,
+                Err(other) => other,
             });
         }
 
-        let issuers =
-            self.path(leaf, intermediates, now, |_| true).map_err(|error| path_cause(&error))?;
         // In a chain the rule holds at each step against the issuer in that path (2.15).
-        let mut akid = akid;
-        for (step, issuer) in issuers.iter().enumerate() {
-            if akid.as_ref().is_some_and(|akid| akid != issuer) {
+        let mut below = akid;
+        for issuer in self.path(leaf, intermediates, now, |_| true)? {
+            if below.is_some_and(|akid| akid != issuer.skid) {
                 return Err(Cause::AkidNotOfIssuer);
             }
-            if step + 1 < issuers.len() {
-                let above = intermediates
-                    .iter()
-                    .filter_map(|der| halo_pki::inspect(der).ok())
-                    .find(|facts| facts.skid.as_deref() == Some(issuer));
-                akid = above.and_then(|facts| facts.akid().map(<[u8]>::to_vec));
-            }
+            below = issuer.akid;
         }
         Ok(())
     }

@@ -40,8 +40,23 @@ pub(super) async fn serve(
         peer: None,
         server: loaded.server.clone(),
     };
+    // A stop reaches the handshake too: the grace period counts for it as for a call.
+    let mut draining = false;
+    phase.mark_unchanged();
     let accept = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(stream));
-    let tls = match accept.await {
+    let mut accept = std::pin::pin!(accept);
+    let accepted = loop {
+        tokio::select! {
+            biased;
+            changed = phase.changed() => match (changed, *phase.borrow_and_update()) {
+                (Err(_), _) | (Ok(()), Phase::Cut(_)) => return,
+                (Ok(()), Phase::Drain(_)) => draining = true,
+                (Ok(()), Phase::Serve) => {}
+            },
+            accepted = accept.as_mut() => break accepted,
+        }
+    };
+    let tls = match accepted {
         Ok(Ok(tls)) => tls,
         refused => {
             let (cause, peer) = match refused {
@@ -60,7 +75,7 @@ pub(super) async fn serve(
     };
 
     let certificates = tls.get_ref().1.peer_certificates().unwrap_or_default();
-    let leaf_alone_counts = core.settings.quirks.faithful(Quirk::ClientChainHasNoIdentity);
+    let leaf_alone_counts = core.settings().quirks.faithful(Quirk::ClientChainHasNoIdentity);
     let (peer, identity) = identify(certificates, leaf_alone_counts);
     connection.peer = peer;
     let connection = Arc::new(connection);
@@ -90,10 +105,8 @@ pub(super) async fn serve(
     let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     http.auto_date_header(false);
     let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(tls), service));
-    let seen = *phase.borrow_and_update();
-    let mut draining = false;
-    if matches!(seen, Phase::Drain(u64::MAX) | Phase::Cut(u64::MAX)) {
-        return;
+    if draining {
+        serving.as_mut().graceful_shutdown();
     }
     loop {
         tokio::select! {
@@ -140,7 +153,11 @@ pub(super) fn server_facts(der: &[u8]) -> ServerFacts {
 
 /// Plaintext gRPC health (contract 1.0.14, 5.6): open while any replica runs; nothing turns a
 /// status off before shutdown.
-pub(super) async fn serve_health(control: Control, incoming: Box<dyn Incoming>) {
+pub(super) async fn serve_health(
+    control: Control,
+    incoming: Box<dyn Incoming>,
+    open: watch::Sender<bool>,
+) {
     let reporter = tonic_health::server::HealthReporter::new();
     for service in &control.shared.services.names {
         reporter.set_service_status(service, tonic_health::ServingStatus::Serving).await;
@@ -148,41 +165,16 @@ pub(super) async fn serve_health(control: Control, incoming: Box<dyn Incoming>) 
     let health = tonic_health::server::HealthService::from_health_reporter(reporter);
     let routes =
         tonic::service::Routes::new(tonic_health::pb::health_server::HealthServer::new(health));
-    let address = incoming.address().to_owned();
-    let mut incoming = Some(incoming);
-    let mut running = control.shared.running.subscribe();
-    loop {
-        if *running.borrow_and_update() == 0 {
-            incoming = None;
-            if running.changed().await.is_err() {
-                return;
-            }
-            continue;
-        }
-        let listener = match &mut incoming {
-            Some(listener) => listener,
-            None => match control.shared.network.bind(&address).await {
-                Ok(listener) => incoming.insert(listener),
-                Err(_) => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-            },
-        };
-        tokio::select! {
-            biased;
-            changed = running.changed() => if changed.is_err() { return },
-            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                let routes = routes.clone();
-                let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                    let routes = routes.clone();
-                    tower::ServiceExt::oneshot(routes, request.map(tonic::body::Body::new))
-                });
-                tokio::spawn(
-                    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)),
-                );
-            },
-        }
-    }
+    super::accept_while_running(&control, incoming, &open, |stream, _| {
+        let routes = routes.clone();
+        let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let routes = routes.clone();
+            tower::ServiceExt::oneshot(routes, request.map(tonic::body::Body::new))
+        });
+        tokio::spawn(
+            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)),
+        );
+    })
+    .await;
 }

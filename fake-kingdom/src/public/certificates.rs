@@ -25,6 +25,7 @@ pub fn get(
     let preferred = name.certificate == "preferred"
         && !read.faithful(Quirk::PreferredCertificateAliasUnsupported);
     let owner = name.parent.decode(read)?;
+    let id = if preferred { None } else { Some(super::decode_id(read, &name.certificate)?) };
     if let Owner::Duchy(_) = owner
         && certificate::require_owner(read, &owner).is_err()
     {
@@ -32,12 +33,10 @@ pub fn get(
             InternalError::invalid_argument("unknown Duchy").public(whitelist::GET_CERTIFICATE)
         );
     }
-    let found = if preferred {
-        preferred_of(read, &owner)
-    } else {
-        let id = super::decode_id(read, &name.certificate)?;
-        certificate::find(read, &owner, id)
-            .ok_or(Reason::CertificateNotFound { owner: Some(owner.clone()), certificate: id })
+    let found = match id {
+        None => preferred_of(read, &owner),
+        Some(id) => certificate::find(read, &owner, id)
+            .ok_or(Reason::CertificateNotFound { owner: Some(owner.clone()), certificate: id }),
     };
     match found {
         Ok(row) => Ok(to_proto(row)),
@@ -160,6 +159,10 @@ pub fn read_der(der: &[u8]) -> Answer<NewCertificate> {
     let facts = halo_pki::inspect(der).map_err(|error| {
         Refusal::invalid_argument(format!("certificate.x509_der is not a certificate: {error}"))
     })?;
+    if !facts.duplicate_extensions.is_empty() {
+        // The JVM's factory does not parse such a certificate (contract 2.15).
+        return Err(Refusal::invalid_argument("certificate.x509_der repeats an extension"));
+    }
     if facts.skid_malformed {
         return Err(Refusal::uncaught());
     }

@@ -75,7 +75,7 @@ pub fn batch_create(
     caller: Caller<'_>,
     request: &pb::BatchCreateMeasurementsRequest,
 ) -> Answer<pb::BatchCreateMeasurementsResponse> {
-    let principal = require_principal(caller)?;
+    let principal = require_consumer(caller)?;
     let parent = parent_of(principal, &request.parent)?;
     require_batch_size(request.requests.len())?;
     let requests: Vec<_> = request.requests.iter().collect();

@@ -15,7 +15,6 @@ use kingdom_proto::internal::{
 };
 use kingdom_proto::name::ModelProviderName;
 use kingdom_proto::v2alpha as pb;
-use prost::Message as _;
 
 /// GetModelProvider: that provider itself, any data provider, any measurement consumer (1.3.1).
 ///
@@ -60,8 +59,8 @@ pub fn list(
     } else {
         // Bad base64 is garbage as elsewhere; an unparsable message is noticed here alone (1.0.13).
         let bytes = token_bytes(&request.page_token).ok_or_else(|| malformed(read))?;
-        ListModelProvidersPageToken::decode(bytes.as_slice())
-            .map_err(|_| Refusal::invalid_argument("page_token is invalid"))?
+        super::lenient::decode::<ListModelProvidersPageToken>(&bytes)
+            .ok_or_else(|| Refusal::invalid_argument("page_token is invalid"))?
             .after
             .map(|after| signed(after.external_model_provider_id))
     };

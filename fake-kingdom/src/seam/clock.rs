@@ -46,7 +46,17 @@ pub struct Clock {
     offset_micros: Arc<AtomicI64>,
 }
 
-/// The fake's clock cannot be set back.
+/// The end of what RFC 3339 can write, and of the fake's clock.
+const END: Timestamp = Timestamp::from_seconds(253_402_300_799);
+
+/// The fake's clock cannot go past the year 9999.
+#[derive(Debug, thiserror::Error)]
+#[error("the clock ends with the year 9999; it is {now}")]
+pub struct EndOfTimeError {
+    now: Timestamp,
+}
+
+/// The fake's clock cannot be set back, or past its end.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the clock cannot be set back: it is {now}, asked for {wanted}; restart the fake with --start-time instead"
@@ -88,9 +98,17 @@ impl Clock {
     }
 
     /// Moves the clock forward.
-    pub fn advance(&self, by: Duration) {
-        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    ///
+    /// # Errors
+    /// It would go past the year 9999.
+    pub fn advance(&self, by: Duration) -> Result<(), EndOfTimeError> {
+        let now = self.now();
+        if now.plus(by) > END {
+            return Err(EndOfTimeError { now });
+        }
+        let micros = i64::try_from(by.as_micros()).unwrap_or_default();
         self.offset_micros.fetch_add(micros, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Sets the clock to a later moment.
@@ -99,7 +117,7 @@ impl Clock {
     /// `wanted` lies in the past.
     pub fn set(&self, wanted: Timestamp) -> Result<(), BackwardsError> {
         let now = self.now();
-        if wanted < now {
+        if wanted < now || wanted > END {
             return Err(BackwardsError { now, wanted });
         }
         self.offset_micros.fetch_add(wanted.micros() - now.micros(), Ordering::SeqCst);

@@ -25,7 +25,10 @@ macro_rules! routes {
         let mut names = Vec::new();
         $(
             routes.add_service(
-                <$server>::from_arc($api.clone()).max_decoding_message_size($crate::service::MESSAGE_BYTES_MAX),
+                // grpc-java's server takes gzip by default.
+                <$server>::from_arc($api.clone())
+                    .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+                    .max_decoding_message_size($crate::service::MESSAGE_BYTES_MAX),
             );
             names.push(<$server as tonic::server::NamedService>::NAME);
         )+

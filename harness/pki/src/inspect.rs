@@ -100,6 +100,11 @@ pub enum PublicKeyAlgorithm {
 pub fn inspect(der: &[u8]) -> Result<CertificateFacts, InspectError> {
     let certificate = parse(der)?;
     let tbs = &certificate.tbs_certificate;
+    if tbs.version.0 > 2 {
+        return Err(InspectError::Malformed {
+            what: format!("version {} does not exist", tbs.version.0),
+        });
+    }
     let mut facts = CertificateFacts {
         version: tbs.version.0 + 1,
         subject: tbs.subject.to_string(),

@@ -189,7 +189,8 @@ fn frames(mut data: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
             return Err(bad("a compressed message nobody asked for"));
         }
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let (message, rest) = rest.split_at_checked(length).ok_or_else(|| bad("a cut-off frame"))?;
+        let (message, rest) =
+            rest.split_at_checked(length).ok_or_else(|| bad("a cut-off frame"))?;
         messages.push(message.to_vec());
         data = rest;
     }
