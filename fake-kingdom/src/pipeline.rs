@@ -58,7 +58,7 @@ impl Peer {
         self: Arc<Self>,
         request: http::Request<Incoming>,
     ) -> Result<HttpResponse, Cut> {
-        let method: Arc<str> = request.uri().path().into();
+        let method = self.core.events.method(request.uri().path());
         let request_id = header(&request, "x-request-id").map(Arc::<str>::from);
         let mut event = Event {
             connection: Some(self.connection.clone()),
