@@ -4,13 +4,19 @@ use crate::cause::Cause;
 use crate::model::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How many events are kept; older ones are gone for good.
+/// How many events are kept at least; older ones are gone for good.
 pub const CAPACITY: usize = 1_000_000;
+
+/// Events are kept, and forgotten, in segments: one piece of memory for many events.
+const SEGMENT: usize = 1_000;
+
+/// How many method names are shared between events; clients may ask for any path.
+const METHODS_MAX: usize = 512;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -202,16 +208,17 @@ pub struct CounterKey {
     pub replica: Option<u32>,
 }
 
-/// The log of a Kingdom: the newest events, usually [`CAPACITY`], and counters over all.
+/// The log of a Kingdom: the newest [`CAPACITY`] events, or a few more, and counters over all.
 pub struct EventLog {
     inner: Mutex<Inner>,
-    capacity: usize,
     newest: watch::Sender<u64>,
+    methods: RwLock<BTreeSet<Arc<str>>>,
 }
 
 #[derive(Default)]
 struct Inner {
-    events: VecDeque<Arc<Event>>,
+    /// All full but the last.
+    segments: VecDeque<Vec<Event>>,
     last_seq: u64,
     counters: BTreeMap<CounterKey, u64>,
     alert: AlertSettings,
@@ -228,15 +235,26 @@ pub struct Gone {
 }
 
 impl EventLog {
-    /// An empty log that keeps [`CAPACITY`] events.
+    /// An empty log.
     pub fn new(alert: AlertSettings) -> Self {
-        Self::with_capacity(alert, CAPACITY)
+        let inner = Inner { alert, ..Inner::default() };
+        let methods = RwLock::default();
+        Self { inner: Mutex::new(inner), newest: watch::channel(0).0, methods }
     }
 
-    /// An empty log that keeps so many events.
-    pub fn with_capacity(alert: AlertSettings, capacity: usize) -> Self {
-        let inner = Inner { alert, ..Inner::default() };
-        Self { inner: Mutex::new(inner), capacity, newest: watch::channel(0).0 }
+    /// A method's path, shared with the events of earlier calls.
+    pub(crate) fn method(&self, path: &str) -> Arc<str> {
+        let known = self.methods.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(method) = known.get(path) {
+            return method.clone();
+        }
+        drop(known);
+        let method: Arc<str> = path.into();
+        let mut known = self.methods.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < METHODS_MAX {
+            known.insert(method.clone());
+        }
+        method
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -251,12 +269,12 @@ impl EventLog {
         if failure {
             inner.watch_failures(now);
         }
-        while inner.events.len() > self.capacity {
-            inner.events.pop_front();
-        }
         let last = inner.last_seq;
         drop(inner);
-        self.newest.send_replace(last);
+        // Nobody to tell is the usual case, and this is on the way of every call.
+        if self.newest.receiver_count() > 0 {
+            self.newest.send_replace(last);
+        }
     }
 
     /// The events after number `after`, oldest first, at most `limit`.
@@ -265,13 +283,14 @@ impl EventLog {
     /// Some of them are no longer kept.
     pub fn after(&self, after: u64, limit: usize) -> Result<Vec<Arc<Event>>, Gone> {
         let inner = self.lock();
-        let first_kept = inner.last_seq + 1 - inner.events.len() as u64;
+        let first_kept = inner.last_seq + 1 - inner.kept() as u64;
         let next = after.saturating_add(1);
         if next < first_kept {
             return Err(Gone { first_kept });
         }
         let skip = usize::try_from(next - first_kept).unwrap_or(usize::MAX);
-        Ok(inner.events.iter().skip(skip).take(limit).cloned().collect())
+        let kept = inner.segments.iter().skip(skip / SEGMENT).flatten();
+        Ok(kept.skip(skip % SEGMENT).take(limit).cloned().map(Arc::new).collect())
     }
 
     /// The number of the newest event; 0 if there is none.
@@ -281,7 +300,9 @@ impl EventLog {
 
     /// Follows the number of the newest event.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.newest.subscribe()
+        let receiver = self.newest.subscribe();
+        self.newest.send_replace(self.last_seq());
+        receiver
     }
 
     /// Counters over all events, the forgotten ones included.
@@ -303,7 +324,31 @@ impl Inner {
             replica: event.connection.as_ref().map(|c| c.replica).or(event.replica),
         };
         *self.counters.entry(key).or_default() += 1;
-        self.events.push_back(Arc::new(event));
+        match self.segments.back_mut().filter(|segment| segment.len() < SEGMENT) {
+            Some(segment) => segment.push(event),
+            None => {
+                let used = if self.kept() >= CAPACITY + SEGMENT {
+                    self.segments.pop_front()
+                } else {
+                    None
+                };
+                let mut segment = used.unwrap_or_default();
+                segment.clear();
+                // The first segment grows with use: an idle Kingdom stays small.
+                if !self.segments.is_empty() {
+                    segment.reserve_exact(SEGMENT);
+                }
+                segment.push(event);
+                self.segments.push_back(segment);
+            }
+        }
+    }
+
+    fn kept(&self) -> usize {
+        match self.segments.back() {
+            Some(last) => (self.segments.len() - 1) * SEGMENT + last.len(),
+            None => 0,
+        }
     }
 
     /// Raises one alert when the threshold is reached, and re-arms once the window is below it.
@@ -349,16 +394,29 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_are_kept_and_asking_for_older_ones_is_refused() {
-        let log = EventLog::with_capacity(AlertSettings::default(), 3);
-        for _ in 0..5 {
+    fn the_newest_events_are_kept_and_older_ones_are_gone() {
+        let log = EventLog::new(AlertSettings::default());
+        let last = (CAPACITY + 3 * SEGMENT) as u64;
+        for _ in 0..last {
             log.record(Timestamp::default(), Event::new(Kind::Call, "ok"));
         }
-        assert_eq!(log.after(1, 10).map(|events| events.len()), Err(Gone { first_kept: 3 }));
-        assert_eq!(log.after(2, 10).map(|events| events.len()), Ok(3));
-        assert_eq!(log.after(5, 10).map(|events| events.len()), Ok(0));
-        assert_eq!(log.after(u64::MAX, 10).map(|events| events.len()), Ok(0));
-        assert_eq!(log.counters().values().sum::<u64>(), 5, "counters go on");
+        let Err(Gone { first_kept }) = log.after(0, 1) else { panic!("all are kept") };
+        assert!((last + 1 - first_kept) as usize >= CAPACITY);
+        let kept = log.after(first_kept - 1, usize::MAX).unwrap();
+        assert!(kept.iter().map(|event| event.seq).eq(first_kept..=last));
+        assert_eq!(log.after(last - 1, 10).unwrap()[0].seq, last);
+        assert!(log.after(u64::MAX, 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_subscribes_late_sees_the_newest_number_and_then_each_new_one() {
+        let log = EventLog::new(AlertSettings::default());
+        log.record(Timestamp::default(), Event::new(Kind::Call, "ok"));
+        let mut newest = log.subscribe();
+        assert_eq!(*newest.borrow_and_update(), 1);
+        log.record(Timestamp::default(), Event::new(Kind::Call, "ok"));
+        assert!(newest.has_changed().unwrap());
+        assert_eq!(*newest.borrow(), 2);
     }
 
     #[test]

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 mod connection;
+mod cork;
 
 /// When a replica reads its files again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,6 +14,9 @@ const SCHEMA: &str = "schema";
 const ORIGIN: &str = "origin";
 const SCHEMA_VERSION: &str = "1";
 
+/// Pages kept in memory. All rows are on the heap, so the store is read only once.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
 fn table(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
     TableDefinition::new(name)
 }
@@ -50,7 +53,9 @@ impl Persist {
     pub fn open(folder: &Path, origin: &str) -> Result<(Self, Loaded), PersistError> {
         let fail = |what: String| PersistError { path: folder.to_owned(), what };
         std::fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
-        let database = Database::create(folder.join("kingdom.redb"))
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(folder.join("kingdom.redb"))
             .map_err(|error| fail(format!("{error}; is another fake Kingdom using it?")))?;
         let persist = Self { database };
         let loaded = persist.load(origin).map_err(|error| fail(error.to_string()))?;
@@ -89,16 +94,18 @@ impl Persist {
         }
         let mut loaded = Loaded::default();
         for rows in loaded.tables.each_mut() {
-            let stored = write.open_table(table(rows.name()))?;
-            for entry in stored.iter()? {
-                let (_, row) = entry?;
-                rows.load(row.value())
-                    .map_err(|error| Failure(format!("table {}: {error}", rows.name())))?;
-            }
+            write.open_table(table(rows.name()))?;
         }
         write.commit()?;
 
         let read = self.database.begin_read()?;
+        for rows in loaded.tables.each_mut() {
+            let name = rows.name();
+            let stored = read.open_table(table(name))?;
+            let mut entries =
+                stored.iter()?.map(|entry| entry.map(|(_, row)| row).map_err(Failure::of));
+            rows.load(&mut entries).map_err(|error| Failure(format!("table {name}: {error}")))?;
+        }
         let meta = read.open_table(META)?;
         if let Some(micros) = meta.get(LAST_COMMIT)? {
             let micros =
@@ -125,12 +132,14 @@ impl Persist {
     ) -> Result<(), Failure> {
         let mut write = self.database.begin_write()?;
         write.set_durability(Durability::Immediate)?;
-        for change in changes {
-            let mut rows = write.open_table(table(change.table))?;
-            match &change.row {
-                Some(row) => rows.insert(change.key.as_slice(), row.as_slice())?,
-                None => rows.remove(change.key.as_slice())?,
-            };
+        for of_table in changes.chunk_by(|one, next| one.table == next.table) {
+            let mut rows = write.open_table(table(of_table[0].table))?;
+            for change in of_table {
+                match &change.row {
+                    Some(row) => rows.insert(change.key.as_slice(), row.as_slice())?,
+                    None => rows.remove(change.key.as_slice())?,
+                };
+            }
         }
         {
             let mut trail = write.open_table(AUDIT)?;
@@ -161,6 +170,12 @@ impl Persist {
 /// The disk, or the file on it, refuses.
 #[derive(Debug)]
 pub struct Failure(String);
+
+impl Failure {
+    pub(crate) fn of(error: impl fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

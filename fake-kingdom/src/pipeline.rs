@@ -58,7 +58,7 @@ impl Peer {
         self: Arc<Self>,
         request: http::Request<Incoming>,
     ) -> Result<HttpResponse, Cut> {
-        let method: Arc<str> = capped(request.uri().path()).into();
+        let method = self.core.events.method(capped(request.uri().path()));
         let request_id = header(&request, "x-request-id").map(|id| Arc::<str>::from(capped(id)));
         let mut event = Event {
             connection: Some(self.connection.clone()),

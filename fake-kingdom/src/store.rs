@@ -3,6 +3,7 @@
 //! A rule changes tables in place; whoever runs the rule then either takes the journal (to store it
 //! and keep the change) or rolls back. So a rule that fails half way leaves nothing behind.
 
+use crate::persist::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -21,7 +22,13 @@ pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The row's primary key.
     fn key(&self) -> Self::Key;
     /// Enters the row into the secondary indexes.
-    fn enter(&self, index: &mut Self::Index);
+    fn enter(self: &Arc<Self>, index: &mut Self::Index);
+    /// Enters all rows of a table that was read back into indexes that are empty.
+    fn enter_all(rows: &[Arc<Self>], index: &mut Self::Index) {
+        for row in rows {
+            row.enter(index);
+        }
+    }
     /// Takes the row out of the secondary indexes.
     fn leave(&self, index: &mut Self::Index);
 }
@@ -137,8 +144,12 @@ pub(crate) trait AnyTable {
     fn is_changed(&self) -> bool;
     fn commit(&mut self);
     fn roll_back(&mut self);
-    fn load(&mut self, row: &[u8]) -> Result<(), postcard::Error>;
+    /// Takes the rows that were stored, into a table that is empty.
+    fn load<'a>(&mut self, rows: &mut dyn Iterator<Item = StoredRow<'a>>) -> Result<(), Failure>;
 }
+
+/// One row as it was stored, or why it cannot be read.
+pub(crate) type StoredRow<'a> = Result<redb::AccessGuard<'a, &'static [u8]>, Failure>;
 
 impl<R: Row> AnyTable for Table<R> {
     fn name(&self) -> &'static str {
@@ -172,9 +183,15 @@ impl<R: Row> AnyTable for Table<R> {
         }
     }
 
-    fn load(&mut self, row: &[u8]) -> Result<(), postcard::Error> {
-        let row: R = postcard::from_bytes(row)?;
-        self.place(row.key(), Some(Arc::new(row)));
+    fn load<'a>(&mut self, stored: &mut dyn Iterator<Item = StoredRow<'a>>) -> Result<(), Failure> {
+        let mut rows = Vec::new();
+        for row in stored {
+            let row: R = postcard::from_bytes(row?.value()).map_err(Failure::of)?;
+            rows.push(Arc::new(row));
+        }
+        // Built at once from all keys: the map sorts them, and need not search for each.
+        self.rows = rows.iter().map(|row| (row.key(), row.clone())).collect();
+        R::enter_all(&rows, &mut self.index);
         Ok(())
     }
 }

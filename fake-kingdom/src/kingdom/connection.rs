@@ -1,5 +1,6 @@
 //! One connection: handshake, identity, HTTP/2, and its end.
 
+use super::cork::{Cork, Inline};
 use super::{Control, LoadedFiles, Phase, Replica};
 use crate::cause::Cause;
 use crate::event::{Connection, Event, Kind, Listener, PeerFacts, ServerFacts};
@@ -9,8 +10,10 @@ use crate::seam::transport::{BoxStream, Incoming};
 use crate::tls;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
@@ -102,9 +105,11 @@ pub(super) async fn serve(
         let peer = peer.clone();
         TowerToHyperService::new(tower::service_fn(move |request| peer.clone().call(request)))
     };
-    let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let mut http = hyper::server::conn::http2::Builder::new(Inline);
     http.auto_date_header(false);
-    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(tls), service));
+    let tls = Cork::new(tls);
+    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(tls.clone()), service));
+    let mut served = false;
     if draining {
         serving.as_mut().graceful_shutdown();
     }
@@ -114,13 +119,20 @@ pub(super) async fn serve(
             () = peer.cut.notified() => return,
             changed = phase.changed() => match (changed, *phase.borrow_and_update()) {
                 (Err(_), _) | (Ok(()), Phase::Cut(_)) => return,
-                (Ok(()), Phase::Drain(_)) if !draining => {
+                (Ok(()), Phase::Drain(_)) if !draining && !served => {
                     draining = true;
                     serving.as_mut().graceful_shutdown();
                 }
                 (Ok(()), _) => {}
             },
-            _ = serving.as_mut() => return,
+            () = poll_fn(|context| {
+                served = served || serving.as_mut().poll(context).is_ready();
+                match tls.poll_drain(context) {
+                    Poll::Ready(Ok(())) if served => Poll::Ready(()),
+                    Poll::Ready(Err(_)) => Poll::Ready(()),
+                    _ => Poll::Pending,
+                }
+            }) => return,
         }
     }
 }

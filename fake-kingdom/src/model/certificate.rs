@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// A certificate as stored. Nothing ever deletes one (contract 1.1.8).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,7 +289,7 @@ pub fn list<'a>(
         let mut rows: Vec<_> = wanted
             .iter()
             .filter_map(|&skid| index.by_skid.get(skid))
-            .filter_map(|key| read.tables.certificates.get(key))
+            .map(Arc::as_ref)
             .filter(|row| of_parent(row) && beyond(row))
             .collect();
         rows.sort_by_key(|row| row.order());
@@ -304,18 +305,11 @@ pub fn list<'a>(
             owner: Owner::DataProvider(i64::MIN),
         })
     });
-    let keys: Box<dyn Iterator<Item = &OrderKey>> = if all_parents {
-        match index.by_kind.get(&(parent.kind())) {
-            Some(keys) => Box::new(keys.range((start, Bound::Unbounded))),
-            None => Box::new(std::iter::empty()),
-        }
-    } else {
-        match index.by_owner.get(parent) {
-            Some(keys) => Box::new(keys.range((start, Bound::Unbounded))),
-            None => Box::new(std::iter::empty()),
-        }
-    };
-    keys.filter_map(|key| read.tables.certificates.get(&(key.owner.clone(), key.id)))
+    let rows =
+        if all_parents { index.by_kind.get(&parent.kind()) } else { index.by_owner.get(parent) };
+    rows.into_iter()
+        .flat_map(|rows| rows.range((start.clone(), Bound::Unbounded)))
+        .map(|(_, row)| row.as_ref())
         .filter(|row| beyond(row))
         .filter(|row| {
             wanted.is_empty()
@@ -334,15 +328,19 @@ pub struct OrderKey {
     owner: Owner,
 }
 
-/// The lookups that certificates need.
+/// Rows in list order.
+type InOrder = BTreeMap<OrderKey, Arc<Certificate>>;
+
+/// The lookups that certificates need. They hold the rows themselves: a page of a list then costs
+/// the same however many rows the table has.
 #[derive(Default)]
 pub struct CertificateIndex {
     /// SKID, unique across the entire Kingdom (contract 1.1.8).
-    by_skid: BTreeMap<Box<[u8]>, (Owner, i64)>,
+    by_skid: BTreeMap<Box<[u8]>, Arc<Certificate>>,
     /// List order over all parents of one kind (quirk `list-certificates-ignores-parent`).
-    by_kind: BTreeMap<OwnerKind, BTreeSet<OrderKey>>,
+    by_kind: BTreeMap<OwnerKind, InOrder>,
     /// List order of one parent.
-    by_owner: BTreeMap<Owner, BTreeSet<OrderKey>>,
+    by_owner: BTreeMap<Owner, InOrder>,
 }
 
 impl Row for Certificate {
@@ -354,10 +352,39 @@ impl Row for Certificate {
         (self.owner.clone(), self.id)
     }
 
-    fn enter(&self, index: &mut Self::Index) {
-        index.by_skid.insert(self.subject_key_identifier.clone(), self.key());
-        index.by_kind.entry(self.owner.kind()).or_default().insert(self.order());
-        index.by_owner.entry(self.owner.clone()).or_default().insert(self.order());
+    fn enter(self: &Arc<Self>, index: &mut Self::Index) {
+        index.by_skid.insert(self.subject_key_identifier.clone(), self.clone());
+        let of_kind = index.by_kind.entry(self.owner.kind()).or_default();
+        of_kind.insert(self.order(), self.clone());
+        let of_owner = index.by_owner.entry(self.owner.clone()).or_default();
+        of_owner.insert(self.order(), self.clone());
+    }
+
+    /// Sorts once for each index, which is several times as fast as entering row by row; the SKIDs,
+    /// which take longest, on a thread of their own.
+    fn enter_all(rows: &[Arc<Self>], index: &mut Self::Index) {
+        let CertificateIndex { by_skid, by_kind, by_owner } = index;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let key = |row: &Arc<Self>| row.subject_key_identifier.clone();
+                *by_skid = rows.iter().map(|row| (key(row), row.clone())).collect();
+            });
+            let mut kinds: BTreeMap<OwnerKind, Vec<_>> = BTreeMap::new();
+            let mut owners: BTreeMap<Owner, Vec<_>> = BTreeMap::new();
+            for row in rows {
+                let entry = (row.order(), row.clone());
+                kinds.entry(row.owner.kind()).or_default().push(entry.clone());
+                match owners.get_mut(&row.owner) {
+                    Some(entries) => entries.push(entry),
+                    None => {
+                        owners.insert(row.owner.clone(), vec![entry]);
+                    }
+                }
+            }
+            *by_kind = kinds.into_iter().map(|(k, rows)| (k, rows.into_iter().collect())).collect();
+            *by_owner =
+                owners.into_iter().map(|(k, rows)| (k, rows.into_iter().collect())).collect();
+        });
     }
 
     fn leave(&self, index: &mut Self::Index) {
@@ -379,8 +406,6 @@ pub fn skid_is_taken(tables: &Tables, skid: &[u8]) -> bool {
 /// All certificates of one owner, in list order.
 pub fn of_owner<'a>(read: &Read<'a>, owner: &Owner) -> impl Iterator<Item = &'a Certificate> {
     let tables = read.tables;
-    let keys = tables.certificates.index().by_owner.get(owner);
-    keys.into_iter()
-        .flatten()
-        .filter_map(move |key| tables.certificates.get(&(key.owner.clone(), key.id)))
+    let rows = tables.certificates.index().by_owner.get(owner);
+    rows.into_iter().flatten().map(|(_, row)| row.as_ref())
 }

@@ -170,6 +170,6 @@ impl Row for DataProvider {
     fn key(&self) -> i64 {
         self.id
     }
-    fn enter(&self, (): &mut ()) {}
+    fn enter(self: &std::sync::Arc<Self>, (): &mut ()) {}
     fn leave(&self, (): &mut ()) {}
 }

@@ -475,7 +475,7 @@ impl Row for EventGroup {
         (self.data_provider, self.id)
     }
 
-    fn enter(&self, index: &mut Self::Index) {
+    fn enter(self: &std::sync::Arc<Self>, index: &mut Self::Index) {
         let (provider, id, start) = (self.data_provider, self.id, self.start());
         index.providers.insert(id, provider);
         if !self.request_id.is_empty() {

@@ -186,7 +186,7 @@ impl Row for Descriptor {
         (self.data_provider, self.id)
     }
 
-    fn enter(&self, index: &mut Self::Index) {
+    fn enter(self: &std::sync::Arc<Self>, index: &mut Self::Index) {
         index.providers.insert(self.id, self.data_provider);
         if !self.request_id.is_empty() {
             index.by_request.insert((self.data_provider, self.request_id.clone()), self.id);

@@ -820,7 +820,7 @@ impl Row for Measurement {
         (self.measurement_consumer, self.id)
     }
 
-    fn enter(&self, index: &mut Self::Index) {
+    fn enter(self: &std::sync::Arc<Self>, index: &mut Self::Index) {
         let consumer = self.measurement_consumer;
         if let Some(computation) = self.computation {
             index.by_computation.insert(computation, self.key());

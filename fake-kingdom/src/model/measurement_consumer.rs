@@ -26,7 +26,7 @@ impl Row for MeasurementConsumer {
     fn key(&self) -> i64 {
         self.id
     }
-    fn enter(&self, (): &mut ()) {}
+    fn enter(self: &std::sync::Arc<Self>, (): &mut ()) {}
     fn leave(&self, (): &mut ()) {}
 }
 
@@ -86,6 +86,6 @@ impl Row for ApiKey {
     fn key(&self) -> [u8; 32] {
         self.secret_sha256
     }
-    fn enter(&self, (): &mut ()) {}
+    fn enter(self: &std::sync::Arc<Self>, (): &mut ()) {}
     fn leave(&self, (): &mut ()) {}
 }

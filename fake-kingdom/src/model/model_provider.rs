@@ -44,6 +44,6 @@ impl Row for ModelProvider {
     fn key(&self) -> i64 {
         self.id
     }
-    fn enter(&self, (): &mut ()) {}
+    fn enter(self: &std::sync::Arc<Self>, (): &mut ()) {}
     fn leave(&self, (): &mut ()) {}
 }

@@ -353,7 +353,7 @@ impl Row for Participant {
         (self.computation, self.duchy.clone())
     }
 
-    fn enter(&self, index: &mut Self::Index) {
+    fn enter(self: &std::sync::Arc<Self>, index: &mut Self::Index) {
         if let Some(under) = self.unconfirmed_under() {
             index.unconfirmed_by_certificate.entry(under).or_default().insert(self.computation);
         }

@@ -465,7 +465,7 @@ impl Row for Requisition {
         (self.data_provider, self.id)
     }
 
-    fn enter(&self, index: &mut Self::Index) {
+    fn enter(self: &std::sync::Arc<Self>, index: &mut Self::Index) {
         index.by_measurement.entry(self.measurement_key()).or_default().insert(self.key());
         if self.state.is_open() {
             let bound = (self.data_provider, self.certificate);
