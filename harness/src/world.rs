@@ -93,7 +93,8 @@ pub struct World {
     open: BTreeMap<String, Connection>,
     calls: u64,
     last: Option<Call>,
-    last_replica_refusal: Option<String>,
+    leaves: BTreeMap<String, Leaf>,
+    roots: BTreeMap<String, Authority>,
     rng: ChaCha20Rng,
     /// What was observed.
     pub log: ObservationLog,
@@ -111,7 +112,8 @@ impl World {
             open: BTreeMap::new(),
             calls: 0,
             last: None,
-            last_replica_refusal: None,
+            leaves: BTreeMap::new(),
+            roots: BTreeMap::new(),
             rng: seed.child("harness/world"),
             log: ObservationLog::default(),
         }
@@ -219,11 +221,8 @@ impl World {
                 }
             }
             if participant.certificate.is_some() {
-                self.learn_certificate(
-                    &format!("{name}.certificate"),
-                    file(format!("{stem}_cs_cert.der"))?,
-                )
-                .map_err(|problem| broken(&problem))?;
+                let der = file(format!("{stem}_cs_cert.der"))?;
+                self.learn_certificate(&format!("{name}.certificate"), der);
             }
             if matches!(
                 participant.kind,
@@ -250,18 +249,14 @@ impl World {
         Ok(())
     }
 
-    /// Sets `NAME_der`, `NAME_skid`, from a certificate. Bytes that are none have no SKID.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn learn_certificate(&mut self, name: &str, der: Vec<u8>) -> Result<(), Problem> {
+    /// Sets `NAME_der` and `NAME_skid` from a certificate. Bytes that are none have no SKID.
+    pub fn learn_certificate(&mut self, name: &str, der: Vec<u8>) {
         if let Ok(facts) = halo_pki::inspect(&der)
             && let Some(skid) = facts.skid
         {
             self.vars.insert(format!("{name}_skid"), Var::Bytes(skid));
         }
         self.vars.insert(format!("{name}_der"), Var::Bytes(der));
-        Ok(())
     }
 
     /// The authority of a participant, or of the operator.
@@ -615,14 +610,42 @@ impl World {
         }
     }
 
-    /// Remembers whether the last start or reload of a replica was refused.
-    pub fn set_replica_refusal(&mut self, refusal: Option<String>) {
-        self.last_replica_refusal = refusal;
+    /// Keeps a leaf as `ACTOR.NAME`, and sets its variables.
+    pub fn keep_leaf(&mut self, actor: &str, name: &str, leaf: Leaf) {
+        let name = format!("{actor}.{name}");
+        self.learn_certificate(&name, leaf.certificate_der().to_vec());
+        self.leaves.insert(name, leaf);
     }
 
-    /// Why the last start or reload of a replica was refused, if it was.
-    pub fn replica_refusal(&self) -> Option<&str> {
-        self.last_replica_refusal.as_deref()
+    /// A leaf that [`Self::keep_leaf`] kept.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn leaf(&self, actor: &str, name: &str) -> Result<&Leaf, Problem> {
+        self.leaves.get(&format!("{actor}.{name}")).ok_or_else(|| {
+            Problem::author(
+                format!("{actor} has no certificate called {name} whose key is known"),
+                "make it with `Given ACTOR has a new certificate called NAME`",
+            )
+        })
+    }
+
+    /// Keeps an actor's new authority, and sets `ACTOR.new_root_skid`.
+    pub fn keep_root(&mut self, actor: &str, root: Authority) {
+        let skid = root.subject_key_identifier().to_vec();
+        self.set(format!("{actor}.new_root_skid"), Var::Bytes(skid));
+        self.roots.insert(actor.to_owned(), root);
+    }
+
+    /// An actor's new authority.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn new_root(&self, actor: &str) -> Result<&Authority, Problem> {
+        self.roots.get(actor).ok_or_else(|| {
+            let next = "make one with `Given ACTOR gets a new root`";
+            Problem::author(format!("{actor} has no new root"), next)
+        })
     }
 }
 

@@ -29,11 +29,6 @@ pub fn code_name(code: usize) -> Option<&'static str> {
     NAMES.get(code).copied()
 }
 
-/// Whether gRPC has a code of this name.
-pub fn is_code_name(name: &str) -> bool {
-    NAMES.contains(&name)
-}
-
 /// A status that a server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {

@@ -1,5 +1,261 @@
-use super::StepDefinition;
+//! How an actor shows itself, and what the Kingdom knows of authorities.
+
+use super::{StepDefinition, step};
+use crate::client::{Credential, Security};
+use crate::error::Problem;
+use crate::world::{OPERATOR, Var, World};
+use fake_kingdom::files::Role;
+use halo_pki::hostile::{self, Variant};
+use halo_pki::{Authority, AuthoritySpec, LeafSpec, Validity};
 
 pub(super) fn steps() -> Vec<StepDefinition> {
-    vec![]
+    vec![
+        step!(
+            Action,
+            r"(\w+) presents no certificate",
+            "Given edp1 presents no certificate",
+            |world, given| {
+                world.actor(given.text(0)).await?.credential = None;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) presents a fresh leaf of its root",
+            "Given edp1 presents a fresh leaf of its root",
+            |world, given| {
+                let root = world.authority(given.text(0)).await?;
+                present_leaf(world, given.text(0), &root).await
+            }
+        ),
+        step!(
+            Action,
+            r#"(\w+) presents a "([a-z0-9-]+)" certificate"#,
+            "Given edp1 presents a \"akid-of-other\" certificate",
+            |world, given| {
+                let actor = given.text(0);
+                let forgery = forge(world, actor, given.text(1)).await?;
+                let key = forgery.key.pkcs8_der().ok_or_else(|| {
+                    let what = format!("nobody has the key of a `{}` certificate", given.text(1));
+                    Problem::author(what, "it can be registered but not presented")
+                })?;
+                let mut chain = vec![forgery.certificate.clone()];
+                chain.extend(forgery.chain.iter().cloned());
+                let credential = Credential { chain, key: key.to_vec() };
+                world.actor(actor).await?.credential = Some(credential);
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) presents the credential of (\w+)",
+            "Given edp1 presents the credential of edp2",
+            |world, given| {
+                let other = world.actor(given.text(1)).await?.credential.clone();
+                world.actor(given.text(0)).await?.credential = other;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) offers TLS 1\.2 only",
+            "Given edp1 offers TLS 1.2 only",
+            |world, given| {
+                world.actor(given.text(0)).await?.security = Security::Tls12Only;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) speaks plaintext",
+            "Given edp1 speaks plaintext",
+            |world, given| {
+                world.actor(given.text(0)).await?.security = Security::Plaintext;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r#"(\w+) sends the API key "([^"]*)""#,
+            "Given edp1 sends the API key \"{mc1.api_key}\"",
+            |world, given| { send(world, given.text(0), "x-api-key", given.text(1)).await }
+        ),
+        step!(
+            Action,
+            r#"(\w+) sends the metadata ([a-z0-9_-]+) "([^"]*)""#,
+            "Given mc1 sends the metadata id_token \"a.b.c\"",
+            |world, given| { send(world, given.text(0), given.text(1), given.text(2)).await }
+        ),
+        step!(
+            Action,
+            r"(\w+) gets a new root",
+            "Given edp1 gets a new root",
+            |world, given| {
+                let actor = given.text(0);
+                world.actor(actor).await?;
+                let spec = AuthoritySpec {
+                    organization: "Halo harness, TEST ONLY".to_owned(),
+                    common_name: format!("{actor} new root TEST ONLY"),
+                    dns_name: format!("ca2.{actor}.test"),
+                    validity: Validity::days(world.now() - time::Duration::days(1), 3650),
+                };
+                let root = Authority::create(&spec, world.rng()).map_err(pki)?;
+                world.keep_root(actor, root);
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) presents a leaf of its new root",
+            "Given edp1 presents a leaf of its new root",
+            |world, given| {
+                let root = world.new_root(given.text(0))?.clone();
+                present_leaf(world, given.text(0), &root).await
+            }
+        ),
+        step!(
+            Action,
+            r"the trust bundle includes (\w+)'s new root",
+            "When the trust bundle includes edp1's new root",
+            |world, given| {
+                let pem = world.new_root(given.text(0))?.certificate_pem();
+                append(world, Role::CertCollection, pem.as_bytes()).await
+            }
+        ),
+        step!(
+            Action,
+            r"the trust bundle no longer includes (\w+)'s root",
+            "When the trust bundle no longer includes edp1's root",
+            |world, given| {
+                let gone = world.authority(given.text(0)).await?.certificate_der().to_vec();
+                let bundle = world.running()?.file(Role::CertCollection).unwrap_or_default();
+                let mut roots = halo_pki::pem_certificates(&bundle)
+                    .map_err(|error| Problem::harness(error.to_string()))?;
+                roots.retain(|root| *root != gone);
+                set(world, Role::CertCollection, halo_pki::bundle_pem(&roots).into_bytes()).await
+            }
+        ),
+        step!(
+            Action,
+            r#"the trust bundle includes a "([a-z0-9-]+)" root"#,
+            "When the trust bundle includes a \"root-without-skid\" root",
+            |world, given| {
+                let forgery = forge(world, "edp1", given.text(0)).await?;
+                let pem = halo_pki::certificate_pem(&forgery.certificate);
+                append(world, Role::CertCollection, pem.as_bytes()).await
+            }
+        ),
+        step!(
+            Action,
+            r"the (principal map|Duchy information|Duchy id list|rate limits) (?:is|are)",
+            "When the principal map is",
+            |world, given| {
+                world.kingdom().await?;
+                let text = world.fill_text_proto(given.doc()?)?;
+                set(world, role(given.text(0)), text.into_bytes()).await
+            }
+        ),
+        step!(
+            Action,
+            r"the (principal map|Duchy information|Duchy id list) gains",
+            "When the principal map gains",
+            |world, given| {
+                world.kingdom().await?;
+                let text = world.fill_text_proto(given.doc()?)?;
+                append(world, role(given.text(0)), text.as_bytes()).await
+            }
+        ),
+        step!(
+            Action,
+            r"the Kingdom gets a new certificate",
+            "When the Kingdom gets a new certificate",
+            |world, _given| {
+                let root = world.authority(OPERATOR).await?;
+                let leaf = issue(world, "kingdom", &root)?;
+                world.keep_leaf("kingdom", "new", leaf.clone());
+                set(world, Role::TlsCert, leaf.certificate_pem().into_bytes()).await?;
+                set(world, Role::TlsKey, leaf.key().pkcs8_pem().into_bytes()).await
+            }
+        ),
+    ]
+}
+
+/// A hostile certificate of an actor's root, with another participant's root for the second one.
+pub(super) async fn forge(
+    world: &mut World,
+    actor: &str,
+    variant: &str,
+) -> Result<hostile::Forgery, Problem> {
+    let variant = Variant::from_name(variant).ok_or_else(|| {
+        let known: Vec<_> = Variant::ALL.iter().map(|variant| variant.name()).collect();
+        Problem::author(
+            format!("there is no certificate of the kind `{variant}`"),
+            format!("the kinds are {}", known.join(", ")),
+        )
+    })?;
+    let own = world.authority(actor).await?;
+    let other = world.authority(if actor == "edp2" { "edp1" } else { "edp2" }).await?;
+    let now = world.now();
+    hostile::forge(variant, &own, &other, now, world.rng()).map_err(pki)
+}
+
+/// Issues a leaf of the recipe (contract 4.4), valid from yesterday for a year.
+pub(super) fn issue(
+    world: &mut World,
+    actor: &str,
+    root: &Authority,
+) -> Result<halo_pki::Leaf, Problem> {
+    let validity = Validity::days(world.now() - time::Duration::days(1), 365);
+    let spec = LeafSpec::new(format!("{actor} TEST ONLY"), validity);
+    root.issue(&spec, world.rng()).map_err(pki)
+}
+
+pub(super) fn pki(error: halo_pki::PkiError) -> Problem {
+    Problem::harness(format!("a certificate cannot be made: {error}"))
+}
+
+async fn present_leaf(
+    world: &mut World,
+    actor: &str,
+    root: &Authority,
+) -> crate::world::StepResult {
+    let leaf = issue(world, actor, root)?;
+    world.present(actor, &leaf).await?;
+    world.keep_leaf(actor, "presented", leaf);
+    Ok(())
+}
+
+async fn send(
+    world: &mut World,
+    actor: &str,
+    name: &str,
+    value: &str,
+) -> crate::world::StepResult {
+    world.kingdom().await?;
+    let value = world.fill(value)?;
+    world.set(format!("{actor}.sent"), Var::Text(value.clone()));
+    world.actor(actor).await?.metadata.push((name.to_owned(), value));
+    Ok(())
+}
+
+fn role(text: &str) -> Role {
+    match text {
+        "principal map" => Role::PrincipalMap,
+        "Duchy information" => Role::DuchyInfo,
+        "Duchy id list" => Role::DuchyIds,
+        _ => Role::RateLimit,
+    }
+}
+
+async fn set(world: &mut World, role: Role, content: Vec<u8>) -> crate::world::StepResult {
+    world.kingdom().await?.set_file(role, content);
+    world.changed(format!("the file of {}", role.flag()));
+    Ok(())
+}
+
+async fn append(world: &mut World, role: Role, more: &[u8]) -> crate::world::StepResult {
+    let mut content = world.kingdom().await?.file(role).unwrap_or_default();
+    content.extend_from_slice(b"\n");
+    content.extend_from_slice(more);
+    set(world, role, content).await
 }

@@ -1,5 +1,71 @@
-use super::StepDefinition;
+//! How the Kingdom is started: these stand before anything that needs it.
+
+use super::{StepDefinition, step};
+use crate::error::Problem;
+use fake_kingdom::quirk::{Fidelity, Quirk, Quirks};
+use std::time::Duration;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
-    vec![]
+    vec![
+        step!(
+            Action,
+            r"the quirk ([a-z0-9-]+) is (faithful|as-documented)",
+            "Given the quirk list-certificates-ignores-parent is as-documented",
+            |world, given| {
+                let quirk: Quirk = given.text(0).parse().map_err(author)?;
+                let fidelity: Fidelity = given.text(1).parse().map_err(author)?;
+                let setup = world.setup()?;
+                setup.quirks = setup.quirks.with(quirk, fidelity);
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"every quirk is (faithful|as-documented)",
+            "Given every quirk is as-documented",
+            |world, given| {
+                world.setup()?.quirks = Quirks::all(given.text(0).parse().map_err(author)?);
+                Ok(())
+            }
+        ),
+        step!(Action, r"a Kingdom with (\d+) replicas?", "Given a Kingdom with 3 replicas", |world, given| {
+            world.setup()?.replicas = given.number(0)?;
+            Ok(())
+        }),
+        step!(
+            Action,
+            r"client certificates are (off|optional|required)",
+            "Given client certificates are optional",
+            |world, given| {
+                world.setup()?.client_auth = given.text(0).parse().map_err(author)?;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"replicas read changed files (at start|while they run)",
+            "Given replicas read changed files while they run",
+            |world, given| {
+                world.setup()?.reload_hot = given.text(0) == "while they run";
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"a stopping replica waits (\d+) seconds?",
+            "Given a stopping replica waits 1 second",
+            |world, given| {
+                world.setup()?.grace = Duration::from_secs(given.number(0)?);
+                Ok(())
+            }
+        ),
+        step!(Action, r"a running Kingdom", "Given a running Kingdom", |world, _given| {
+            world.kingdom().await?;
+            Ok(())
+        }),
+    ]
+}
+
+fn author(error: impl std::fmt::Display) -> Problem {
+    Problem::author(error.to_string(), "correct the step")
 }

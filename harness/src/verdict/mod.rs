@@ -112,7 +112,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
                 };
             }
             Fact::Check(_) => {
-                checks += 1;
+                checks += usize::from(is_then);
                 checks_of_step += 1;
             }
             Fact::Problem(problem) if problem.not_applicable => {
