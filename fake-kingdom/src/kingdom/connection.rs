@@ -129,7 +129,7 @@ fn identify(
     single_only: bool,
 ) -> (Option<PeerFacts>, Identity) {
     let Some(leaf) = certificates.first() else { return (None, Identity::NoCertificate) };
-    let Ok(facts) = halo_pki::inspect(leaf) else {
+    let Ok(facts) = tls::inspect(leaf) else {
         return (None, Identity::Nobody(Cause::MalformedCertificate));
     };
     let peer = PeerFacts {
