@@ -3,7 +3,6 @@
 //! A rule changes tables in place; whoever runs the rule then either takes the journal (to store it
 //! and keep the change) or rolls back. So a rule that fails half way leaves nothing behind.
 
-use crate::persist::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -39,11 +38,18 @@ pub struct Table<R: Row> {
     index: R::Index,
     /// For each change, the key and what stood there before.
     journal: Vec<(R::Key, Option<Arc<R>>)>,
+    /// Rows that were read back and wait for the others.
+    loading: Vec<Arc<R>>,
 }
 
 impl<R: Row> Default for Table<R> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), index: R::Index::default(), journal: Vec::new() }
+        Self {
+            rows: BTreeMap::new(),
+            index: R::Index::default(),
+            journal: Vec::new(),
+            loading: Vec::new(),
+        }
     }
 }
 
@@ -144,12 +150,11 @@ pub(crate) trait AnyTable {
     fn is_changed(&self) -> bool;
     fn commit(&mut self);
     fn roll_back(&mut self);
-    /// Takes the rows that were stored, into a table that is empty.
-    fn load<'a>(&mut self, rows: &mut dyn Iterator<Item = StoredRow<'a>>) -> Result<(), Failure>;
+    /// Takes one stored row into a table that is being loaded.
+    fn load(&mut self, row: &[u8]) -> Result<(), postcard::Error>;
+    /// Ends loading: only now the rows are there.
+    fn finish_loading(&mut self);
 }
-
-/// One row as it was stored, or why it cannot be read.
-pub(crate) type StoredRow<'a> = Result<redb::AccessGuard<'a, &'static [u8]>, Failure>;
 
 impl<R: Row> AnyTable for Table<R> {
     fn name(&self) -> &'static str {
@@ -183,16 +188,16 @@ impl<R: Row> AnyTable for Table<R> {
         }
     }
 
-    fn load<'a>(&mut self, stored: &mut dyn Iterator<Item = StoredRow<'a>>) -> Result<(), Failure> {
-        let mut rows = Vec::new();
-        for row in stored {
-            let row: R = postcard::from_bytes(row?.value()).map_err(Failure::of)?;
-            rows.push(Arc::new(row));
-        }
+    fn load(&mut self, row: &[u8]) -> Result<(), postcard::Error> {
+        self.loading.push(Arc::new(postcard::from_bytes(row)?));
+        Ok(())
+    }
+
+    fn finish_loading(&mut self) {
+        let rows = std::mem::take(&mut self.loading);
         // Built at once from all keys: the map sorts them, and need not search for each.
         self.rows = rows.iter().map(|row| (row.key(), row.clone())).collect();
         R::enter_all(&rows, &mut self.index);
-        Ok(())
     }
 }
 

@@ -110,8 +110,10 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
         })
     }
 
-    fn advance(&self, by: Duration) {
-        self.clock.advance(by);
+    fn advance(&self, by: Duration) -> Result<(), Problem> {
+        self.clock
+            .advance(by)
+            .map_err(|error| Problem::author(error.to_string(), "move the clock by less"))
     }
 
     fn act_on_replica(

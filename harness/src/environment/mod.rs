@@ -159,7 +159,10 @@ pub trait Environment {
     /// Opens a stream.
     fn dial(&self, target: Target) -> LocalBoxFuture<'_, io::Result<Dialled>>;
     /// Moves the clock forward at once.
-    fn advance(&self, by: Duration);
+    ///
+    /// # Errors
+    /// The clock would go past its end.
+    fn advance(&self, by: Duration) -> Result<(), Problem>;
     /// Acts on a replica; the inner error is the Kingdom's refusal to start with its files.
     fn act_on_replica(
         &self,

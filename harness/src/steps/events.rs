@@ -14,10 +14,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"the connection is refused",
             "Then the connection is refused",
             |world, _given| {
-                let nobody = matches!(
-                    world.last()?.outcome,
-                    Outcome::Broken(TransportError::NobodyListens)
-                );
+                let nobody =
+                    matches!(world.last()?.outcome, Outcome::Broken(TransportError::NobodyListens));
                 let handshake = if nobody { None } else { world.handshake_event().await? };
                 let check = check::refused_connection(
                     calls::last_outcome(world)?,

@@ -14,23 +14,18 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "When the clock moves forward by 400 days",
             |world, given| {
                 let by = duration(given.number(0)?, given.text(1))?;
-                world.kingdom().await?.advance(by);
+                world.kingdom().await?.advance(by)?;
                 world.changed(format!("the clock, by {} s", by.as_secs()));
                 Ok(())
             }
         ),
-        step!(
-            Action,
-            r"(\d+) seconds? pass(?:es)?",
-            "When 2 seconds pass",
-            |world, given| {
-                let seconds = given.number(0)?;
-                world.kingdom().await?;
-                tokio::time::sleep(Duration::from_secs(seconds)).await;
-                world.changed(format!("{seconds} s passed"));
-                Ok(())
-            }
-        ),
+        step!(Action, r"(\d+) seconds? pass(?:es)?", "When 2 seconds pass", |world, given| {
+            let seconds = given.number(0)?;
+            world.kingdom().await?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            world.changed(format!("{seconds} s passed"));
+            Ok(())
+        }),
     ]
 }
 
