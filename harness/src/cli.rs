@@ -215,7 +215,9 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         done += 1;
         let written = if live {
             let verdict = result.judgement.verdict;
-            let mark = if verdict == crate::verdict::Verdict::Pass { String::new() } else {
+            let mark = if verdict == crate::verdict::Verdict::Pass {
+                String::new()
+            } else {
                 format!("\r\x1b[K{}\n", summary::line(result))
             };
             write!(io::stderr(), "{mark}\r\x1b[K{done}/{total}")

@@ -91,8 +91,7 @@ pub fn from_paths(paths: &[PathBuf]) -> Result<Vec<Scenario>, UsageError> {
         }
         let root = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(path) };
         for file in files {
-            let text =
-                std::fs::read_to_string(&file).map_err(|error| file_error(&file, error))?;
+            let text = std::fs::read_to_string(&file).map_err(|error| file_error(&file, error))?;
             let stem = file.strip_prefix(root).unwrap_or(&file).with_extension("");
             let stem = stem.components().map(|part| part.as_os_str().to_string_lossy());
             let stem = stem.collect::<Vec<_>>().join("/");
@@ -129,8 +128,7 @@ fn file_error(path: &Path, reason: impl ToString) -> UsageError {
 /// # Errors
 /// File, line and reason of what does not parse, or of a placeholder that no column fills.
 pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageError> {
-    let wrong =
-        |line, reason: String| UsageError::Feature { file: file.to_owned(), line, reason };
+    let wrong = |line, reason: String| UsageError::Feature { file: file.to_owned(), line, reason };
     let feature = Feature::parse(text, GherkinEnv::default())
         .map_err(|error| wrong(line_of(&error, text), reason_of(&error)))?
         .expand_examples()
@@ -138,9 +136,10 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
             let reason = format!("no column of the examples is named <{}>", error.name);
             wrong(error.pos.line, reason)
         })?;
-    let rules = feature.rules.iter().flat_map(|rule| {
-        rule.scenarios.iter().map(move |scenario| (Some(rule), scenario))
-    });
+    let rules = feature
+        .rules
+        .iter()
+        .flat_map(|rule| rule.scenarios.iter().map(move |scenario| (Some(rule), scenario)));
     feature
         .scenarios
         .iter()
@@ -148,9 +147,13 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
         .chain(rules)
         .map(|(rule, scenario)| {
             if scenario.keyword.contains("Outline") && scenario.examples.is_empty() {
-                return Err(wrong(scenario.position.line, "the outline has no examples".to_owned()));
+                return Err(wrong(
+                    scenario.position.line,
+                    "the outline has no examples".to_owned(),
+                ));
             }
-            let backgrounds = feature.background.iter().chain(rule.and_then(|r| r.background.as_ref()));
+            let backgrounds =
+                feature.background.iter().chain(rule.and_then(|r| r.background.as_ref()));
             let background = backgrounds.flat_map(|background| background.steps.iter().cloned());
             let mut tags = feature.tags.clone();
             tags.extend(rule.map(|rule| rule.tags.clone()).unwrap_or_default());
@@ -224,8 +227,12 @@ pub fn select(
     for id in ids {
         if !scenarios.iter().any(|scenario| scenario.id == *id) {
             let last = id.rsplit('/').next().unwrap_or(id);
-            let near: Vec<_> =
-                scenarios.iter().map(|s| s.id.as_str()).filter(|s| s.contains(last)).take(3).collect();
+            let near: Vec<_> = scenarios
+                .iter()
+                .map(|s| s.id.as_str())
+                .filter(|s| s.contains(last))
+                .take(3)
+                .collect();
             let hint = if near.is_empty() {
                 String::new()
             } else {

@@ -236,17 +236,16 @@ impl World {
             let root = pem_certificates(&file(format!("{stem}_root.pem"))?)
                 .map_err(|error| broken(&error))?;
             let skid = halo_pki::inspect(&root[0]).map_err(|error| broken(&error))?.skid;
-            self.vars
-                .insert(format!("{name}.root_skid"), Var::Bytes(skid.unwrap_or_default()));
+            self.vars.insert(format!("{name}.root_skid"), Var::Bytes(skid.unwrap_or_default()));
         }
         for (name, stem) in guises {
-            let chain = pem_certificates(&file(format!("{stem}.pem"))?)
-                .map_err(|error| broken(&error))?;
+            let chain =
+                pem_certificates(&file(format!("{stem}.pem"))?).map_err(|error| broken(&error))?;
             if name == OPERATOR {
                 self.learn_certificate("kingdom.certificate", chain[0].clone());
             }
-            let key = String::from_utf8(file(format!("{stem}.key"))?)
-                .map_err(|error| broken(&error))?;
+            let key =
+                String::from_utf8(file(format!("{stem}.key"))?).map_err(|error| broken(&error))?;
             let key = pem_private_key(&key).map_err(|error| broken(&error))?;
             let credential = Some(Credential { chain, key });
             let guise = Guise { credential, security: Security::Tls13, metadata: Vec::new() };
@@ -290,7 +289,10 @@ impl World {
         self.kingdom().await?;
         let known = self.guises.keys().cloned().collect::<Vec<_>>().join(", ");
         self.guises.get_mut(actor).ok_or_else(|| {
-            Problem::author(format!("there is no actor `{actor}`"), format!("the actors are {known}"))
+            Problem::author(
+                format!("there is no actor `{actor}`"),
+                format!("the actors are {known}"),
+            )
         })
     }
 
@@ -450,14 +452,8 @@ impl World {
             code,
             transport,
         }));
-        self.last = Some(Call {
-            actor: actor.to_owned(),
-            method,
-            request_id,
-            local,
-            after_event,
-            outcome,
-        });
+        self.last =
+            Some(Call { actor: actor.to_owned(), method, request_id, local, after_event, outcome });
         self.join().await
     }
 

@@ -155,7 +155,9 @@ pub fn at(message: &DynamicMessage, path: &str) -> Result<At, String> {
                     At::Many(more) => many.extend(more),
                 }
             }
-            if list.is_empty() && let (Some(rest), Kind::Message(element)) = (rest, &kind) {
+            if list.is_empty()
+                && let (Some(rest), Kind::Message(element)) = (rest, &kind)
+            {
                 // A mistyped path is found even when there is nothing to read.
                 at(&DynamicMessage::new(element.clone()), rest)?;
             }
@@ -167,7 +169,9 @@ pub fn at(message: &DynamicMessage, path: &str) -> Result<At, String> {
             list.get(index).map_or(Ok(At::One("absent".to_owned())), into)
         }
         (None, Some(_)) => Err(format!("{name} is not a list")),
-        (None, None) if rest.is_none() && field.supports_presence() && !message.has_field(&field) => {
+        (None, None)
+            if rest.is_none() && field.supports_presence() && !message.has_field(&field) =>
+        {
             Ok(At::One("unset".to_owned()))
         }
         (None, None) => into(&value),

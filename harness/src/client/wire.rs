@@ -5,8 +5,8 @@ use super::tls::TlsOptions;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use fake_kingdom::seam::transport::BoxStream;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use futures::stream::{self, Once};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
@@ -195,7 +195,8 @@ fn frames(mut data: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
             return Err(bad("a compressed message nobody asked for"));
         }
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let (message, rest) = rest.split_at_checked(length).ok_or_else(|| bad("a cut-off frame"))?;
+        let (message, rest) =
+            rest.split_at_checked(length).ok_or_else(|| bad("a cut-off frame"))?;
         messages.push(message.to_vec());
         data = rest;
     }

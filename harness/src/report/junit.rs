@@ -55,11 +55,7 @@ fn case(xml: &mut String, suite: &str, scenario: &ScenarioRecord) {
         Verdict::Invalid => "error",
         Verdict::NotApplicable => "skipped",
     };
-    let text = format!(
-        "{}: {reason}\nclauses: {}",
-        scenario.place,
-        scenario.clauses.join(", ")
-    );
+    let text = format!("{}: {reason}\nclauses: {}", scenario.place, scenario.clauses.join(", "));
     let _ = writeln!(
         xml,
         ">\n      <{element} message=\"{}\">{}</{element}>\n    </testcase>",

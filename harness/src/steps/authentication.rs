@@ -65,15 +65,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 Ok(())
             }
         ),
-        step!(
-            Action,
-            r"(\w+) speaks plaintext",
-            "Given edp1 speaks plaintext",
-            |world, given| {
-                world.actor(given.text(0)).await?.security = Security::Plaintext;
-                Ok(())
-            }
-        ),
+        step!(Action, r"(\w+) speaks plaintext", "Given edp1 speaks plaintext", |world, given| {
+            world.actor(given.text(0)).await?.security = Security::Plaintext;
+            Ok(())
+        }),
         step!(
             Action,
             r#"(\w+) sends the API key "([^"]*)""#,
@@ -86,24 +81,19 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Given mc1 sends the metadata id_token \"a.b.c\"",
             |world, given| { send(world, given.text(0), given.text(1), given.text(2)).await }
         ),
-        step!(
-            Action,
-            r"(\w+) gets a new root",
-            "Given edp1 gets a new root",
-            |world, given| {
-                let actor = given.text(0);
-                world.actor(actor).await?;
-                let spec = AuthoritySpec {
-                    organization: "Halo harness, TEST ONLY".to_owned(),
-                    common_name: format!("{actor} new root TEST ONLY"),
-                    dns_name: format!("ca2.{actor}.test"),
-                    validity: Validity::days(world.now() - time::Duration::days(1), 3650),
-                };
-                let root = Authority::create(&spec, world.rng()).map_err(pki)?;
-                world.keep_root(actor, root);
-                Ok(())
-            }
-        ),
+        step!(Action, r"(\w+) gets a new root", "Given edp1 gets a new root", |world, given| {
+            let actor = given.text(0);
+            world.actor(actor).await?;
+            let spec = AuthoritySpec {
+                organization: "Halo harness, TEST ONLY".to_owned(),
+                common_name: format!("{actor} new root TEST ONLY"),
+                dns_name: format!("ca2.{actor}.test"),
+                validity: Validity::days(world.now() - time::Duration::days(1), 3650),
+            };
+            let root = Authority::create(&spec, world.rng()).map_err(pki)?;
+            world.keep_root(actor, root);
+            Ok(())
+        }),
         step!(
             Action,
             r"(\w+) presents a leaf of its new root",
@@ -225,12 +215,7 @@ async fn present_leaf(
     Ok(())
 }
 
-async fn send(
-    world: &mut World,
-    actor: &str,
-    name: &str,
-    value: &str,
-) -> crate::world::StepResult {
+async fn send(world: &mut World, actor: &str, name: &str, value: &str) -> crate::world::StepResult {
     world.kingdom().await?;
     let value = world.fill(value)?;
     world.set(format!("{actor}.sent"), Var::Text(value.clone()));

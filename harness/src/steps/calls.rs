@@ -14,7 +14,9 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             Action,
             r"(\w+) calls ([\w.]+) with",
             "When edp1 calls Certificates.GetCertificate with",
-            |world, given| { Ok(world.call(given.text(0), given.text(1), given.doc()?, None).await?) }
+            |world, given| {
+                Ok(world.call(given.text(0), given.text(1), given.doc()?, None).await?)
+            }
         ),
         step!(
             Action,
@@ -151,21 +153,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 world.check(check::equal("domain of the ErrorInfo", given.text(0), &observed))
             }
         ),
-        step!(
-            Check,
-            r"the error metadata is",
-            "Then the error metadata is",
-            |world, given| {
-                let mut expected = BTreeMap::new();
-                for row in given.table(2)? {
-                    expected.insert(row[0].clone(), world.fill(&row[1])?);
-                }
-                let info = error(world)?.and_then(|(info, _)| info);
-                let none = || BTreeMap::from([("no ErrorInfo".to_owned(), String::new())]);
-                let observed = info.map_or_else(none, |info| info.metadata);
-                world.check(check::map("metadata of the ErrorInfo", &expected, &observed))
+        step!(Check, r"the error metadata is", "Then the error metadata is", |world, given| {
+            let mut expected = BTreeMap::new();
+            for row in given.table(2)? {
+                expected.insert(row[0].clone(), world.fill(&row[1])?);
             }
-        ),
+            let info = error(world)?.and_then(|(info, _)| info);
+            let none = || BTreeMap::from([("no ErrorInfo".to_owned(), String::new())]);
+            let observed = info.map_or_else(none, |info| info.metadata);
+            world.check(check::map("metadata of the ErrorInfo", &expected, &observed))
+        }),
         step!(
             Check,
             r"the error metadata is empty",
@@ -174,11 +171,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let info = error(world)?.and_then(|(info, _)| info);
                 let none = || BTreeMap::from([("no ErrorInfo".to_owned(), String::new())]);
                 let observed = info.map_or_else(none, |info| info.metadata);
-                world.check(check::map(
-                    "metadata of the ErrorInfo",
-                    &BTreeMap::new(),
-                    &observed,
-                ))
+                world.check(check::map("metadata of the ErrorInfo", &BTreeMap::new(), &observed))
             }
         ),
         step!(
@@ -299,10 +292,11 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(Check, r"the response is", "Then the response is", |world, given| {
             let text = world.fill_text_proto(given.doc()?)?;
             let observed = world.response()?;
-            let expected = dynamic::parse(prost_reflect::ReflectMessage::descriptor(&observed), &text)
-                .map_err(|what| {
-                    Problem::author(format!("the expected response: {what}"), "correct it")
-                })?;
+            let expected =
+                dynamic::parse(prost_reflect::ReflectMessage::descriptor(&observed), &text)
+                    .map_err(|what| {
+                        Problem::author(format!("the expected response: {what}"), "correct it")
+                    })?;
             world.check(check::equal(
                 "response",
                 &expected.to_text_format(),
@@ -437,9 +431,7 @@ fn one(world: &mut World, path: &str) -> Result<String, crate::world::Stop> {
 fn many(world: &mut World, path: &str) -> Result<Vec<String>, crate::world::Stop> {
     match read(world, path)? {
         At::Many(many) => Ok(many),
-        At::One(_) => {
-            Err(Problem::author(format!("{path} is not a list"), "name a list").into())
-        }
+        At::One(_) => Err(Problem::author(format!("{path} is not a list"), "name a list").into()),
     }
 }
 

@@ -26,8 +26,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let root = world.authority(given.text(0)).await?;
                 let day = |n: i64| world.now() + time::Duration::days(n);
-                let validity =
-                    Validity { not_before: day(given.number(2)?), not_after: day(given.number(3)?) };
+                let validity = Validity {
+                    not_before: day(given.number(2)?),
+                    not_after: day(given.number(3)?),
+                };
                 let spec = LeafSpec::new(format!("{} TEST ONLY", given.text(0)), validity);
                 let leaf = root.issue(&spec, world.rng()).map_err(authentication::pki)?;
                 world.keep_leaf(given.text(0), given.text(1), leaf);

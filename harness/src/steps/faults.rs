@@ -65,5 +65,10 @@ async fn add(world: &mut World, given: &Arguments, action: Action) -> StepResult
 
 fn rule(count: u64, method: &str, action: Action) -> FaultRule {
     let method = Some(method.replace('.', "/"));
-    FaultRule { target: Target { method, ..Target::default() }, action, count: Some(count), skip: 0 }
+    FaultRule {
+        target: Target { method, ..Target::default() },
+        action,
+        count: Some(count),
+        skip: 0,
+    }
 }

@@ -28,10 +28,15 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 Ok(())
             }
         ),
-        step!(Action, r"a Kingdom with (\d+) replicas?", "Given a Kingdom with 3 replicas", |world, given| {
-            world.setup()?.replicas = given.number(0)?;
-            Ok(())
-        }),
+        step!(
+            Action,
+            r"a Kingdom with (\d+) replicas?",
+            "Given a Kingdom with 3 replicas",
+            |world, given| {
+                world.setup()?.replicas = given.number(0)?;
+                Ok(())
+            }
+        ),
         step!(
             Action,
             r"client certificates are (off|optional|required)",

@@ -19,18 +19,13 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 Ok(())
             }
         ),
-        step!(
-            Action,
-            r"(\d+) seconds? pass(?:es)?",
-            "When 2 seconds pass",
-            |world, given| {
-                let seconds = given.number(0)?;
-                world.kingdom().await?;
-                tokio::time::sleep(Duration::from_secs(seconds)).await;
-                world.changed(format!("{seconds} s passed"));
-                Ok(())
-            }
-        ),
+        step!(Action, r"(\d+) seconds? pass(?:es)?", "When 2 seconds pass", |world, given| {
+            let seconds = given.number(0)?;
+            world.kingdom().await?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            world.changed(format!("{seconds} s passed"));
+            Ok(())
+        }),
     ]
 }
 
