@@ -67,17 +67,25 @@ pub fn run(
     interrupt: impl FnOnce(mpsc::Sender<Progress>),
     mut each: impl FnMut(&ScenarioResult),
 ) -> Vec<ScenarioResult> {
+    let registry = match Registry::new() {
+        Ok(registry) => Arc::new(registry),
+        Err(problem) => {
+            let unable = |scenario| stillborn(scenario, problem.clone());
+            return scenarios.into_iter().map(unable).collect();
+        }
+    };
     let (sender, results) = mpsc::channel();
-    let queue: VecDeque<_> = scenarios.iter().cloned().enumerate().collect();
+    let queue: VecDeque<_> = scenarios.iter().cloned().collect();
     let order: Vec<_> = scenarios.iter().map(|scenario| scenario.id.clone()).collect();
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..plan.jobs.min(scenarios.len()).max(1) {
         let (queue, sender, plan) = (queue.clone(), sender.clone(), plan.clone());
+        let registry = registry.clone();
         std::thread::spawn(move || {
-            while let Some((_, scenario)) =
-                queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-            {
-                let result = run_one(&plan, scenario);
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some(scenario) = next else { return };
+                let result = run_one(&plan, &registry, scenario);
                 if sender.send(Progress::Finished(Box::new(result))).is_err() {
                     return;
                 }
@@ -109,7 +117,7 @@ pub fn run(
 }
 
 /// Runs one scenario on this thread.
-pub fn run_one(plan: &Plan, scenario: Scenario) -> ScenarioResult {
+pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> ScenarioResult {
     let runtime = match plan.environment.runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -117,15 +125,11 @@ pub fn run_one(plan: &Plan, scenario: Scenario) -> ScenarioResult {
             return stillborn(scenario, problem);
         }
     };
-    let registry = match Registry::new() {
-        Ok(registry) => registry,
-        Err(problem) => return stillborn(scenario, problem),
-    };
     let seed = Seed::new(plan.seed.child(&format!("scenario/{}", scenario.id)).next_u64());
     let result = runtime.block_on(async {
         let mut world = World::new(plan.environment, seed);
         let started = world.clock().now();
-        play(&mut world, &registry, &scenario).await;
+        play(&mut world, registry, &scenario).await;
         let audit_head = world.audit_head();
         let finished = world.clock().now();
         let log = world.log.all().to_vec();

@@ -220,7 +220,9 @@ impl World {
                     self.vars.insert(format!("{name}.{field}"), Var::Text(value.clone()));
                 }
             }
-            if participant.certificate.is_some() {
+            if let Some(certificate) = &participant.certificate {
+                let id = certificate.rsplit('/').next().unwrap_or_default();
+                self.vars.insert(format!("{name}.certificate_id"), Var::Text(id.to_owned()));
                 let der = file(format!("{stem}_cs_cert.der"))?;
                 self.learn_certificate(&format!("{name}.certificate"), der);
             }
@@ -239,6 +241,9 @@ impl World {
         for (name, stem) in guises {
             let chain =
                 pem_certificates(&file(format!("{stem}.pem"))?).map_err(|error| broken(&error))?;
+            if name == OPERATOR {
+                self.learn_certificate("kingdom.certificate", chain[0].clone());
+            }
             let key =
                 String::from_utf8(file(format!("{stem}.key"))?).map_err(|error| broken(&error))?;
             let key = pem_private_key(&key).map_err(|error| broken(&error))?;

@@ -5,12 +5,15 @@ use super::tls::TlsOptions;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use fake_kingdom::seam::transport::BoxStream;
+use futures::stream::{self, Once};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
 use std::fmt;
+use std::future::{Ready, ready};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -79,9 +82,12 @@ impl fmt::Display for TransportError {
     }
 }
 
+/// A stream, so that no content-length is sent: gRPC clients send none.
+type Body = StreamBody<Once<Ready<Result<Frame<Bytes>, Infallible>>>>;
+
 /// One connection. Dropping it closes it.
 pub struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Body>,
     /// This end, as the server's events name it.
     pub local: String,
     task: JoinHandle<()>,
@@ -143,7 +149,7 @@ impl Drop for Connection {
     }
 }
 
-fn http_request(request: &Request) -> Result<http::Request<Full<Bytes>>, TransportError> {
+fn http_request(request: &Request) -> Result<http::Request<Body>, TransportError> {
     let unusable = |what: &str| TransportError::Credential(format!("{what} cannot be sent"));
     let mut body = Vec::new();
     for message in &request.messages {
@@ -157,7 +163,7 @@ fn http_request(request: &Request) -> Result<http::Request<Full<Bytes>>, Transpo
         .uri(format!("https://kingdom/{}", request.method))
         .header("te", "trailers")
         .header("content-type", "application/grpc")
-        .body(Full::new(Bytes::from(body)))
+        .body(StreamBody::new(stream::once(ready(Ok(Frame::data(Bytes::from(body)))))))
         .map_err(|_| unusable("the method"))?;
     for (name, value) in &request.metadata {
         let name = HeaderName::try_from(name).map_err(|_| unusable("a metadata name"))?;

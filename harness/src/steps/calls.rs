@@ -78,6 +78,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r#"([a-z0-9_.]+) is "([^"]*)""#,
             "Given unknown is \"{edp1}/certificates/AAAAAAAAAZQ\"",
             |world, given| {
+                world.kingdom().await?;
                 let value = world.fill(given.text(1))?;
                 world.set(given.text(0), Var::Text(value));
                 Ok(())

@@ -71,7 +71,9 @@ impl Arguments {
 
     /// The doc string.
     fn doc(&self) -> Result<&str, Problem> {
-        self.doc.as_deref().ok_or_else(|| {
+        // The parser leaves the newline after the opening quotes in; lines count from the text.
+        let text = self.doc.as_deref().map(|doc| doc.strip_prefix('\n').unwrap_or(doc));
+        text.ok_or_else(|| {
             Problem::author("the step has no doc string", "put one below it, between \"\"\"")
         })
     }

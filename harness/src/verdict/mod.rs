@@ -90,6 +90,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
     let mut checks = 0;
     let mut checks_of_step = 0;
     let mut finished = false;
+    let mut last_event = None;
     for observation in log {
         match &observation.fact {
             Fact::Step(fact) => {
@@ -99,6 +100,11 @@ pub fn judge(log: &[Observation]) -> Judgement {
                 checks_of_step = 0;
             }
             Fact::Check(check) if !check.holds => {
+                let mut check = check.clone();
+                if check.evidence.is_empty() {
+                    // What the server recorded of the call that the check is about.
+                    check.evidence.extend(last_event);
+                }
                 return Judgement {
                     verdict: Verdict::Fail,
                     reason: Some(format!(
@@ -107,7 +113,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
                     )),
                     owner: Some(Owner::Subject),
                     step,
-                    failed: Some(check.clone()),
+                    failed: Some(check),
                     ..pass
                 };
             }
@@ -130,7 +136,9 @@ pub fn judge(log: &[Observation]) -> Judgement {
                 );
             }
             Fact::Finished => finished = true,
-            Fact::StepDone | Fact::Changed { .. } | Fact::Call(_) | Fact::Server(_) => {}
+            Fact::Call(_) => last_event = None,
+            Fact::Server(event) => last_event = Some(event.seq),
+            Fact::StepDone | Fact::Changed { .. } => {}
         }
     }
     if !finished {

@@ -1,0 +1,191 @@
+//! The command line: what is printed, what is written, and the exit codes.
+
+use halo_harness::cli;
+use halo_harness::run::Exit;
+use serde_json::Value;
+use std::path::Path;
+
+const GOOD: &str = "When edp1 reads the certificate edp1.certificate\n    Then the call succeeds";
+const BAD: &str = "When edp1 reads the certificate edp2.certificate\n    Then the call succeeds";
+const VOID: &str = "When edp1 reads the certificate edp1.certificate";
+
+fn main(arguments: &[&str]) -> (Exit, String) {
+    let mut out = Vec::new();
+    let arguments = std::iter::once("halo-harness").chain(arguments.iter().copied());
+    let exit = cli::main(arguments.map(str::to_owned), &mut out).unwrap();
+    (exit, String::from_utf8(out).unwrap())
+}
+
+fn run(features: &Path, more: &[&str]) -> (Exit, String) {
+    let features = features.display().to_string();
+    let mut arguments = vec!["run", "--env", "simulated", "--seed", "5", "--features", &features];
+    arguments.extend(more);
+    main(&arguments)
+}
+
+/// A file with one scenario for each text, named a, b, c, ...
+fn features(folder: &Path, scenarios: &[&str]) -> std::path::PathBuf {
+    let mut text = "Feature: f\n".to_owned();
+    for (name, steps) in ('a'..).zip(scenarios) {
+        text += &format!("  @t-{name} @contract-1.1.3\n  Scenario: {name}\n    {steps}\n");
+    }
+    let path = folder.join("f.feature");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn exit_codes_tell_pass_failure_and_invalid_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD, BAD, VOID]);
+    assert_eq!(run(&path, &["--tags", "@t-a"]).0, Exit::Passed);
+    assert_eq!(run(&path, &[]).0, Exit::SubjectFailed);
+    assert_eq!(run(&path, &["--tags", "not @t-b"]).0, Exit::Invalid);
+    // Nothing selected: nothing is proved.
+    assert_eq!(run(&path, &["--tags", "@none"]).0, Exit::Invalid);
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD]);
+    assert_eq!(run(&path, &["--tags", "@a and"]).0, Exit::Usage);
+    assert_eq!(run(&path, &["--scenario", "nonsense"]).0, Exit::Usage);
+    assert_eq!(run(Path::new("/does/not/exist"), &[]).0, Exit::Usage);
+    assert_eq!(main(&["run", "--env", "mars"]).0, Exit::Usage);
+    // Flags of things that do not exist yet are refused, not swallowed.
+    for flag in ["--fault", "--twins", "--subject", "--hook"] {
+        assert_eq!(run(&path, &[flag, "x"]).0, Exit::Usage, "{flag}");
+    }
+    assert_eq!(main(&["explain", "nonsense"]).0, Exit::Usage);
+    std::fs::write(&path, "nonsense\n").unwrap();
+    assert_eq!(run(&path, &[]).0, Exit::Usage);
+}
+
+#[test]
+fn a_failure_is_shown_with_place_values_clause_and_how_to_rerun() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD, BAD]);
+    let (_, text) = run(&path, &[]);
+    let place = format!("{}:9", path.display());
+    for part in [
+        "FAIL f/b",
+        place.as_str(),
+        "expected  OK",
+        "observed  PERMISSION_DENIED",
+        "clause    1.1.3",
+        "causes    permission_denied",
+        "--seed 5",
+        "--scenario f/b",
+        "2 scenarios: 1 passed, 1 failed",
+    ] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}
+
+#[test]
+fn reports_are_written_and_json_is_the_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD, BAD]);
+    let report = folder.path().join("new/report");
+    let (_, text) = run(&path, &["--format", "json", "--report", &report.display().to_string()]);
+    let printed: Value = serde_json::from_str(&text).unwrap();
+    let written = std::fs::read_to_string(report.join("run.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), printed);
+    assert_eq!(printed["schema"], "halo-harness/run/1");
+    assert_eq!(printed["verdict"], "FAIL");
+    assert_eq!(printed["totals"]["unexpected"], 1);
+    assert!(std::fs::read_to_string(report.join("junit.xml")).unwrap().contains("<failure"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_in_simulation() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD, BAD, VOID]);
+    let json = || run(&path, &["--format", "json", "--jobs", "2"]).1;
+    assert_eq!(json(), json());
+}
+
+#[test]
+fn lists_are_readable_by_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD]).display().to_string();
+    let list = |more: &[&str]| -> Value {
+        let mut arguments = vec!["list", "--features", &path, "--format", "json"];
+        arguments.extend(more);
+        serde_json::from_str(&main(&arguments).1).unwrap()
+    };
+    let scenarios = list(&[]);
+    assert_eq!(scenarios[0]["id"], "f/a");
+    assert_eq!(scenarios[0]["tags"], serde_json::json!(["@t-a", "@contract-1.1.3"]));
+    assert_eq!(scenarios[0]["environments"], serde_json::json!(["loopback", "simulated"]));
+    assert_eq!(list(&["--clauses"])[0]["clause"], "1.1.3");
+    assert!(list(&["--steps"]).as_array().unwrap().iter().all(|step| step["example"].is_string()));
+}
+
+#[test]
+fn every_cause_is_explained() {
+    let (exit, text) = main(&["explain", "akid_not_of_issuer"]);
+    assert_eq!(exit, Exit::Passed);
+    assert!(text.contains("2.15") && text.contains("Next:"), "{text}");
+    let all: Value = serde_json::from_str(&main(&["explain", "--format", "json"]).1).unwrap();
+    for code in ["no_client_certificate", "rate_limited", "harness_fault"] {
+        assert!(all.as_array().unwrap().iter().any(|cause| cause["code"] == code), "{code}");
+    }
+}
+
+#[test]
+fn audit_verify_finds_an_edited_and_a_truncated_trail() {
+    use fake_kingdom::audit::{Head, append};
+    use fake_kingdom::model::{Mutation, Timestamp};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let mut head = Head::default();
+    let mut lines = Vec::new();
+    for action in ["create", "revoke"] {
+        let mutation = Mutation { action, subject: "x".to_owned(), before: None, after: None };
+        lines.push(append(&mut head, Timestamp::default(), "operator", &mutation));
+    }
+    let file = path.display().to_string();
+    let write = |lines: &[String]| std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let head = head.to_string();
+
+    write(&lines);
+    assert_eq!(main(&["audit", "verify", &file, "--head", &head]).0, Exit::Passed);
+    write(&lines[..1]);
+    assert_eq!(main(&["audit", "verify", &file]).0, Exit::Passed);
+    assert_eq!(main(&["audit", "verify", &file, "--head", &head]).0, Exit::SubjectFailed);
+    write(&[lines[0].replace("operator", "mallory"), lines[1].clone()]);
+    let (exit, text) = main(&["audit", "verify", &file, "--format", "json"]);
+    assert_eq!(exit, Exit::SubjectFailed);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["line"], 1);
+    assert_eq!(main(&["audit", "verify", "/does/not/exist"]).0, Exit::Usage);
+    assert_eq!(main(&["audit", "verify", &file, "--head", "nonsense"]).0, Exit::Usage);
+}
+
+#[test]
+fn a_fault_of_harness_or_environment_exits_4_unless_the_subject_failed_too() {
+    use halo_harness::error::Owner;
+    use halo_harness::run::{exit, overall};
+    use halo_harness::verdict::{Judgement, Verdict};
+    let judgement = |verdict, owner| Judgement {
+        verdict,
+        reason: None,
+        owner,
+        causes: vec![],
+        step: None,
+        failed: None,
+    };
+    let pass = judgement(Verdict::Pass, None);
+    let fail = judgement(Verdict::Fail, Some(Owner::Subject));
+    let author = judgement(Verdict::Invalid, Some(Owner::ScenarioAuthor));
+    let harness = judgement(Verdict::Invalid, Some(Owner::Harness));
+    let skipped = judgement(Verdict::NotApplicable, Some(Owner::Environment));
+    assert_eq!(exit(&[&pass, &skipped]), Exit::Passed);
+    assert_eq!(exit(&[&skipped]), Exit::Invalid);
+    assert_eq!(exit(&[]), Exit::Invalid);
+    assert_eq!(exit(&[&pass, &author]), Exit::Invalid);
+    assert_eq!(exit(&[&pass, &author, &harness]), Exit::HarnessFailed);
+    assert_eq!(exit(&[&fail, &harness]), Exit::SubjectFailed);
+    assert_eq!(overall(&[&pass, &author, &fail]), Verdict::Fail);
+}

@@ -1,0 +1,143 @@
+//! What makes a run INVALID, and whose fault it is.
+
+use crate::support::play;
+use halo_harness::error::{Owner, Problem};
+use halo_harness::observation::{Check, Fact, Observation, ObservationLog, StepFact};
+use halo_harness::verdict::{Verdict, judge};
+
+const CALL: &str = "When edp1 reads the certificate edp1.certificate\n";
+
+fn invalid(steps: &str) -> (Owner, String) {
+    let judgement = play(steps).judgement;
+    assert_eq!(judgement.verdict, Verdict::Invalid, "{steps}");
+    (judgement.owner.unwrap(), judgement.reason.unwrap())
+}
+
+#[test]
+fn a_scenario_that_holds_passes() {
+    let judgement = play(&format!("{CALL}Then the call succeeds")).judgement;
+    assert_eq!((judgement.verdict, judgement.reason), (Verdict::Pass, None));
+}
+
+#[test]
+fn an_undefined_step_is_invalid_wherever_it_stands() {
+    for steps in [
+        "Given nothing that anybody knows\nThen the call succeeds".to_owned(),
+        format!("{CALL}Then the call succeeds\nAnd the moon is full"),
+    ] {
+        let (owner, reason) = invalid(&steps);
+        assert_eq!(owner, Owner::ScenarioAuthor);
+        assert!(reason.contains("undefined"), "{reason}");
+    }
+}
+
+#[test]
+fn a_check_under_when_and_an_action_under_then_are_undefined() {
+    for steps in [format!("{CALL}And the call succeeds"), format!("Then {}", &CALL[5..])] {
+        assert!(invalid(&steps).1.contains("undefined"), "{steps}");
+    }
+}
+
+#[test]
+fn a_scenario_without_steps_or_without_a_then_is_invalid() {
+    assert!(invalid("").1.contains("no steps"));
+    assert!(invalid(CALL).1.contains("no `Then`"));
+    // Registering checks that it succeeded, but that is no `Then`.
+    let setup = "Given edp1 has a new certificate called c\nWhen edp1 registers its certificate c";
+    assert!(invalid(setup).1.contains("no `Then`"));
+}
+
+#[test]
+fn mistakes_of_the_author_are_invalid_and_named() {
+    for (steps, named) in [
+        ("When nobody reads the certificate edp1.certificate", "no actor `nobody`"),
+        ("When edp1 reads the certificate edp9.certificate", "no variable {edp9.certificate}"),
+        ("When edp1 calls Certificates.Nonsense", "has no method Nonsense"),
+        ("When edp1 calls Nonsense.Get", "no service is named"),
+        ("When edp1 calls Certificates.GetCertificate with", "no doc string"),
+        (
+            "When edp1 calls Certificates.GetCertificate with\n\"\"\"\nnam: \"x\"\n\"\"\"",
+            "line 1, column 1",
+        ),
+        ("Given edp1 presents a \"nonsense\" certificate", "no certificate of the kind"),
+        ("Given the quirk nonsense is faithful", "no quirk is named"),
+        ("Given a running Kingdom\nAnd a Kingdom with 3 replicas", "already running"),
+        ("When replica 9 is restarted", "no replica 9"),
+        ("Then the call succeeds", "no call was made yet"),
+    ] {
+        let (owner, reason) = invalid(&format!("{steps}\nThen the call succeeds"));
+        assert_eq!(owner, Owner::ScenarioAuthor, "{steps}");
+        assert!(reason.contains(named), "{steps}: {reason}");
+    }
+    for (then, named) in [
+        ("the response has nam: x", "has no field nam"),
+        ("the call fails with NONSENSE", "no gRPC error code"),
+        ("the call fails with OK", "no gRPC error code"),
+        ("the server recorded a refused call with cause nonsense", "no cause has the code"),
+        ("the response has 1 name", "not a list"),
+    ] {
+        let (owner, reason) = invalid(&format!("{CALL}Then {then}"));
+        assert_eq!(owner, Owner::ScenarioAuthor, "{then}");
+        assert!(reason.contains(named), "{then}: {reason}");
+    }
+}
+
+#[test]
+fn a_failed_check_decides_before_anything_later() {
+    let result = play(&format!("{CALL}Then the call fails with ABORTED\nAnd the moon is full"));
+    assert_eq!(result.judgement.verdict, Verdict::Fail);
+    assert_eq!(result.judgement.step.unwrap().line, 4);
+}
+
+fn log(facts: Vec<Fact>) -> Vec<Observation> {
+    let mut log = ObservationLog::default();
+    for fact in facts {
+        log.record(Default::default(), fact);
+    }
+    log.all().to_vec()
+}
+
+fn step(is_then: bool) -> Fact {
+    Fact::Step(StepFact { keyword: "Then".to_owned(), text: "x".to_owned(), is_then })
+}
+
+fn check(holds: bool) -> Fact {
+    let text = || "x".to_owned();
+    Fact::Check(Check { what: text(), expected: text(), observed: text(), holds, evidence: vec![] })
+}
+
+#[test]
+fn a_then_that_compared_nothing_is_a_fault_of_the_harness() {
+    let judgement = judge(&log(vec![
+        step(true),
+        check(true),
+        Fact::StepDone,
+        step(true),
+        Fact::StepDone,
+        Fact::Finished,
+    ]));
+    assert_eq!((judgement.verdict, judgement.owner), (Verdict::Invalid, Some(Owner::Harness)));
+}
+
+#[test]
+fn a_scenario_that_was_broken_off_is_invalid_although_its_checks_held() {
+    let judgement = judge(&log(vec![step(true), check(true), Fact::StepDone]));
+    assert_eq!(judgement.verdict, Verdict::Invalid);
+    assert_eq!(judge(&[]).verdict, Verdict::Invalid);
+}
+
+#[test]
+fn what_an_environment_cannot_do_is_not_applicable_and_nobody_fails() {
+    let problem = Problem::not_applicable("no virtual time here");
+    let judgement = judge(&log(vec![step(false), Fact::Problem(problem)]));
+    assert_eq!(judgement.verdict, Verdict::NotApplicable);
+    assert_eq!(judgement.reason.as_deref(), Some("no virtual time here"));
+}
+
+#[test]
+fn a_fault_of_harness_or_environment_is_never_the_subjects() {
+    for problem in [Problem::harness("x"), Problem::environment("x", "y")] {
+        let judgement = judge(&log(vec![step(true), check(true), Fact::Problem(problem.clone())]));
+        assert_eq!((judgement.verdict, judgement.owner), (Verdict::Invalid, Some(problem.owner)));
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of the harness by what its users see: verdicts, ids, records, exit codes.
+
+mod command_line;
+mod judgement;
+mod negative_twins;
+mod records;
+mod scenario_files;
+mod support;

@@ -1,0 +1,159 @@
+//! Every step that compares is shown to fail: a check that cannot fail is the worst defect.
+
+use crate::support::play;
+use halo_harness::steps::{Kind, Registry};
+use halo_harness::verdict::Verdict;
+use std::collections::BTreeSet;
+
+const READ: &str = "When edp1 reads the certificate edp1.certificate\n";
+const DENIED: &str = "When edp1 reads the certificate edp2.certificate\n";
+const MISSING: &str = "Given missing is \"{edp1}/certificates/AAAAAAAAAZQ\"\n\
+                       When edp1 changes the certificate missing by HOLD\n";
+const LIST: &str =
+    "When edp1 calls Certificates.ListCertificates with\n\"\"\"\nparent: \"{edp1}\"\n\"\"\"\n";
+const NO_CERTIFICATE: &str = "Given edp1 presents no certificate\n\
+                              When edp1 reads the certificate edp1.certificate\n";
+const BAD_KEY: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
+                       When mc1 reads the certificate mc1.certificate\n";
+const NOT_TRANSLATED: &str = "Given missing is \"{edp1}/certificates/AAAAAAAAAZQ\"\n\
+                              When edp1 reads the certificate missing\n";
+
+/// What happens, and the comparison that must not hold then.
+const TWINS: &[(&str, &str)] = &[
+    (DENIED, "Then the call succeeds"),
+    (NO_CERTIFICATE, "Then the call succeeds"),
+    (READ, "Then the call fails with PERMISSION_DENIED"),
+    (DENIED, "Then the call fails with UNAUTHENTICATED"),
+    (NO_CERTIFICATE, "Then the call fails with UNAVAILABLE"),
+    (NO_CERTIFICATE, "Then the call fails with UNKNOWN"),
+    (MISSING, "Then the call fails with NOT_FOUND and reason DUCHY_NOT_FOUND"),
+    (MISSING, "Then the call fails with UNKNOWN and reason CERTIFICATE_NOT_FOUND"),
+    (DENIED, "Then the call fails with PERMISSION_DENIED and reason PERMISSION_DENIED"),
+    (MISSING, "Then the error has no ErrorInfo"),
+    (READ, "Then the error has no ErrorInfo"),
+    (NO_CERTIFICATE, "Then the error has no ErrorInfo"),
+    (DENIED, "Then the error has no description"),
+    (READ, "Then the error has no description"),
+    (NOT_TRANSLATED, "Then the error has a description"),
+    (READ, "Then the error has a description"),
+    (MISSING, "Then the error domain is \"wfa.measurement.internal.kingdom.ErrorCode\""),
+    (DENIED, "Then the error domain is \"halo.wfanet.org\""),
+    (MISSING, "Then the error metadata is\n| dataProviderCertificate | other |"),
+    (MISSING, "Then the error metadata is\n| certificate | {missing} |"),
+    (DENIED, "Then the error metadata is\n| dataProviderCertificate | other |"),
+    (MISSING, "Then the error metadata is empty"),
+    (DENIED, "Then the error metadata is empty"),
+    (BAD_KEY, "Then the trailers have x-api-key \"AAAAAAAAAZR\""),
+    (READ, "Then the trailers have x-api-key \"AAAAAAAAAZQ\""),
+    (BAD_KEY, "Then the trailers have no x-api-key"),
+    (READ, "Then the trailers have no x-api-key"),
+    (READ, "Then the response has revocation_state: HOLD"),
+    (READ, "Then the response has name: \"\""),
+    (DENIED, "Then the response has revocation_state: HOLD"),
+    (DENIED, "Then the response has revocation_state: REVOCATION_STATE_UNSPECIFIED"),
+    (READ, "Then the response has\n| name | {edp1.certificate} |\n| revocation_state | HOLD |"),
+    (READ, "Then the response field name is \"{edp2.certificate}\""),
+    (LIST, "Then the response field certificates[9].name is \"{edp1.certificate}\""),
+    (READ, "Then the response field name is not \"{edp1.certificate}\""),
+    (DENIED, "Then the response field name is not \"x\""),
+    (LIST, "Then the response has 3 certificates"),
+    (LIST, "Then the response has 0 certificates"),
+    (LIST, "Then the response lists certificates[*].name in this order\n| {edp1.certificate} |"),
+    (LIST, "Then the response lists certificates[*].name in any order\n| {edp1.certificate} |"),
+    (
+        LIST,
+        "Then the response lists certificates[*].name in any order\n| {edp1.certificate} |\n\
+         | {edp1.certificate} |",
+    ),
+    (LIST, "Then the response lists \"{mc1.certificate}\" among certificates[*].name"),
+    (LIST, "Then the response does not list \"{edp2.certificate}\" among certificates[*].name"),
+    (DENIED, "Then the response does not list \"x\" among name"),
+    (READ, "Then the response is\n\"\"\"\nname: \"{edp1.certificate}\"\n\"\"\""),
+    (READ, "Then the response is\n\"\"\"\n\"\"\""),
+    (READ, "Then the response is empty"),
+    (DENIED, "Then the response is empty"),
+    (READ, "Then the stream has 2 messages"),
+    (DENIED, "Then the stream has 1 message"),
+    (LIST, "Then the response field next_page_token is saved as token"),
+    (READ, "Then \"{edp1}\" equals \"{edp2}\""),
+    (READ, "Then \"{edp1}\" differs from \"{edp1}\""),
+    (READ, "Then edp1 sees its certificate in state HOLD"),
+    (READ, "Then edp1 sees its certificate in state REVOKED"),
+    (READ, "Then the connection is refused"),
+    (DENIED, "Then the connection is refused"),
+    (NO_CERTIFICATE, "Then the server recorded a refused handshake with cause unknown_issuer"),
+    (READ, "Then the server recorded a refused handshake with cause no_client_certificate"),
+    (NO_CERTIFICATE, "Then the server recorded an accepted handshake"),
+    (DENIED, "Then the server recorded a refused call with cause principal_unknown"),
+    (READ, "Then the server recorded a refused call with cause permission_denied"),
+    (NO_CERTIFICATE, "Then the server recorded a refused call with cause no_client_certificate"),
+    (READ, "Then the server knew the caller as \"{edp2}\""),
+    (NO_CERTIFICATE, "Then the server knew the caller as \"{edp1}\""),
+    (READ, "Then the server did not know the caller"),
+    (NO_CERTIFICATE, "Then the server did not know the caller"),
+    (READ, "Then the call was answered by replica 1"),
+    (READ, "Then the call was answered by replica 9"),
+    (NO_CERTIFICATE, "Then the replica that answered is saved as first"),
+    (READ, "Then the server presented the certificate with SKID \"00\""),
+    (READ, "Then replica 0 does not start"),
+    (READ, "Then replica 0 does not reload"),
+    (READ, "Then the faults fired 1 time"),
+    (
+        "Given the next 1 call of GetCertificate fails with ABORTED\nWhen edp1 reads the certificate \
+      edp1.certificate\n",
+        "Then the faults fired 0 times",
+    ),
+];
+
+#[test]
+fn every_comparison_can_fail() {
+    for (before, then) in TWINS {
+        let result = play(&format!("{before}{then}"));
+        let judgement = &result.judgement;
+        assert_eq!(judgement.verdict, Verdict::Fail, "{before}{then}: {:?}", judgement.reason);
+        let check = judgement.failed.as_ref().unwrap();
+        assert_ne!(check.expected, check.observed, "{before}{then}");
+        let decided = &judgement.step.as_ref().unwrap().text;
+        assert_eq!(decided.lines().next(), then.lines().next(), "{before}{then}");
+    }
+}
+
+#[test]
+fn no_comparison_is_without_its_negative_twin() {
+    let registry = Registry::new().unwrap();
+    let mut covered = BTreeSet::new();
+    for (_, then) in TWINS {
+        let text = format!("Feature: f\n  Scenario: s\n    {then}\n");
+        let scenarios = halo_harness::scenario::parse(&text, "f", "f").unwrap();
+        let (definition, _) = registry.find(&scenarios[0].steps[0]).unwrap();
+        covered.insert(definition.pattern);
+    }
+    for step in registry.steps().filter(|step| step.kind != Kind::Action) {
+        assert!(covered.contains(step.pattern), "no negative twin for `{}`", step.pattern);
+    }
+}
+
+#[test]
+fn every_example_means_its_own_step() {
+    let registry = Registry::new().unwrap();
+    for step in registry.steps() {
+        let text = format!("Feature: f\n  Scenario: s\n    {}\n", step.example);
+        let scenarios = halo_harness::scenario::parse(&text, "f", "f").unwrap();
+        let (found, _) = registry.find(&scenarios[0].steps[0]).unwrap();
+        assert_eq!(found.pattern, step.pattern, "{}", step.example);
+    }
+}
+
+#[test]
+fn an_action_that_has_to_succeed_fails_the_scenario_when_it_does_not() {
+    for action in [
+        "Given edp1 has a \"skid-absent\" certificate called bad\nAnd edp1 registers its certificate bad",
+        "Given edp1.ghost is \"{edp1}/certificates/AAAAAAAAAZQ\"\nAnd edp1's certificate called ghost is in state HOLD",
+        "Given edp1 has a new encryption key called k\nAnd edp1.ghost is \"{edp1}/certificates/AAAAAAAAAZQ\"\n\
+         And edp1 has published its encryption key k with its certificate ghost",
+        "Given the principal map gains\n\"\"\"\nnonsense\n\"\"\"\nAnd replica 0 is restarted",
+    ] {
+        let result = play(&format!("{action}\n{READ}Then the call succeeds"));
+        assert_eq!(result.judgement.verdict, Verdict::Fail, "{action}: {:?}", result.judgement);
+    }
+}

@@ -1,0 +1,109 @@
+//! Feature files: ids, tags, and what is wrong with them.
+
+use halo_harness::error::UsageError;
+use halo_harness::scenario::{self, Scenario};
+
+const OUTLINE: &str = "@contract-1.1.12
+Feature: States
+  Background:
+    Given a running Kingdom
+
+  @slow @contract-1.1.2/RevokeCertificate
+  Scenario Outline: Cells of <from>
+    When edp1 reads the certificate <what>
+    Then the call succeeds
+
+    Examples:
+      | from            | what |
+      | HOLD to REVOKED | a.b  |
+      | 1.5 & more      | c.d  |
+
+  Scenario: It's plain
+    Then the call succeeds
+";
+
+fn parse(text: &str) -> Result<Vec<Scenario>, UsageError> {
+    scenario::parse(text, "contract/states.feature", "contract/states")
+}
+
+#[test]
+fn ids_are_stem_slug_and_for_outlines_the_first_column() {
+    let scenarios = parse(OUTLINE).unwrap();
+    let ids: Vec<_> = scenarios.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "contract/states/cells-of-hold-to-revoked/hold-to-revoked",
+            "contract/states/cells-of-1.5-more/1.5-more",
+            "contract/states/it-s-plain",
+        ]
+    );
+    assert_eq!(scenarios[0].steps[0].value, "a running Kingdom");
+    assert_eq!(scenarios[1].steps[1].value, "edp1 reads the certificate c.d");
+    assert_eq!(scenarios[1].place(), "contract/states.feature:14");
+    assert_eq!(scenarios[0].clauses(), ["1.1.12", "1.1.2/RevokeCertificate"]);
+    assert_eq!(scenarios[2].clauses(), ["1.1.12"]);
+}
+
+#[test]
+fn a_file_that_does_not_parse_is_named_with_its_line() {
+    let error = parse("Feature: f\n  Scenario: s\n    Given x\n    nonsense here\n").unwrap_err();
+    let UsageError::Feature { file, line, reason } = &error else { panic!("{error}") };
+    assert_eq!((file.as_str(), *line), ("contract/states.feature", 4), "{reason}");
+    assert!(error.to_string().starts_with("contract/states.feature:4: "), "{error}");
+}
+
+#[test]
+fn an_unknown_placeholder_and_an_outline_without_examples_are_refused() {
+    let text = OUTLINE.replace("<what>", "<that>");
+    assert!(
+        parse(&text).unwrap_err().to_string().contains("no column of the examples is named <that>")
+    );
+    let text = "Feature: f\n  Scenario Outline: s\n    Given x\n";
+    assert!(parse(text).unwrap_err().to_string().contains("no examples"));
+}
+
+#[test]
+fn a_duplicate_id_names_both_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "Feature: f\n  Scenario: Same\n    Given x\n  Scenario: same!\n    Given x\n";
+    std::fs::write(folder.path().join("a.feature"), text).unwrap();
+    let error = scenario::from_paths(&[folder.path().to_owned()]).unwrap_err();
+    let UsageError::DuplicateId { id, first, second } = error else { panic!("{error}") };
+    assert_eq!(id, "a/same");
+    assert!(first.ends_with("a.feature:2") && second.ends_with("a.feature:4"), "{first} {second}");
+}
+
+#[test]
+fn paths_that_hold_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = scenario::from_paths(&[folder.path().to_owned()]).unwrap_err();
+    assert!(error.to_string().contains("no .feature file"), "{error}");
+    assert!(scenario::from_paths(&["/does/not/exist.feature".into()]).is_err());
+}
+
+#[test]
+fn tags_and_ids_select() {
+    let ids = |tags: Option<&str>, ids: &[&str]| {
+        let ids: Vec<_> = ids.iter().map(|id| (*id).to_owned()).collect();
+        scenario::select(parse(OUTLINE).unwrap(), tags, &ids).map(|kept| kept.len())
+    };
+    assert_eq!(ids(None, &[]), Ok(3));
+    assert_eq!(ids(Some("@slow"), &[]), Ok(2));
+    assert_eq!(ids(Some("@contract-1.1.12 and not @slow"), &[]), Ok(1));
+    assert_eq!(ids(Some("@contract-1.1.2/RevokeCertificate"), &[]), Ok(2));
+    assert_eq!(ids(None, &["contract/states/it-s-plain"]), Ok(1));
+    assert!(matches!(ids(Some("@a and"), &[]), Err(UsageError::Tags { .. })));
+    let error = ids(None, &["contract/it-s-plain"]).unwrap_err().to_string();
+    assert!(error.contains("did you mean contract/states/it-s-plain?"), "{error}");
+}
+
+#[test]
+fn the_embedded_scenarios_parse_with_unique_ids_and_cite_one_to_three_clauses() {
+    let scenarios = scenario::embedded().unwrap();
+    assert!(!scenarios.is_empty());
+    for scenario in scenarios {
+        let clauses = scenario.clauses().len();
+        assert!((1..=3).contains(&clauses), "{}: {clauses} clauses", scenario.id);
+    }
+}
