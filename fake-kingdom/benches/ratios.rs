@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
-use support::{DER_BYTES, Filled, Pair, SIZES, seconds};
+use support::{DER_BYTES, Filled, Pair, SIZES, Stocked, seconds};
 
 /// Interleaved rounds of each comparison.
 const ROUNDS: usize = 15;
@@ -184,7 +184,17 @@ fn reads(lines: &mut Vec<Line>) {
         gets.push([0, 1, 2].map(|n| time_get(&mut states[n])));
         lists.push([0, 1, 2].map(|n| time_list(&states[n], &tokens[n], &mut next[n])));
     }
+    drop(states);
+    let (mut wire_gets, mut wire_lists) = (Vec::new(), Vec::new());
+    let mut served = SIZES.map(Stocked::start);
+    for _ in 0..=ROUNDS {
+        let per_call = |taken: f64, calls: usize| taken / calls as f64 * 1e9;
+        wire_gets.push([0, 1, 2].map(|n| per_call(seconds(|| served[n].gets(1_000)), 1_000)));
+        wire_lists.push([0, 1, 2].map(|n| per_call(seconds(|| served[n].lists(200)), 200)));
+    }
     for (what, times) in [
+        (["Get RPC at 1, to 1,000", "Get RPC at 1,000,000, to 1,000"], wire_gets),
+        (["List RPC at 1, to 1,000", "List RPC (50) at 1,000,000, to 1,000"], wire_lists),
         (["Get at 1, to 1,000", "Get at 1,000,000, to 1,000"], gets),
         (["List page at 1, to 1,000", "List page (50) at 1,000,000, to 1,000"], lists),
     ] {
