@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
-use support::{DER_BYTES, Filled, Pair, SIZES, seconds};
+use support::{DER_BYTES, Filled, Pair, SIZES, Stocked, seconds};
 
 /// Interleaved rounds of each comparison.
 const ROUNDS: usize = 15;
@@ -184,13 +184,25 @@ fn reads(lines: &mut Vec<Line>) {
         gets.push([0, 1, 2].map(|n| time_get(&mut states[n])));
         lists.push([0, 1, 2].map(|n| time_list(&states[n], &tokens[n], &mut next[n])));
     }
-    for (what, times) in [
-        (["Get at 1, to 1,000", "Get at 1,000,000, to 1,000"], gets),
-        (["List page at 1, to 1,000", "List page (50) at 1,000,000, to 1,000"], lists),
+    drop(states);
+    let (mut wire_gets, mut wire_lists) = (Vec::new(), Vec::new());
+    let mut served = SIZES.map(Stocked::start);
+    for _ in 0..=ROUNDS {
+        let per_call = |taken: f64, calls: usize| taken / calls as f64 * 1e9;
+        wire_gets.push([0, 1, 2].map(|n| per_call(seconds(|| served[n].gets(1_000)), 1_000)));
+        wire_lists.push([0, 1, 2].map(|n| per_call(seconds(|| served[n].lists(200)), 200)));
+    }
+    let held = Hold::AtMost(2.0);
+    let shown = Hold::Nothing("x");
+    for (what, times, at_most) in [
+        (["Get RPC at 1, to 1,000", "Get RPC at 1,000,000, to 1,000"], wire_gets, held),
+        (["List RPC at 1, to 1,000", "List RPC (50) at 1,000,000, to 1,000"], wire_lists, held),
+        (["  Get's rule at 1, to 1,000", "  Get's rule at 1,000,000, to 1,000"], gets, held),
+        (["  List's rule at 1, to 1,000", "  List's rule at 1,000,000, to 1,000"], lists, held),
     ] {
         let times = &times[1..];
         let median = |n: usize| Sample::new(times.iter().map(|t| t[n]).collect()).median() / 1e3;
-        for (n, what, hold) in [(0, what[0], Hold::Nothing("x")), (2, what[1], Hold::AtMost(2.0))] {
+        for (n, what, hold) in [(0, what[0], shown), (2, what[1], at_most)] {
             lines.push(Line {
                 what,
                 hold,

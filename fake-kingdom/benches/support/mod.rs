@@ -88,29 +88,12 @@ impl Filled {
             loaded,
         );
         let mut random = seed.child("certificates");
-        let mut names = Vec::new();
-        let mut made = 0;
         core.write("operator", |write| {
             write.tables.data_providers.put(DataProvider { id: PARENT, ..DataProvider::default() });
             Ok(())
         })
         .expect("a data provider");
-        while made < count {
-            let batch = BATCH.min(count - made);
-            made += batch;
-            core.write("operator", |write| {
-                for _ in 0..batch {
-                    let owner = Owner::DataProvider(PARENT);
-                    let row = certificate::create(write, owner, stored_only(&mut random))
-                        .expect("random key identifiers are unique");
-                    if named {
-                        names.push(row.name());
-                    }
-                }
-                Ok(())
-            })
-            .expect("stored");
-        }
+        let names = create(&core, &Owner::DataProvider(PARENT), count, named, &mut random);
         let name = Owner::DataProvider(PARENT).name();
         let principal = fake_kingdom::authn::Principal::parse(&name).expect("a principal");
         Self { core, principal, names, random }
@@ -164,6 +147,97 @@ impl Filled {
         let mut order: Vec<_> = (0..tokens.len()).collect();
         order.sort_by_key(|index| (index * step) % tokens.len());
         order.into_iter().map(|index| tokens[index].clone()).collect()
+    }
+}
+
+/// Creates certificates, many in one transaction; their names, if wanted.
+fn create(
+    core: &Core,
+    owner: &Owner,
+    count: usize,
+    named: bool,
+    random: &mut ChaCha20Rng,
+) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut made = 0;
+    while made < count {
+        let batch = BATCH.min(count - made);
+        made += batch;
+        core.write("operator", |write| {
+            for _ in 0..batch {
+                let row = certificate::create(write, owner.clone(), stored_only(random))
+                    .expect("random key identifiers are unique");
+                if named {
+                    names.push(row.name());
+                }
+            }
+            Ok(())
+        })
+        .expect("stored");
+    }
+    names
+}
+
+/// A fake with many certificates of the data provider that calls it.
+pub struct Stocked {
+    runtime: Runtime,
+    _kingdom: Kingdom,
+    client: CertificatesClient<Channel>,
+    parent: String,
+    names: Vec<String>,
+}
+
+impl Stocked {
+    pub fn start(count: usize) -> Self {
+        let seed = Seed::new(8);
+        let sandbox = Sandbox::for_now(seed).expect("a sandbox");
+        let parent = sandbox.participant("edp1").expect("a participant").resource.clone();
+        let id = parent.rsplit('/').next().and_then(kingdom_proto::ApiId::decode);
+        let owner = Owner::DataProvider(id.expect("an id").value());
+        let runtime = runtime("stocked");
+        let kingdom = runtime
+            .block_on(
+                Kingdom::builder(fake_kingdom::Files::Memory(sandbox.memory_files()))
+                    .provision(sandbox.provision().expect("resources"))
+                    .start(),
+            )
+            .expect("the fake starts");
+        let mut random = seed.child("certificates");
+        let names = create(kingdom.control().core(), &owner, count, true, &mut random);
+        let channel = runtime.block_on(async { kingdom.channel(&sandbox, "edp1") });
+        let client = CertificatesClient::new(channel.expect("a channel"));
+        Self { runtime, _kingdom: kingdom, client, parent, names }
+    }
+
+    /// Random GetCertificate RPCs, one after the other.
+    pub fn gets(&mut self, calls: usize) {
+        let step = self.names.len() * 618 / 1000 + 1;
+        let names: Vec<_> =
+            (0..calls).map(|n| self.names[n * step % self.names.len()].clone()).collect();
+        self.runtime.block_on(async {
+            for name in names {
+                let request = pb::GetCertificateRequest { name };
+                self.client.get_certificate(request).await.expect("found");
+            }
+        });
+    }
+
+    /// ListCertificates RPCs, each the page after the one before.
+    pub fn lists(&mut self, calls: usize) {
+        let mut page_token = String::new();
+        self.runtime.block_on(async {
+            for _ in 0..calls {
+                let parent = self.parent.clone();
+                let request = pb::ListCertificatesRequest {
+                    parent,
+                    page_size: 50,
+                    page_token,
+                    ..Default::default()
+                };
+                let page = self.client.list_certificates(request).await.expect("a page");
+                page_token = page.into_inner().next_page_token;
+            }
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! One connection: handshake, identity, HTTP/2, and its end.
 
-use super::cork::{Cork, Inline};
+use super::cork::{Again, Cork, Inline};
 use super::{Control, LoadedFiles, Phase, Replica};
 use crate::cause::Cause;
 use crate::event::{Connection, Event, Kind, Listener, PeerFacts, ServerFacts};
@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
@@ -110,6 +110,7 @@ pub(super) async fn serve(
     let tls = Cork::new(tls);
     let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(tls.clone()), service));
     let mut served = false;
+    let again = Again::new();
     if draining {
         serving.as_mut().graceful_shutdown();
     }
@@ -126,8 +127,12 @@ pub(super) async fn serve(
                 (Ok(()), _) => {}
             },
             () = poll_fn(|context| {
-                served = served || serving.as_mut().poll(context).is_ready();
-                match tls.poll_drain(context) {
+                let each = |context: &mut Context<'_>| {
+                    served = served || serving.as_mut().poll(context).is_ready();
+                    if served { Poll::Ready(()) } else { Poll::Pending }
+                };
+                let drained = again.poll(context, each, |context| tls.poll_drain(context));
+                match drained {
                     Poll::Ready(Ok(())) if served => Poll::Ready(()),
                     Poll::Ready(Err(_)) => Poll::Ready(()),
                     _ => Poll::Pending,

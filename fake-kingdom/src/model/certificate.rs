@@ -120,8 +120,7 @@ pub struct NewCertificate {
 
 /// The certificate `id` of `owner`.
 pub fn find<'a>(read: &Read<'a>, owner: &Owner, id: i64) -> Option<&'a Certificate> {
-    let by_id = &read.tables.certificates.index().by_id;
-    by_id.get(&(owner.clone(), id)).map(Arc::as_ref)
+    read.tables.certificates.get(&(owner.clone(), id))
 }
 
 /// Whether the parent of a certificate exists (contract 1.1.2 CreateCertificate).
@@ -329,15 +328,6 @@ pub struct OrderKey {
     owner: Owner,
 }
 
-/// Rows by the table's own key, in one step instead of a search through a tree that no cache holds.
-/// Only looked up, never iterated, and without random keys.
-#[allow(clippy::disallowed_types, reason = "its order is never seen")]
-type ById = std::collections::HashMap<
-    (Owner, i64),
-    Arc<Certificate>,
-    std::hash::BuildHasherDefault<std::hash::DefaultHasher>,
->;
-
 /// Rows in list order.
 type InOrder = BTreeMap<OrderKey, Arc<Certificate>>;
 
@@ -345,8 +335,6 @@ type InOrder = BTreeMap<OrderKey, Arc<Certificate>>;
 /// the same however many rows the table has.
 #[derive(Default)]
 pub struct CertificateIndex {
-    /// GetCertificate.
-    by_id: ById,
     /// SKID, unique across the entire Kingdom (contract 1.1.8).
     by_skid: BTreeMap<Box<[u8]>, Arc<Certificate>>,
     /// List order over all parents of one kind (quirk `list-certificates-ignores-parent`).
@@ -365,7 +353,6 @@ impl Row for Certificate {
     }
 
     fn enter(self: &Arc<Self>, index: &mut Self::Index) {
-        index.by_id.insert(self.key(), self.clone());
         index.by_skid.insert(self.subject_key_identifier.clone(), self.clone());
         let of_kind = index.by_kind.entry(self.owner.kind()).or_default();
         of_kind.insert(self.order(), self.clone());
@@ -376,13 +363,12 @@ impl Row for Certificate {
     /// Sorts once for each index, which is several times as fast as entering row by row; the SKIDs,
     /// which take longest, on a thread of their own.
     fn enter_all(rows: &[Arc<Self>], index: &mut Self::Index) {
-        let CertificateIndex { by_id, by_skid, by_kind, by_owner } = index;
+        let CertificateIndex { by_skid, by_kind, by_owner } = index;
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let key = |row: &Arc<Self>| row.subject_key_identifier.clone();
                 *by_skid = rows.iter().map(|row| (key(row), row.clone())).collect();
             });
-            *by_id = rows.iter().map(|row| (row.key(), row.clone())).collect();
             let mut kinds: BTreeMap<OwnerKind, Vec<_>> = BTreeMap::new();
             let mut owners: BTreeMap<Owner, Vec<_>> = BTreeMap::new();
             for row in rows {
@@ -402,7 +388,6 @@ impl Row for Certificate {
     }
 
     fn leave(&self, index: &mut Self::Index) {
-        index.by_id.remove(&self.key());
         index.by_skid.remove(&self.subject_key_identifier);
         if let Some(keys) = index.by_kind.get_mut(&self.owner.kind()) {
             keys.remove(&self.order());
