@@ -17,6 +17,8 @@ pub enum Owner {
     Environment,
     /// Whoever wrote the scenario.
     ScenarioAuthor,
+    /// Whoever started the run, and broke it off.
+    User,
 }
 
 impl fmt::Display for Owner {
@@ -27,6 +29,7 @@ impl fmt::Display for Owner {
             Self::Harness => "harness",
             Self::Environment => "environment",
             Self::ScenarioAuthor => "scenario author",
+            Self::User => "user",
         })
     }
 }
@@ -58,6 +61,11 @@ impl Problem {
     /// This program failed.
     pub fn harness(what: impl Into<String>) -> Self {
         Self::new(Owner::Harness, what, "report it, with the seed and the scenario's id")
+    }
+
+    /// The run was broken off before the scenario ended.
+    pub fn interrupted() -> Self {
+        Self::new(Owner::User, "interrupted before the scenario ended", "run it again")
     }
 
     /// This environment cannot do what the scenario needs.

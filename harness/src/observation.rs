@@ -32,7 +32,7 @@ pub enum Fact {
     /// A call and its outcome as the caller saw it.
     Call(CallFact),
     /// What the server recorded, joined to a call of ours.
-    Server(ServerEvent),
+    Server(Box<ServerEvent>),
     /// A `Then` compared something.
     Check(Check),
     /// Something else than a check stopped the scenario.

@@ -108,8 +108,7 @@ pub fn run(
     queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
     for scenario in scenarios {
         if !done.iter().any(|result| result.scenario.id == scenario.id) {
-            let what = "interrupted before the scenario ended";
-            done.push(stillborn(scenario, Problem::environment(what, "run it again")));
+            done.push(stillborn(scenario, Problem::interrupted()));
         }
     }
     done.sort_by_key(|result| order.iter().position(|id| *id == result.scenario.id));

@@ -383,7 +383,9 @@ impl World {
         Ok(filled)
     }
 
-    /// Calls a method as an actor, on a new connection unless the actor keeps one open.
+    /// Calls a method as an actor, on a new connection unless the actor keeps one open. A short
+    /// method name is one of the public API, of the internal API for the operator, and of the system
+    /// API after the word `system`.
     ///
     /// # Errors
     /// The scenario's request cannot be made; never what the Kingdom answers.
@@ -395,7 +397,11 @@ impl World {
         target: Option<u32>,
     ) -> Result<(), Problem> {
         self.actor(actor).await?;
-        let home = if actor == OPERATOR { Listener::Operator } else { Listener::Public };
+        let (home, method) = match method.strip_prefix("system ") {
+            Some(method) => (Listener::System, method),
+            None if actor == OPERATOR => (Listener::Operator, method),
+            None => (Listener::Public, method),
+        };
         let method = Method::find(method, home)
             .map_err(|what| Problem::author(what, "correct the method's name"))?;
         let text = self.fill_text_proto(text)?;
@@ -466,7 +472,7 @@ impl World {
             Outcome::Broken(_) => self.handshake_event().await?,
         };
         if let Some(event) = event {
-            self.record(Fact::Server(event));
+            self.record(Fact::Server(Box::new(event)));
         }
         Ok(())
     }

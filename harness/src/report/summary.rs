@@ -1,6 +1,7 @@
 //! What the terminal shows at the end of a run.
 
 use super::record::{Totals, place};
+use crate::error::Owner;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
@@ -13,9 +14,14 @@ pub fn line(result: &ScenarioResult) -> String {
 /// Each scenario that did not pass, with what to do next; then the totals.
 pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> String {
     let mut text = String::new();
+    let mut interrupted = 0;
     for result in results {
         let judgement = &result.judgement;
-        if matches!(judgement.verdict, Verdict::Pass) {
+        if judgement.owner == Some(Owner::User) {
+            interrupted += 1;
+            continue;
+        }
+        if judgement.verdict == Verdict::Pass {
             continue;
         }
         let _ = writeln!(text, "\n{} {}", judgement.verdict, result.scenario.id);
@@ -40,6 +46,9 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> Stri
             let _ = writeln!(text, "  causes    {}", judgement.causes.join(", "));
         }
         let _ = writeln!(text, "  rerun     {rerun} --scenario {}", result.scenario.id);
+    }
+    if interrupted > 0 {
+        let _ = writeln!(text, "\ninterrupted: {interrupted} scenarios prove nothing");
     }
     let _ = writeln!(
         text,

@@ -12,7 +12,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
     vec![
         step!(
             Action,
-            r"(\w+) calls ([\w.]+) with",
+            r"(\w+) calls ((?:system )?[\w.]+) with",
             "When edp1 calls Certificates.GetCertificate with",
             |world, given| {
                 Ok(world.call(given.text(0), given.text(1), given.doc()?, None).await?)
@@ -20,7 +20,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
-            r"(\w+) calls ([\w.]+)",
+            r"(\w+) calls ((?:system )?[\w.]+)",
             "When mc1 calls ModelProviders.ListModelProviders",
             |world, given| { Ok(world.call(given.text(0), given.text(1), "", None).await?) }
         ),

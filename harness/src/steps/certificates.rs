@@ -133,7 +133,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 must(world, actor, "Certificates.GetCertificate", &text).await?;
                 let response = world.response()?;
                 let state = crate::client::dynamic::at(&response, "revocation_state")
-                    .map_err(|what| Problem::harness(what))?;
+                    .map_err(Problem::harness)?;
                 let crate::client::dynamic::At::One(state) = state else {
                     return Err(Problem::harness("revocation_state is a list").into());
                 };

@@ -180,6 +180,8 @@ fn a_fault_of_harness_or_environment_exits_4_unless_the_subject_failed_too() {
     let fail = judgement(Verdict::Fail, Some(Owner::Subject));
     let author = judgement(Verdict::Invalid, Some(Owner::ScenarioAuthor));
     let harness = judgement(Verdict::Invalid, Some(Owner::Harness));
+    let interrupted = judgement(Verdict::Invalid, Some(Owner::User));
+    assert_eq!(exit(&[&pass, &interrupted]), Exit::Invalid);
     let skipped = judgement(Verdict::NotApplicable, Some(Owner::Environment));
     assert_eq!(exit(&[&pass, &skipped]), Exit::Passed);
     assert_eq!(exit(&[&skipped]), Exit::Invalid);
@@ -188,4 +190,22 @@ fn a_fault_of_harness_or_environment_exits_4_unless_the_subject_failed_too() {
     assert_eq!(exit(&[&pass, &author, &harness]), Exit::HarnessFailed);
     assert_eq!(exit(&[&fail, &harness]), Exit::SubjectFailed);
     assert_eq!(overall(&[&pass, &author, &fail]), Verdict::Fail);
+}
+
+#[test]
+fn what_an_interruption_keeps_from_running_is_invalid_and_still_in_the_record() {
+    use halo_harness::run::{self, Plan, Progress};
+    use halo_harness::verdict::Verdict;
+    let folder = tempfile::tempdir().unwrap();
+    // Far longer than the interruption takes, in real time.
+    let long = "When 100 seconds pass\n    Then the call succeeds";
+    let path = features(folder.path(), &[long, long, long]);
+    let scenarios = halo_harness::scenario::from_paths(&[path]).unwrap();
+    let environment = halo_harness::environment::EnvironmentKind::Loopback;
+    let plan = Plan { environment, ..crate::support::plan() };
+    let interrupt =
+        |run: std::sync::mpsc::Sender<Progress>| run.send(Progress::Interrupted).unwrap();
+    let results = run::run(&plan, scenarios, interrupt, |_| {});
+    assert_eq!(results.len(), 3);
+    assert!(results.iter().all(|result| result.judgement.verdict == Verdict::Invalid));
 }
