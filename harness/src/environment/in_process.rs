@@ -16,9 +16,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often the addresses in front of the replicas are let run after an action on one of them.
-const FRONT_POLLS: usize = 32;
-
 /// Opens a stream and knows its own end's name.
 pub(super) trait Dialler {
     fn dial<'a>(&'a self, address: &'a str) -> LocalBoxFuture<'a, io::Result<Dialled>>;
@@ -134,10 +131,6 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
                 ReplicaAction::Cut => control.cut(id),
                 ReplicaAction::Reload => control.reload(id),
             };
-            // The fake's addresses listen again a few polls after a start, not before it returns.
-            for _ in 0..FRONT_POLLS {
-                tokio::task::yield_now().await;
-            }
             match outcome {
                 Ok(()) => Ok(Ok(())),
                 Err(StartError::NoSuchReplica(id)) => Err(Problem::author(
