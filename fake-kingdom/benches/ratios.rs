@@ -313,7 +313,7 @@ fn million(lines: &mut Vec<Line>) {
         let serve = Serve::start(&["--sandbox", &sandbox]);
         resident(&serve.child.id().to_string())
     };
-    let filling = seconds(|| drop(Filled::disk(Path::new(&data), COUNT)));
+    let filling = seconds(|| drop(Filled::disk(Path::new(&data), Path::new(&sandbox), COUNT)));
     let (mut ready, mut killed, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for n in 0..10 {
         let mut serve = Serve::start(&["--sandbox", &sandbox, "--data-dir", &data]);
@@ -344,8 +344,8 @@ fn million(lines: &mut Vec<Line>) {
 
 fn print(lines: &[Line]) {
     println!(
-        "{:<40} {:>12} {:>9}  {:<22} {:<4} {}",
-        "figure", "to hold", "median", "quartiles (min-max)", "", "absolute"
+        "{:<40} {:>12} {:>9}  {:<22} {:<4} absolute",
+        "figure", "to hold", "median", "quartiles (min-max)", ""
     );
     for line in lines {
         let (hold, held) = match line.hold {

@@ -71,9 +71,10 @@ impl Filled {
         Self::fill(Storage::Memory(Mutex::new(None)), Loaded::default(), count, false)
     }
 
-    /// `count` certificates in a data directory.
-    pub fn disk(folder: &Path, count: usize) -> Self {
-        let (persist, loaded) = Persist::open(folder).expect("a store");
+    /// `count` certificates in a data directory that belongs to a sandbox.
+    pub fn disk(folder: &Path, sandbox: &Path, count: usize) -> Self {
+        let origin = Sandbox::open(sandbox).expect("a sandbox").fingerprint();
+        let (persist, loaded) = Persist::open(folder, &origin).expect("a store");
         Self::fill(Storage::Disk(persist), loaded, count, false)
     }
 

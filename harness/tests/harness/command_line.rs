@@ -143,7 +143,8 @@ fn audit_verify_finds_an_edited_and_a_truncated_trail() {
     let mut head = Head::default();
     let mut lines = Vec::new();
     for action in ["create", "revoke"] {
-        let mutation = Mutation { action: action.into(), subject: "x".to_owned(), before: None, after: None };
+        let mutation =
+            Mutation { action: action.into(), subject: "x".to_owned(), before: None, after: None };
         lines.push(append(&mut head, Timestamp::default(), "operator", &mutation));
     }
     let file = path.display().to_string();
