@@ -72,6 +72,16 @@ impl Quirks {
         self
     }
 
+    /// The same choice, but for `quirk`, which behaves the other way.
+    #[must_use]
+    pub fn inverted(self, quirk: Quirk) -> Self {
+        let other = match self.fidelity(quirk) {
+            Fidelity::Faithful => Fidelity::AsDocumented,
+            Fidelity::AsDocumented => Fidelity::Faithful,
+        };
+        self.with(quirk, other)
+    }
+
     /// Whether `quirk` behaves as the real system does.
     pub fn faithful(&self, quirk: Quirk) -> bool {
         self.as_documented & (1 << quirk as u32) == 0

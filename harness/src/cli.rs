@@ -197,6 +197,7 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         environment: arguments.env,
         seed: arguments.seed.map_or_else(Seed::random, Seed::new),
         jobs: arguments.jobs.map_or(processors, usize::from),
+        deviation: None,
     };
     let human = arguments.format == Format::Human;
     let live = human && io::stderr().is_terminal();

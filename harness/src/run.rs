@@ -10,6 +10,7 @@ use crate::verdict::{Judgement, Verdict, judge};
 use crate::world::{Stop, World};
 use fake_kingdom::audit::Head;
 use fake_kingdom::model::Timestamp;
+use fake_kingdom::quirk::Quirk;
 use fake_kingdom::seam::entropy::Seed;
 use futures::FutureExt as _;
 use gherkin::StepType;
@@ -32,6 +33,9 @@ pub struct Plan {
     pub seed: Seed,
     /// How many scenarios at once.
     pub jobs: usize,
+    /// A quirk in which the fake does the opposite of what each scenario asks for: a seeded
+    /// deviation, by which scenarios show that they would see one. `None` in a run that judges.
+    pub deviation: Option<Quirk>,
 }
 
 /// One scenario's result.
@@ -126,7 +130,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
     };
     let seed = Seed::new(plan.seed.child(&format!("scenario/{}", scenario.id)).next_u64());
     let result = runtime.block_on(async {
-        let mut world = World::new(plan.environment, seed);
+        let mut world = World::new(plan.environment, seed, plan.deviation);
         let started = world.clock().now();
         play(&mut world, registry, &scenario).await;
         let audit_head = world.audit_head();

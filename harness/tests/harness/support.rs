@@ -7,7 +7,7 @@ use halo_harness::scenario;
 use halo_harness::steps::Registry;
 
 pub(crate) fn plan() -> Plan {
-    Plan { environment: EnvironmentKind::Simulated, seed: Seed::new(7), jobs: 1 }
+    Plan { environment: EnvironmentKind::Simulated, seed: Seed::new(7), jobs: 1, deviation: None }
 }
 
 /// Plays the steps as one scenario.

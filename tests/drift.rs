@@ -1,0 +1,52 @@
+//! The same scenarios in two environments give the same verdicts and causes (design.md section 3),
+//! and one seed in simulation gives one record, byte for byte.
+
+use fake_kingdom::seam::entropy::Seed;
+use halo_harness::environment::EnvironmentKind;
+use halo_harness::run::{Plan, ScenarioResult, run};
+use halo_harness::scenario::embedded;
+use halo_harness::verdict::Verdict;
+use std::fmt::Write as _;
+
+fn results(environment: EnvironmentKind) -> Vec<ScenarioResult> {
+    let plan = Plan { environment, seed: Seed::new(2_100), jobs: 2, deviation: None };
+    let scenarios = embedded().expect("the embedded scenarios parse");
+    run(&plan, scenarios, |_| {}, |_| {})
+}
+
+#[test]
+fn loopback_and_simulation_agree_on_every_verdict_and_cause() {
+    let loopback = results(EnvironmentKind::Loopback);
+    let simulated = results(EnvironmentKind::Simulated);
+    assert!(loopback.len() > 250, "{} scenarios", loopback.len());
+    assert_eq!(loopback.len(), simulated.len());
+    let mut differences = String::new();
+    for (one, other) in loopback.iter().zip(&simulated) {
+        assert_eq!(one.scenario.id, other.scenario.id);
+        let facts = |result: &ScenarioResult| {
+            format!("{:?} {:?}", result.judgement.verdict, result.judgement.causes)
+        };
+        if facts(one) != facts(other) {
+            let (one_facts, other_facts) = (facts(one), facts(other));
+            let _ =
+                writeln!(differences, "{}: {one_facts}, simulated {other_facts}", one.scenario.id);
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+    assert!(loopback.iter().all(|result| result.judgement.verdict == Verdict::Pass));
+}
+
+#[test]
+fn one_seed_gives_one_observation_log() {
+    let log = || -> Vec<String> {
+        let lines = |result: ScenarioResult| {
+            let id = result.scenario.id;
+            result.log.into_iter().map(move |observation| format!("{id} {observation:?}"))
+        };
+        results(EnvironmentKind::Simulated).into_iter().flat_map(lines).collect()
+    };
+    let (first, second) = (log(), log());
+    let difference = first.iter().zip(&second).find(|(one, other)| one != other);
+    assert_eq!(difference, None, "the first line that differs");
+    assert_eq!(first.len(), second.len());
+}
