@@ -344,8 +344,8 @@ fn million(lines: &mut Vec<Line>) {
 
 fn print(lines: &[Line]) {
     println!(
-        "{:<40} {:>12} {:>9}  {:<22} {:<4} {}",
-        "figure", "to hold", "median", "quartiles (min-max)", "", "absolute"
+        "{:<40} {:>12} {:>9}  {:<22} {:<4} absolute",
+        "figure", "to hold", "median", "quartiles (min-max)", ""
     );
     for line in lines {
         let (hold, held) = match line.hold {

@@ -89,9 +89,12 @@ impl Persist {
         for rows in loaded.tables.each_mut() {
             let name = rows.name();
             let stored = read.open_table(table(name))?;
-            let mut entries =
-                stored.iter()?.map(|entry| entry.map(|(_, row)| row).map_err(Failure::of));
-            rows.load(&mut entries).map_err(|error| Failure(format!("table {name}: {error}")))?;
+            for entry in stored.iter()? {
+                let (_, row) = entry?;
+                rows.load(row.value())
+                    .map_err(|error| Failure(format!("table {name}: {error}")))?;
+            }
+            rows.loaded();
         }
         let meta = read.open_table(META)?;
         if let Some(micros) = meta.get(LAST_COMMIT)? {
@@ -157,12 +160,6 @@ impl Persist {
 /// The disk, or the file on it, refuses.
 #[derive(Debug)]
 pub struct Failure(String);
-
-impl Failure {
-    pub(crate) fn of(error: impl fmt::Display) -> Self {
-        Self(error.to_string())
-    }
-}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

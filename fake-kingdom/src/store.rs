@@ -3,7 +3,6 @@
 //! A rule changes tables in place; whoever runs the rule then either takes the journal (to store it
 //! and keep the change) or rolls back. So a rule that fails half way leaves nothing behind.
 
-use crate::persist::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -39,11 +38,18 @@ pub struct Table<R: Row> {
     index: R::Index,
     /// For each change, the key and what stood there before.
     journal: Vec<(R::Key, Option<Arc<R>>)>,
+    /// Rows that were read and are still to be entered.
+    loading: Vec<Arc<R>>,
 }
 
 impl<R: Row> Default for Table<R> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), index: R::Index::default(), journal: Vec::new() }
+        Self {
+            rows: BTreeMap::new(),
+            index: R::Index::default(),
+            journal: Vec::new(),
+            loading: Vec::new(),
+        }
     }
 }
 
@@ -144,12 +150,11 @@ pub(crate) trait AnyTable {
     fn is_changed(&self) -> bool;
     fn commit(&mut self);
     fn roll_back(&mut self);
-    /// Takes the rows that were stored, into a table that is empty.
-    fn load<'a>(&mut self, rows: &mut dyn Iterator<Item = StoredRow<'a>>) -> Result<(), Failure>;
+    /// Reads one stored row of a table that is empty; [`Self::loaded`] follows the last.
+    fn load(&mut self, row: &[u8]) -> Result<(), postcard::Error>;
+    /// Enters all rows that were read.
+    fn loaded(&mut self);
 }
-
-/// One row as it was stored, or why it cannot be read.
-pub(crate) type StoredRow<'a> = Result<redb::AccessGuard<'a, &'static [u8]>, Failure>;
 
 impl<R: Row> AnyTable for Table<R> {
     fn name(&self) -> &'static str {
@@ -183,16 +188,47 @@ impl<R: Row> AnyTable for Table<R> {
         }
     }
 
-    fn load<'a>(&mut self, stored: &mut dyn Iterator<Item = StoredRow<'a>>) -> Result<(), Failure> {
-        let mut rows = Vec::new();
-        for row in stored {
-            let row: R = postcard::from_bytes(row?.value()).map_err(Failure::of)?;
-            rows.push(Arc::new(row));
-        }
-        // Built at once from all keys: the map sorts them, and need not search for each.
-        self.rows = rows.iter().map(|row| (row.key(), row.clone())).collect();
-        R::enter_all(&rows, &mut self.index);
+    fn load(&mut self, row: &[u8]) -> Result<(), postcard::Error> {
+        self.loading.push(Arc::new(postcard::from_bytes(row)?));
         Ok(())
+    }
+
+    fn loaded(&mut self) {
+        let rows = std::mem::take(&mut self.loading);
+        std::thread::scope(|scope| {
+            // Built at once from all keys: the map sorts them, and need not search for each.
+            scope.spawn(|| self.rows = rows.iter().map(|row| (row.key(), row.clone())).collect());
+            R::enter_all(&rows, &mut self.index);
+        });
+    }
+}
+
+/// Bytes in one piece. Their stored form is that of a sequence of numbers, which is read one by one.
+pub(crate) mod bytes {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::fmt;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<[u8]>, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Box<[u8]>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(bytes.into())
+            }
+        }
+
+        from.deserialize_bytes(Bytes)
     }
 }
 
@@ -255,6 +291,16 @@ mod tests {
         tables.model_providers.roll_back();
         assert_eq!(tables.model_providers.iter().map(|row| row.id).collect::<Vec<_>>(), [1]);
         assert!(!tables.model_providers.is_changed());
+    }
+
+    #[test]
+    fn bytes_in_one_piece_are_stored_as_a_sequence_is() {
+        #[derive(Serialize, serde::Deserialize)]
+        struct One(#[serde(with = "super::bytes")] Box<[u8]>);
+        let content: Box<[u8]> = (0..=255).collect();
+        let stored = postcard::to_stdvec(&One(content.clone())).unwrap();
+        assert_eq!(stored, postcard::to_stdvec(&content).unwrap());
+        assert_eq!(postcard::from_bytes::<One>(&stored).unwrap().0, content);
     }
 
     #[test]

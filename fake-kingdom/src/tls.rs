@@ -171,26 +171,53 @@ impl PathVerifier {
         Ok(Self { roots, mandatory, algorithms })
     }
 
-    /// webpki's verdict, with the roots that `wanted` keeps, and the issuer's SKID at each step.
+    /// webpki's verdict, with the roots that `wanted` keeps.
     fn path(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
         wanted: impl Fn(&Root) -> bool,
-    ) -> Result<Vec<Vec<u8>>, webpki::Error> {
+    ) -> Result<(), webpki::Error> {
+        let mut roots = self.roots.iter().filter(|root| wanted(root));
+        let (first, more) = (roots.next(), roots.next());
+        if let (Some(only), None) = (first, more) {
+            let anchors = std::slice::from_ref(&only.anchor);
+            return self.path_to(anchors, leaf, intermediates, now, |_| Ok(()));
+        }
         let anchors: Vec<_> =
             self.roots.iter().filter(|root| wanted(root)).map(|root| root.anchor.clone()).collect();
+        self.path_to(&anchors, leaf, intermediates, now, |_| Ok(()))
+    }
+
+    /// The issuer's SKID at each step of a path that webpki accepts.
+    fn issuers(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Vec<Vec<u8>>, webpki::Error> {
+        let anchors: Vec<_> = self.roots.iter().map(|root| root.anchor.clone()).collect();
+        self.path_to(&anchors, leaf, intermediates, now, |path| self.skids(path))
+    }
+
+    fn path_to<T>(
+        &self,
+        anchors: &[TrustAnchor<'static>],
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        then: impl FnOnce(&webpki::VerifiedPath<'_>) -> Result<T, webpki::Error>,
+    ) -> Result<T, webpki::Error> {
         let leaf = webpki::EndEntityCert::try_from(leaf)?;
-        let path = leaf.verify_for_usage(
-            self.algorithms.all,
-            &anchors,
-            intermediates,
-            now,
-            webpki::KeyUsage::client_auth(),
-            None,
-            None,
-        )?;
+        let usage = webpki::KeyUsage::client_auth();
+        let algorithms = self.algorithms.all;
+        let path =
+            leaf.verify_for_usage(algorithms, anchors, intermediates, now, usage, None, None)?;
+        then(&path)
+    }
+
+    fn skids(&self, path: &webpki::VerifiedPath<'_>) -> Result<Vec<Vec<u8>>, webpki::Error> {
         let mut issuers = Vec::new();
         for certificate in path.intermediate_certificates() {
             let facts = halo_pki::inspect(&certificate.der()).map_err(|_| webpki::Error::BadDer)?;
@@ -239,7 +266,7 @@ impl PathVerifier {
             };
         }
 
-        let issuers = self.path(leaf, intermediates, now, |_| true).map_err(certificate_error)?;
+        let issuers = self.issuers(leaf, intermediates, now).map_err(certificate_error)?;
         // In a chain the rule holds at each step against the issuer in that path (2.15).
         let mut akid = akid;
         for (step, issuer) in issuers.iter().enumerate() {
