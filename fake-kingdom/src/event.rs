@@ -56,7 +56,7 @@ pub struct Connection {
     /// The client's leaf, if it sent one that parses.
     pub peer: Option<PeerFacts>,
     /// The server's leaf.
-    pub server: ServerFacts,
+    pub server: Arc<ServerFacts>,
 }
 
 /// What identifies a client's leaf; lower-case hex.

@@ -693,7 +693,7 @@ pub(crate) struct LoadedFiles {
     public: Arc<ServerConfig>,
     operator: Arc<ServerConfig>,
     limiter: Option<Arc<Mutex<RateLimiter>>>,
-    server: crate::event::ServerFacts,
+    server: Arc<crate::event::ServerFacts>,
 }
 
 impl LoadedFiles {
@@ -715,7 +715,7 @@ impl LoadedFiles {
         let limits = contents.limits.clone();
         let limiter =
             limits.map(|limits| Arc::new(Mutex::new(RateLimiter::new(limits, shared.now()))));
-        let server = connection::server_facts(&contents.certificate_der);
+        let server = Arc::new(connection::server_facts(&contents.certificate_der));
         Ok(Self { contents: Arc::new(contents), public, operator, limiter, server })
     }
 }
@@ -858,7 +858,7 @@ impl Replica {
             state: if running.is_some() { "running" } else { "stopped" },
             public: running.map(|running| running.address.clone()),
             connections: running.map_or(0, |running| running.phase.receiver_count()),
-            server: loaded.as_ref().map(|loaded| loaded.server.clone()),
+            server: loaded.as_ref().map(|loaded| (*loaded.server).clone()),
             trust: loaded
                 .as_ref()
                 .map(|loaded| loaded.contents.trust.iter().map(|t| hex::encode(&t.skid)).collect())

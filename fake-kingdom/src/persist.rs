@@ -107,7 +107,7 @@ impl Persist {
                 rows.load(row.value())
                     .map_err(|error| Failure(format!("table {name}: {error}")))?;
             }
-            rows.finish_loading();
+            rows.loaded();
         }
         let meta = read.open_table(META)?;
         if let Some(micros) = meta.get(LAST_COMMIT)? {

@@ -38,7 +38,7 @@ pub struct Table<R: Row> {
     index: R::Index,
     /// For each change, the key and what stood there before.
     journal: Vec<(R::Key, Option<Arc<R>>)>,
-    /// Rows that were read back and wait for the others.
+    /// Rows that were read and are still to be entered.
     loading: Vec<Arc<R>>,
 }
 
@@ -150,10 +150,10 @@ pub(crate) trait AnyTable {
     fn is_changed(&self) -> bool;
     fn commit(&mut self);
     fn roll_back(&mut self);
-    /// Takes one stored row into a table that is being loaded.
+    /// Reads one stored row of a table that is empty; [`Self::loaded`] follows the last.
     fn load(&mut self, row: &[u8]) -> Result<(), postcard::Error>;
-    /// Ends loading: only now the rows are there.
-    fn finish_loading(&mut self);
+    /// Enters all rows that were read.
+    fn loaded(&mut self);
 }
 
 impl<R: Row> AnyTable for Table<R> {
@@ -193,11 +193,42 @@ impl<R: Row> AnyTable for Table<R> {
         Ok(())
     }
 
-    fn finish_loading(&mut self) {
+    fn loaded(&mut self) {
         let rows = std::mem::take(&mut self.loading);
-        // Built at once from all keys: the map sorts them, and need not search for each.
-        self.rows = rows.iter().map(|row| (row.key(), row.clone())).collect();
-        R::enter_all(&rows, &mut self.index);
+        std::thread::scope(|scope| {
+            // Built at once from all keys: the map sorts them, and need not search for each.
+            scope.spawn(|| self.rows = rows.iter().map(|row| (row.key(), row.clone())).collect());
+            R::enter_all(&rows, &mut self.index);
+        });
+    }
+}
+
+/// Bytes in one piece. Their stored form is that of a sequence of numbers, which is read one by one.
+pub(crate) mod bytes {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::fmt;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<[u8]>, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Box<[u8]>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(bytes.into())
+            }
+        }
+
+        from.deserialize_bytes(Bytes)
     }
 }
 
@@ -260,6 +291,16 @@ mod tests {
         tables.model_providers.roll_back();
         assert_eq!(tables.model_providers.iter().map(|row| row.id).collect::<Vec<_>>(), [1]);
         assert!(!tables.model_providers.is_changed());
+    }
+
+    #[test]
+    fn bytes_in_one_piece_are_stored_as_a_sequence_is() {
+        #[derive(Serialize, serde::Deserialize)]
+        struct One(#[serde(with = "super::bytes")] Box<[u8]>);
+        let content: Box<[u8]> = (0..=255).collect();
+        let stored = postcard::to_stdvec(&One(content.clone())).unwrap();
+        assert_eq!(stored, postcard::to_stdvec(&content).unwrap());
+        assert_eq!(postcard::from_bytes::<One>(&stored).unwrap().0, content);
     }
 
     #[test]

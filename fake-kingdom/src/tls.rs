@@ -179,13 +179,22 @@ impl PathVerifier {
         now: UnixTime,
         wanted: impl Fn(&Root) -> bool,
     ) -> Result<Vec<Issuer>, Cause> {
-        let anchors: Vec<_> =
-            self.roots.iter().filter(|root| wanted(root)).map(|root| root.anchor.clone()).collect();
+        let collected: Vec<_>;
+        let mut roots = self.roots.iter().filter(|root| wanted(root));
+        let anchors = match (roots.next(), roots.next()) {
+            // The usual case costs no copy.
+            (Some(only), None) => std::slice::from_ref(&only.anchor),
+            _ => {
+                let wanted = self.roots.iter().filter(|root| wanted(root));
+                collected = wanted.map(|root| root.anchor.clone()).collect();
+                collected.as_slice()
+            }
+        };
         let leaf = webpki::EndEntityCert::try_from(leaf).map_err(|error| path_cause(&error))?;
         let path = leaf
             .verify_for_usage(
                 self.algorithms.all,
-                &anchors,
+                anchors,
                 intermediates,
                 now,
                 webpki::KeyUsage::client_auth(),

@@ -549,7 +549,7 @@ mod tests {
         let change = tables.event_groups.changes().unwrap().remove(0);
         let mut loaded = Tables::default();
         loaded.event_groups.load(&change.row.unwrap()).unwrap();
-        loaded.event_groups.finish_loading();
+        loaded.event_groups.loaded();
         assert_eq!(find(&loaded, 1, 2), Some(&row));
         assert_eq!(replayed(&loaded, 1, "r"), Some(&row));
     }

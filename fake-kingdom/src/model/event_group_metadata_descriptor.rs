@@ -223,7 +223,7 @@ mod tests {
         let change = tables.event_group_metadata_descriptors.changes().unwrap().remove(0);
         let mut loaded = Tables::default();
         loaded.event_group_metadata_descriptors.load(&change.row.unwrap()).unwrap();
-        loaded.event_group_metadata_descriptors.finish_loading();
+        loaded.event_group_metadata_descriptors.loaded();
         assert_eq!(find(&loaded, 1, 2), Ok(&row));
         let index = loaded.event_group_metadata_descriptors.index();
         assert_eq!(index.by_type.get("example.A"), Some(&2));

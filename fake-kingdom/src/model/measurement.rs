@@ -985,7 +985,7 @@ mod tests {
             for row in from.iter() {
                 to.load(&postcard::to_stdvec(row).unwrap()).unwrap();
             }
-            to.finish_loading();
+            to.loaded();
         }
         carry(&before.tables.measurements, &mut after.tables.measurements);
         carry(&before.tables.requisitions, &mut after.tables.requisitions);
