@@ -191,6 +191,16 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     if let Some(folder) = &arguments.report {
         // Before anything runs: a report that cannot be written is found now.
         std::fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
+        // A run that is killed must not leave an earlier run's PASS behind.
+        for file in ["run.json", "junit.xml"] {
+            let path = folder.join(file);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(file_error(&path, &error).into());
+                }
+                _ => {}
+            }
+        }
     }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let plan = Plan {
@@ -263,18 +273,28 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     Ok(run::exit(&judgements))
 }
 
-/// Breaks the run off at Ctrl-C; a second one ends the process at once.
+/// Breaks the run off at Ctrl-C or SIGTERM, with which CI cancels; a second one ends the process at once.
 fn interrupt(run: mpsc::Sender<Progress>) {
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
             return;
         };
         runtime.block_on(async {
-            if tokio::signal::ctrl_c().await.is_ok() {
+            use tokio::signal::unix::{SignalKind, signal};
+            let listen = || {
+                Some((signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?))
+            };
+            let Some((mut interrupt, mut terminate)) = listen() else { return };
+            for end in [false, true] {
+                tokio::select! {
+                    biased;
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if end {
+                    std::process::exit(i32::from(Exit::Invalid as u8));
+                }
                 let _ = run.send(Progress::Interrupted);
-            }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(i32::from(Exit::Invalid as u8));
             }
         });
     });
@@ -412,6 +432,11 @@ fn verify_audit(
 ) -> Result<Exit, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
     let verdict = audit::verify(text.lines(), head);
+    if let (Ok(Head { count: 0, .. }), None) = (&verdict, head) {
+        // A trail that could not be fetched looks like this: it proves nothing.
+        writeln!(out, "{}: no entries; a real trail begins with its resources", path.display())?;
+        return Ok(Exit::Invalid);
+    }
     if format == Format::Json {
         let report = match &verdict {
             Ok(head) => json!({"valid": true, "head": head}),

@@ -50,6 +50,8 @@ pub struct StepFact {
     pub text: String,
     /// Whether it must compare something.
     pub is_then: bool,
+    /// Whether it is the background's: what it compares is no claim of the scenario's own.
+    pub is_background: bool,
 }
 
 /// A call as its caller saw it.

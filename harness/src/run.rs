@@ -144,24 +144,26 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
 
 /// Plays the steps until one stops the scenario; everything is in the world's log afterwards.
 async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
-    if scenario.steps.is_empty() {
+    if scenario.steps.len() == scenario.background_steps {
         let problem = Problem::author("the scenario has no steps", "write some, or remove it");
         world.record(Fact::Problem(problem));
         return;
     }
-    for step in &scenario.steps {
+    for (index, step) in scenario.steps.iter().enumerate() {
         world.log.at_line(step.position.line);
         world.record(Fact::Step(StepFact {
             keyword: step.keyword.trim().to_owned(),
             text: step.value.clone(),
             is_then: step.ty == StepType::Then,
+            is_background: index < scenario.background_steps,
         }));
         let outcome = match registry.find(step) {
             Err(no_match) => Err(no_match.into()),
             Ok((definition, arguments)) => {
                 let body = AssertUnwindSafe((definition.run)(world, &arguments)).catch_unwind();
                 match tokio::time::timeout(STEP_PATIENCE, body).await {
-                    Ok(Ok(outcome)) => outcome,
+                    // A table or doc string that no step reads is a check that nobody makes.
+                    Ok(Ok(outcome)) => outcome.map(|()| arguments.unused()),
                     Ok(Err(panic)) => Err(Stop::Problem(Problem::harness(panic_text(&*panic)))),
                     Err(_) => Err(Stop::Problem(Problem::harness(format!(
                         "the step did not end within {} s",
@@ -169,6 +171,10 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
                     )))),
                 }
             }
+        };
+        let outcome = match outcome {
+            Ok(unused) => unused.map_or(Ok(()), |problem| Err(Stop::Problem(problem))),
+            Err(stop) => Err(stop),
         };
         match outcome {
             Ok(()) => world.record(Fact::StepDone),

@@ -30,8 +30,10 @@ pub struct Scenario {
     pub line: usize,
     /// Its tags and its feature's, without `@`, in the order of the file.
     pub tags: Vec<String>,
-    /// Its steps.
+    /// Its steps, the background's in front.
     pub steps: Vec<gherkin::Step>,
+    /// How many of the steps are the background's: they alone make no scenario.
+    pub background_steps: usize,
 }
 
 impl Scenario {
@@ -130,12 +132,15 @@ fn file_error(path: &Path, reason: impl ToString) -> UsageError {
 pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageError> {
     let wrong = |line, reason: String| UsageError::Feature { file: file.to_owned(), line, reason };
     let feature = Feature::parse(text, GherkinEnv::default())
-        .map_err(|error| wrong(line_of(&error, text), reason_of(&error)))?
-        .expand_examples()
-        .map_err(|error| {
-            let reason = format!("no column of the examples is named <{}>", error.name);
-            wrong(error.pos.line, reason)
-        })?;
+        .map_err(|error| wrong(line_of(&error, text), reason_of(&error)))?;
+    let all = feature.scenarios.iter().chain(feature.rules.iter().flat_map(|r| &r.scenarios));
+    for scenario in all {
+        outline_is_whole(scenario).map_err(|reason| wrong(scenario.position.line, reason))?;
+    }
+    let feature = feature.expand_examples().map_err(|error| {
+        let reason = format!("no column of the examples is named <{}>", error.name);
+        wrong(error.pos.line, reason)
+    })?;
     let rules = feature
         .rules
         .iter()
@@ -146,15 +151,10 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
         .map(|scenario| (None, scenario))
         .chain(rules)
         .map(|(rule, scenario)| {
-            if scenario.keyword.contains("Outline") && scenario.examples.is_empty() {
-                return Err(wrong(
-                    scenario.position.line,
-                    "the outline has no examples".to_owned(),
-                ));
-            }
             let backgrounds =
                 feature.background.iter().chain(rule.and_then(|r| r.background.as_ref()));
-            let background = backgrounds.flat_map(|background| background.steps.iter().cloned());
+            let background: Vec<_> =
+                backgrounds.flat_map(|background| background.steps.iter().cloned()).collect();
             let mut tags = feature.tags.clone();
             tags.extend(rule.map(|rule| rule.tags.clone()).unwrap_or_default());
             tags.extend(scenario.tags.iter().cloned());
@@ -174,10 +174,44 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
                 file: file.to_owned(),
                 line: scenario.position.line,
                 tags,
-                steps: background.chain(scenario.steps.iter().cloned()).collect(),
+                background_steps: background.len(),
+                steps: background.into_iter().chain(scenario.steps.iter().cloned()).collect(),
             })
         })
         .collect()
+}
+
+/// An outline must have a row in each of its tables, and what has no table no placeholder: else it
+/// would vanish, or run with its placeholders as text.
+fn outline_is_whole(scenario: &gherkin::Scenario) -> Result<(), String> {
+    if scenario.examples.is_empty() {
+        let is_outline = ["Outline", "Template"].iter().any(|k| scenario.keyword.contains(k));
+        let placeholder = scenario.steps.iter().find_map(|step| {
+            let cells = step.table.iter().flat_map(|table| table.rows.iter().flatten());
+            let texts = cells.chain(step.docstring.iter()).chain(std::iter::once(&step.value));
+            texts.filter_map(|text| placeholder_in(text)).next()
+        });
+        return match placeholder {
+            Some(placeholder) => {
+                Err(format!("<{placeholder}> is a placeholder, but there are no examples"))
+            }
+            None if is_outline => Err("the outline has no examples".to_owned()),
+            None => Ok(()),
+        };
+    }
+    let rows = |examples: &gherkin::Examples| examples.table.as_ref().map_or(0, |t| t.rows.len());
+    match scenario.examples.iter().find(|examples| rows(examples) < 2) {
+        Some(empty) => Err(format!("the examples at line {} have no row", empty.position.line)),
+        None => Ok(()),
+    }
+}
+
+fn placeholder_in(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once('<')?;
+    let (name, after) = rest.split_once('>')?;
+    let is_name = name.starts_with(|c: char| c.is_alphabetic())
+        && name.chars().all(|c| c.is_alphanumeric() || " _-".contains(c));
+    if is_name { Some(name) } else { placeholder_in(after) }
 }
 
 /// The parser's error has its place in its text only.

@@ -344,6 +344,11 @@ impl World {
         self.vars.insert(name.into(), value);
     }
 
+    /// How many replicas the Kingdom has.
+    pub fn replicas(&self) -> u32 {
+        self.setup.replicas
+    }
+
     /// A variable.
     ///
     /// # Errors
@@ -401,7 +406,9 @@ impl World {
             filled.push_str(&rest[..start]);
             let inner = &rest[start + 1..];
             match inner.find('}').map(|end| (&inner[..end], &inner[end + 1..])) {
-                Some((name, after)) if is_variable_name(name) => {
+                // Whatever looks like a variable must be one: a misspelt one left as text would make
+                // every comparison with it hold or fail for nothing.
+                Some((name, after)) if looks_like_a_variable(name) => {
                     filled.push_str(&show(self.get(name)?));
                     rest = after;
                 }
@@ -527,8 +534,16 @@ impl World {
     }
 
     /// Closes what [`Self::keep_open`] opened.
-    pub fn close(&mut self, actor: &str) {
-        self.open.remove(actor);
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn close(&mut self, actor: &str) -> Result<(), Problem> {
+        self.open.remove(actor).map(|_| ()).ok_or_else(|| {
+            Problem::author(
+                format!("{actor} keeps no connection open"),
+                "put `Given ACTOR keeps a connection open` in front",
+            )
+        })
     }
 
     async fn connect(
@@ -537,6 +552,14 @@ impl World {
         target: Target,
     ) -> Result<(Result<Connection, TransportError>, Option<String>), Problem> {
         let guise = self.actor(actor).await?.clone();
+        if let Target::Replica(id) = target
+            && id >= self.setup.replicas
+        {
+            return Err(Problem::author(
+                format!("there is no replica {id}"),
+                "count replicas from 0, or ask for more with `Given N replicas`",
+            ));
+        }
         let environment = self.running()?;
         let root = environment.sandbox().file("kingdom/kingdom_root.pem").unwrap_or_default();
         let roots = pem_certificates(root)
@@ -693,7 +716,7 @@ impl World {
 }
 
 /// `edp1.certificate`, but not the inside of a text proto block.
-fn is_variable_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c))
+fn looks_like_a_variable(text: &str) -> bool {
+    let name = text.trim();
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c))
 }

@@ -25,6 +25,14 @@ pub struct Method {
     pub listener: Listener,
 }
 
+/// Whether any service has a method of this name, written with or without its service.
+pub fn method_exists(name: &str) -> bool {
+    POOL.services().flat_map(|service| service.methods().collect::<Vec<_>>()).any(|method| {
+        let full = method.full_name();
+        full == name || full.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+    })
+}
+
 impl Method {
     /// Finds `Service.Method` in the package of `listener`, or a full
     /// `package.Service.Method` anywhere.
@@ -166,7 +174,14 @@ pub fn at(message: &DynamicMessage, path: &str) -> Result<At, String> {
         (Some(list), Some(index)) => {
             let index: usize =
                 index.parse().map_err(|_| format!("`{index}` is neither a number nor `*`"))?;
-            list.get(index).map_or(Ok(At::One("absent".to_owned())), into)
+            if let Some(element) = list.get(index) {
+                return into(element);
+            }
+            if let (Some(rest), Kind::Message(element)) = (rest, &kind) {
+                // A mistyped path is found even when there is nothing to read.
+                at(&DynamicMessage::new(element.clone()), rest)?;
+            }
+            Ok(At::One("absent".to_owned()))
         }
         (None, Some(_)) => Err(format!("{name} is not a list")),
         (None, None)

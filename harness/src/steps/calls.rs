@@ -68,10 +68,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             Action,
             r"(\w+) closes its connection",
             "When edp1 closes its connection",
-            |world, given| {
-                world.close(given.text(0));
-                Ok(())
-            }
+            |world, given| { Ok(world.close(given.text(0))?) }
         ),
         step!(
             Action,
@@ -156,7 +153,13 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(Check, r"the error metadata is", "Then the error metadata is", |world, given| {
             let mut expected = BTreeMap::new();
             for row in given.table(2)? {
-                expected.insert(row[0].clone(), world.fill(&row[1])?);
+                if expected.insert(row[0].clone(), world.fill(&row[1])?).is_some() {
+                    return Err(Problem::author(
+                        format!("the key `{}` stands twice", row[0]),
+                        "remove one of the rows",
+                    )
+                    .into());
+                }
             }
             let info = error(world)?.and_then(|(info, _)| info);
             let none = || BTreeMap::from([("no ErrorInfo".to_owned(), String::new())]);
@@ -236,6 +239,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let unwanted = world.fill(given.text(1))?;
                 let observed = one(world, given.text(0))?;
+                if ["", "unset", "absent"].contains(&observed.as_str()) {
+                    // Nothing differs from everything: that proves nothing.
+                    return world.check(check::equal(given.text(0), "present", "absent"));
+                }
                 world.check(check::member(given.text(0), &unwanted, &[observed], false))
             }
         ),
@@ -333,7 +340,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r#""([^"]*)" equals "([^"]*)""#,
             "Then \"{first}\" equals \"{second}\"",
             |world, given| {
-                let (left, right) = (world.fill(given.text(0))?, world.fill(given.text(1))?);
+                let (left, right) = two_texts(world, given)?;
                 world.check(check::equal(given.text(0), &right, &left))
             }
         ),
@@ -342,11 +349,23 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r#""([^"]*)" differs from "([^"]*)""#,
             "Then \"{first}\" differs from \"{second}\"",
             |world, given| {
-                let (left, right) = (world.fill(given.text(0))?, world.fill(given.text(1))?);
+                let (left, right) = two_texts(world, given)?;
                 world.check(check::member(given.text(0), &right, &[left], false))
             }
         ),
     ]
+}
+
+/// Two texts to compare, at least one of them observed: two literals prove nothing.
+fn two_texts(world: &World, given: &super::Arguments) -> Result<(String, String), Problem> {
+    let (left, right) = (given.text(0), given.text(1));
+    if !left.contains('{') && !right.contains('{') {
+        return Err(Problem::author(
+            "the step compares two literals",
+            "compare a {variable}, such as one that a response saved",
+        ));
+    }
+    Ok((world.fill(left)?, world.fill(right)?))
 }
 
 fn outcome(call: &Call) -> Outcome<'_> {

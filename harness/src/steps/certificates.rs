@@ -88,10 +88,12 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let actor = given.text(0);
                 let name = if given.text(1).is_empty() { "certificate" } else { given.text(1) };
                 let state = given.text(2);
-                // A new certificate is unspecified already (contract 1.1.6).
                 if state == "REVOCATION_STATE_UNSPECIFIED" {
-                    world.actor(actor).await?;
-                    return Ok(());
+                    // A new certificate is unspecified already (contract 1.1.6); nothing brings one
+                    // back to it but the release of a hold, so the step must find it so.
+                    let text = format!("name: \"{{{actor}.{name}}}\"");
+                    must(world, actor, "Certificates.GetCertificate", &text).await?;
+                    return is_unspecified(&world.response()?).map_err(Into::into);
                 }
                 let text = format!("name: \"{{{actor}.{name}}}\" revocation_state: {state}");
                 must(world, actor, "Certificates.RevokeCertificate", &text).await
@@ -148,4 +150,16 @@ pub(super) async fn must(world: &mut World, actor: &str, method: &str, text: &st
     world.call(actor, method, text, None).await?;
     let check = check::status(super::calls::last_outcome(world)?, "OK", None);
     world.check(check)
+}
+
+/// A `Given` that names a state which no call brings about must find it.
+fn is_unspecified(certificate: &prost_reflect::DynamicMessage) -> Result<(), Problem> {
+    let state = certificate.get_field_by_name("revocation_state");
+    match state.as_deref().and_then(prost_reflect::Value::as_enum_number) {
+        Some(0) => Ok(()),
+        _ => Err(Problem::author(
+            "the certificate is not in state REVOCATION_STATE_UNSPECIFIED",
+            "release the hold first, or use a new certificate",
+        )),
+    }
 }

@@ -7,6 +7,11 @@ use crate::verdict::check;
 use crate::world::World;
 use fake_kingdom::cause::Cause;
 
+/// Whether the last call found nobody behind its address.
+fn nobody_listens(world: &World) -> Result<bool, Problem> {
+    Ok(matches!(world.last()?.outcome, Outcome::Broken(TransportError::NobodyListens)))
+}
+
 pub(super) fn steps() -> Vec<StepDefinition> {
     vec![
         step!(
@@ -14,17 +19,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"the connection is refused",
             "Then the connection is refused",
             |world, _given| {
-                let nobody =
-                    matches!(world.last()?.outcome, Outcome::Broken(TransportError::NobodyListens));
-                let handshake = if nobody { None } else { world.handshake_event().await? };
-                let check = check::refused_connection(
-                    calls::last_outcome(world)?,
-                    nobody,
-                    handshake.as_ref(),
-                );
-                world.check(check)
+                let handshake =
+                    if nobody_listens(world)? { None } else { world.handshake_event().await? };
+                let outcome = calls::last_outcome(world)?;
+                world.check(check::refused_connection(outcome, handshake.as_ref()))
             }
         ),
+        step!(Check, r"nobody listens", "Then nobody listens", |world, _given| {
+            let observed = if nobody_listens(world)? { "nobody" } else { "somebody" };
+            world.check(check::equal("who listens", "nobody", observed))
+        }),
         step!(
             Check,
             r"the server recorded a refused handshake with cause (\w+)",

@@ -1,6 +1,7 @@
 //! Faults that the fake injects on purpose.
 
 use super::{Arguments, StepDefinition, step};
+use crate::client::dynamic;
 use crate::error::Problem;
 use crate::verdict::check;
 use crate::world::{StepResult, World};
@@ -37,7 +38,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let point =
                     if given.text(0) == "before" { CutPoint::Before } else { CutPoint::After };
-                let rule = rule(given.number(1)?, given.text(2), Action::Cut(point));
+                let rule = rule(given.number(1)?, given.text(2), Action::Cut(point))?;
                 world.kingdom().await?.add_fault(rule);
                 world.changed("a fault rule");
                 Ok(())
@@ -48,6 +49,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"the faults fired (\d+) times?",
             "Then the faults fired 2 times",
             |world, given| {
+                // Before any call nothing could have fired.
+                world.last()?;
                 let fired: u64 = world.running()?.faults().iter().map(|rule| rule.fired).sum();
                 let fired = fired.to_string();
                 world.check(check::equal("faults fired", given.text(0), &fired))
@@ -57,18 +60,24 @@ pub(super) fn steps() -> Vec<StepDefinition> {
 }
 
 async fn add(world: &mut World, given: &Arguments, action: Action) -> StepResult {
-    let rule = rule(given.number(0)?, given.text(1), action);
+    let rule = rule(given.number(0)?, given.text(1), action)?;
     world.kingdom().await?.add_fault(rule);
     world.changed("a fault rule");
     Ok(())
 }
 
-fn rule(count: u64, method: &str, action: Action) -> FaultRule {
+fn rule(count: u64, method: &str, action: Action) -> Result<FaultRule, Problem> {
+    if !dynamic::method_exists(method) {
+        return Err(Problem::author(
+            format!("no service has a method `{method}`, so the fault would never fire"),
+            "write it as `GetCertificate` or `Certificates.GetCertificate`",
+        ));
+    }
     let method = Some(method.replace('.', "/"));
-    FaultRule {
+    Ok(FaultRule {
         target: Target { method, ..Target::default() },
         action,
         count: Some(count),
         skip: 0,
-    }
+    })
 }

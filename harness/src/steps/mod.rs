@@ -19,6 +19,7 @@ use crate::world::{StepResult, Stop, World};
 use futures::future::LocalBoxFuture;
 use gherkin::StepType;
 use regex::Regex;
+use std::cell::Cell;
 use std::str::FromStr;
 
 /// What a step is for.
@@ -53,9 +54,26 @@ pub struct Arguments {
     captures: Vec<String>,
     doc: Option<String>,
     table: Option<Vec<Vec<String>>>,
+    doc_was_read: Cell<bool>,
+    table_was_read: Cell<bool>,
 }
 
 impl Arguments {
+    /// What stands under the step though it does not read it.
+    pub fn unused(&self) -> Option<Problem> {
+        let what = if self.doc.is_some() && !self.doc_was_read.get() {
+            "doc string"
+        } else if self.table.is_some() && !self.table_was_read.get() {
+            "table"
+        } else {
+            return None;
+        };
+        Some(Problem::author(
+            format!("the step does not read the {what} below it"),
+            "`halo-harness list --steps` shows which steps do, such as those that end in `with`",
+        ))
+    }
+
     /// The text of group `index`, counted from 0; empty if the group did not take part.
     fn text(&self, index: usize) -> &str {
         self.captures.get(index).map_or("", String::as_str)
@@ -71,6 +89,7 @@ impl Arguments {
 
     /// The doc string.
     fn doc(&self) -> Result<&str, Problem> {
+        self.doc_was_read.set(true);
         // The parser leaves the newline after the opening quotes in; lines count from the text.
         let text = self.doc.as_deref().map(|doc| doc.strip_prefix('\n').unwrap_or(doc));
         text.ok_or_else(|| {
@@ -80,6 +99,7 @@ impl Arguments {
 
     /// The table, each row with exactly `width` cells.
     fn table(&self, width: usize) -> Result<&[Vec<String>], Problem> {
+        self.table_was_read.set(true);
         let rows = self.table.as_deref().unwrap_or_default();
         if rows.is_empty() || rows.iter().any(|row| row.len() != width) {
             return Err(Problem::author(
@@ -180,7 +200,8 @@ impl Registry {
             .map(|group| group.map_or_else(String::new, |group| group.as_str().to_owned()))
             .collect();
         let table = step.table.as_ref().map(|table| table.rows.clone());
-        Ok((definition, Arguments { captures, doc: step.docstring.clone(), table }))
+        let doc = step.docstring.clone();
+        Ok((definition, Arguments { captures, doc, table, ..Arguments::default() }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{StepDefinition, step};
 use crate::environment::ReplicaAction;
+use crate::error::Problem;
 use crate::verdict::check;
 use crate::world::{StepResult, World};
 
@@ -21,7 +22,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"all (\d+) replicas are (stopped|started|restarted|drained|cut|reloaded)",
             "When all 2 replicas are restarted",
             |world, given| {
-                for id in 0..given.number(0)? {
+                let named: u32 = given.number(0)?;
+                world.kingdom().await?;
+                if named != world.replicas() {
+                    return Err(Problem::author(
+                        format!("there are {} replicas, not {named}", world.replicas()),
+                        "name all of them, or one by its number",
+                    )
+                    .into());
+                }
+                for id in 0..named {
                     act(world, id, action(given.text(1))).await?;
                 }
                 Ok(())

@@ -85,19 +85,14 @@ pub fn map(
 }
 
 /// A connection that the server refused, or that nobody accepted.
-pub fn refused_connection(
-    outcome: Outcome<'_>,
-    nobody_listens: bool,
-    handshake: Option<&ServerEvent>,
-) -> Check {
+pub fn refused_connection(outcome: Outcome<'_>, handshake: Option<&ServerEvent>) -> Check {
     let at_the_door = handshake.is_some_and(|event| event.outcome == "refused");
     let observed = match (outcome, handshake) {
-        (Outcome::NoStatus { .. }, _) if nobody_listens => "refused: nobody listens".to_owned(),
         (Outcome::NoStatus { why }, None) => format!("no handshake on the server's record ({why})"),
         (Outcome::NoStatus { .. }, Some(event)) => show_event(event),
         (Outcome::Status { .. }, _) => format!("accepted, and answered {}", outcome.show()),
     };
-    let agree = matches!(outcome, Outcome::NoStatus { .. }) && (nobody_listens || at_the_door);
+    let agree = matches!(outcome, Outcome::NoStatus { .. }) && at_the_door;
     holds("connection", "refused", &observed, agree)
 }
 

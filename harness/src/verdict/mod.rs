@@ -87,6 +87,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
 
     let mut step = None;
     let mut is_then = false;
+    let mut is_own = false;
     let mut checks = 0;
     let mut checks_of_step = 0;
     let mut finished = false;
@@ -97,6 +98,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
                 let text = format!("{} {}", fact.keyword, fact.text);
                 step = Some(DecidingStep { line: observation.line, text });
                 is_then = fact.is_then;
+                is_own = !fact.is_background;
                 checks_of_step = 0;
             }
             Fact::Check(check) if !check.holds => {
@@ -118,7 +120,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
                 };
             }
             Fact::Check(_) => {
-                checks += usize::from(is_then);
+                checks += usize::from(is_then && is_own);
                 checks_of_step += 1;
             }
             Fact::Problem(problem) if problem.not_applicable => {

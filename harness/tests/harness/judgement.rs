@@ -98,7 +98,12 @@ fn log(facts: Vec<Fact>) -> Vec<Observation> {
 }
 
 fn step(is_then: bool) -> Fact {
-    Fact::Step(StepFact { keyword: "Then".to_owned(), text: "x".to_owned(), is_then })
+    Fact::Step(StepFact {
+        keyword: "Then".to_owned(),
+        text: "x".to_owned(),
+        is_then,
+        is_background: false,
+    })
 }
 
 fn check(holds: bool) -> Fact {

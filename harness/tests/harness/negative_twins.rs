@@ -97,6 +97,7 @@ const TWINS: &[(&str, &str)] = &[
     (READ, "Then the server presented the certificate with SKID \"00\""),
     (READ, "Then replica 0 does not start"),
     (READ, "Then replica 0 does not reload"),
+    (READ, "Then nobody listens"),
     (READ, "Then the faults fired 1 time"),
     (
         "Given the next 1 call of GetCertificate fails with ABORTED\nWhen edp1 reads the certificate \
@@ -131,6 +132,44 @@ fn no_comparison_is_without_its_negative_twin() {
     for step in registry.steps().filter(|step| step.kind != Kind::Action) {
         assert!(covered.contains(step.pattern), "no negative twin for `{}`", step.pattern);
     }
+}
+
+/// What a scenario's author got wrong, and what would otherwise have passed.
+const PROVES_NOTHING: &[&str] = &[
+    // Misspelt variables, which no text would ever equal.
+    "When edp1 reads the certificate edp1.certificate\nThen the response field name is not \"{Edp2.certificate}\"",
+    "When edp1 reads the certificate edp1.certificate\nThen the response field name is not \"{edp1.certificate-id}\"",
+    "When edp1 reads the certificate edp1.certificate\nThen the response field name is not \"{ edp2.certificate }\"",
+    // A table and a doc string that the step does not read.
+    "When edp1 reads the certificate edp1.certificate\nThen the call succeeds\n  | state | HOLD |",
+    "When mc1 calls ModelProviders.ListModelProviders\n\"\"\"\npage_size: 1\n\"\"\"\nThen the call succeeds",
+    // Literals compared with each other.
+    "When edp1 reads the certificate edp1.certificate\nThen \"x\" equals \"x\"",
+    "When edp1 reads the certificate edp1.certificate\nThen \"x\" differs from \"y\"",
+    // Nothing happened yet.
+    "Given a running Kingdom\nThen the faults fired 0 times",
+    // What is not there, or not all of it.
+    "When edp1 calls Certificates.GetCertificate on replica 77 with\n\"\"\"\nname: \"{edp1.certificate}\"\n\"\"\"\nThen nobody listens",
+    "When all 1 replicas are stopped\nAnd edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    "When edp1 closes its connection\nAnd edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    "Given the next 1 call of GetCertificat fails with ABORTED\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    "Given edp1's certificate is in state HOLD\nAnd edp1's certificate is in state REVOCATION_STATE_UNSPECIFIED\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+];
+
+#[test]
+fn what_proves_nothing_is_invalid() {
+    for text in PROVES_NOTHING {
+        let judgement = play(text).judgement;
+        assert_eq!(judgement.verdict, Verdict::Invalid, "{text}: {judgement:?}");
+        assert_eq!(judgement.owner, Some(halo_harness::error::Owner::ScenarioAuthor), "{text}");
+    }
+}
+
+#[test]
+fn nothing_differs_from_everything_and_is_no_proof() {
+    let text = "When edp1 calls Certificates.ListCertificates with\n\"\"\"\nparent: \"{edp1}\"\n\"\"\"\n\
+                Then the response field certificates[9].name is not \"x\"";
+    assert_eq!(play(text).judgement.verdict, Verdict::Fail);
 }
 
 #[test]

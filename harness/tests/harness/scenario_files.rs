@@ -107,3 +107,33 @@ fn the_embedded_scenarios_parse_with_unique_ids_and_cite_one_to_three_clauses() 
         assert!((1..=3).contains(&clauses), "{}: {clauses} clauses", scenario.id);
     }
 }
+
+#[test]
+fn an_outline_that_would_vanish_and_a_placeholder_without_examples_are_refused() {
+    for (body, reason) in [
+        (
+            "  Scenario Outline: s\n    Then the call fails with <code>\n    Examples:\n      | code |\n",
+            "no row",
+        ),
+        ("  Scenario Outline: s\n    Then the call fails with <code>\n    Examples:\n", "no row"),
+        ("  Scenario Template: s\n    Then the call succeeds\n", "no examples"),
+        ("  Scenario: s\n    Then the call fails with <code>\n", "<code>"),
+    ] {
+        let text = format!("Feature: f\n{body}");
+        let error = halo_harness::scenario::parse(&text, "f.feature", "f").unwrap_err().to_string();
+        assert!(error.contains(reason) && error.contains("f.feature:2"), "{body}: {error}");
+    }
+}
+
+#[test]
+fn a_background_alone_makes_no_scenario() {
+    let text = "Feature: f\n  Background:\n    When edp1 reads the certificate edp1.certificate\n    \
+                Then the call succeeds\n  Scenario: empty\n  Scenario: claims nothing\n    \
+                Given a running Kingdom\n";
+    let registry = halo_harness::steps::Registry::new().unwrap();
+    for scenario in halo_harness::scenario::parse(text, "f", "f").unwrap() {
+        let result = halo_harness::run::run_one(&crate::support::plan(), &registry, scenario);
+        let verdict = result.judgement.verdict;
+        assert_eq!(verdict, halo_harness::verdict::Verdict::Invalid, "{}", result.scenario.id);
+    }
+}

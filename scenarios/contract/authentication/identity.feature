@@ -57,7 +57,7 @@ Feature: Who a caller is
     And the server recorded a refused call with cause chain_not_single
 
   @contract-2.3
-  Scenario: as documented, the leaf of a chain gives the identity
+  Scenario: as documented, the identifier of a chain's leaf is looked up
     Given the quirk client-chain-has-no-identity is as-documented
     And edp1 presents a "through-intermediate" certificate
     When edp1 reads the certificate edp1.certificate

@@ -1,10 +1,6 @@
 @contract-1.0.9
 Feature: Rate limiting
 
-  Scenario: without configuration nothing is limited
-    When edp1 reads the certificate edp1.certificate
-    Then the call succeeds
-
   Scenario: an empty bucket answers UNAVAILABLE without ErrorInfo
     Given the rate limits are
       """
@@ -19,7 +15,7 @@ Feature: Rate limiting
     And the error has no ErrorInfo
     And the server recorded a refused call with cause rate_limited
 
-  Scenario: callers without an override share one bucket
+  Scenario: all callers share the base bucket
     Given the rate limits are
       """
       rate_limit { default_rate_limit { maximum_request_count: 1 average_request_rate: 0.001 } }

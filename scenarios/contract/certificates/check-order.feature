@@ -51,7 +51,7 @@ Feature: Order of checks, and malformed names
       | ReleaseCertificateHold | name: "dataProviders/nonsense/certificates/x" |
       | ListCertificates       | parent: "{edp2}" page_token: "not base64!"    |
 
-  Scenario: ListCertificates checks page_size before the shape of the parent
+  Scenario: ListCertificates checks page_size before the principal
     Given edp1 presents a "akid-absent" certificate
     When edp1 calls Certificates.ListCertificates with
       """

@@ -230,7 +230,7 @@ Feature: Listing certificates
     And the error has no ErrorInfo
 
   @contract-1.1.2/ListCertificates
-  Scenario: a page_size beyond the maximum is coerced
+  Scenario: a page_size beyond the maximum is no error
     When edp1 calls Certificates.ListCertificates with
       """
       parent: "{edp1}" page_size: 1001

@@ -105,7 +105,19 @@ Feature: Revocation state machine
       | worker1        | duchyCertificate               |
       | modelprovider1 | modelProviderCertificate       |
 
-  @contract-1.1.2/ReleaseCertificateHold
+  @contract-1.1.12
+  Scenario Outline: each kind of owner holds its own certificate
+    When <actor> changes the certificate <actor>.certificate by HOLD
+    Then the call succeeds
+    And the response has revocation_state: HOLD
+
+    Examples:
+      | actor   |
+      | edp1    |
+      | mc1     |
+      | worker1 |
+
+  @contract-1.1.2/RevokeCertificate @contract-1.1.2/ReleaseCertificateHold
   Scenario Outline: only the parent changes a certificate
     When <actor> changes the certificate edp1.certificate by <call>
     Then the call fails with PERMISSION_DENIED

@@ -19,6 +19,40 @@ Feature: Publishing an encryption public key
       | edp1  |
       | mc1   |
 
+  @contract-1.1.10
+  Scenario: registering a certificate does not make it the one in use
+    Given edp1 has a new certificate called second
+    And edp1 registers its certificate second
+    When edp1 calls DataProviders.GetDataProvider with
+      """
+      name: "{edp1}"
+      """
+    Then the call succeeds
+    And the response field certificate is "{edp1.certificate}"
+
+  @contract-1.2.4
+  Scenario Outline: what was published is what reads show afterwards
+    Given <actor> has a new certificate called second
+    And <actor> registers its certificate second
+    And <actor> has a new encryption key called fresh
+    And <actor> has published its encryption key fresh with its certificate second
+    When <actor> calls <method> with
+      """
+      name: "{<actor>}"
+      """
+    Then the call succeeds
+    And the response has
+      | certificate                        | {<actor>.second}          |
+      | certificate_der                    | {<actor>.second_der}      |
+      | public_key.signature               | {<actor>.fresh_signature} |
+      | public_key.signature_algorithm_oid | {<actor>.fresh_oid}       |
+      | public_key.message.data            | {<actor>.fresh_keyset}    |
+
+    Examples:
+      | actor | method                                      |
+      | edp1  | DataProviders.GetDataProvider               |
+      | mc1   | MeasurementConsumers.GetMeasurementConsumer |
+
   @contract-1.0.7 @contract-1.2.4
   Scenario: publishing the same key again succeeds
     Given edp1 has a new encryption key called fresh
