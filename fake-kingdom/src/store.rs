@@ -143,7 +143,7 @@ pub struct StoredChange {
 }
 
 /// What the owner of the tables does with every table, whatever its rows.
-pub(crate) trait AnyTable {
+pub(crate) trait AnyTable: Send {
     fn name(&self) -> &'static str;
     /// The changes since the last call, encoded; each key once, with its final row.
     fn changes(&self) -> Result<Vec<StoredChange>, postcard::Error>;

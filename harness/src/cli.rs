@@ -209,6 +209,10 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         jobs: arguments.jobs.map_or(processors, usize::from),
         deviation: None,
     };
+    if scenarios.is_empty() {
+        let why = "nothing ran: no scenario is selected; `halo-harness list` prints ids and tags";
+        writeln!(io::stderr(), "halo-harness: {why}")?;
+    }
     let human = arguments.format == Format::Human;
     let live = human && io::stderr().is_terminal();
     let total = scenarios.len();

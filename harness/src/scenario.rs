@@ -231,8 +231,20 @@ fn line_of(error: &gherkin::ParseError, text: &str) -> usize {
         .clamp(1, text.lines().count().max(1))
 }
 
+/// The parser lists what it could not place as a set of words behind the place.
 fn reason_of(error: &gherkin::ParseError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let shown = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    match shown.split_once('{').map(|(_, words)| words.trim_end_matches('}')) {
+        Some(words) => {
+            let words: Vec<_> = words
+                .split(", ")
+                .map(|word| word.trim_matches('"'))
+                .filter(|word| !word.is_empty() && *word != "_")
+                .collect();
+            format!("this is no Gherkin: {}", words.join(", "))
+        }
+        None => shown,
+    }
 }
 
 fn no_duplicates(scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, UsageError> {
