@@ -230,11 +230,15 @@ async fn bytes_that_are_no_certificate_are_invalid_and_too_large_a_message_is_ex
     let good = world.credentials().chain.remove(0);
     let no_skid =
         world.leaf(&world.authority("edp1"), |spec| spec.skid = halo_pki::SkidChoice::Absent);
+    let twice = world.leaf(&world.authority("edp1"), |spec| {
+        spec.akid = AkidChoice::Twice(vec![1; 20], vec![2; 20]);
+    });
     for (x509_der, code) in [
         (Vec::new(), Code::InvalidArgument),
         (good[..good.len() - 1].to_vec(), Code::InvalidArgument),
         (vec![0x30; 1024 * 1024], Code::InvalidArgument),
         (no_skid.chain[0].clone(), Code::InvalidArgument),
+        (twice.chain[0].clone(), Code::InvalidArgument),
         (vec![0; 4 * 1024 * 1024 + 1], Code::ResourceExhausted),
     ] {
         let size = x509_der.len();

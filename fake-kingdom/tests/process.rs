@@ -85,6 +85,28 @@ fn a_bind_beyond_loopback_needs_allow_remote() {
 }
 
 #[test]
+fn a_data_dir_that_was_begun_with_another_sandbox_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    drop(Serve::sandbox(&folder.path().join("one"), &["--data-dir", &path("data")]));
+    let (code, error) = refused(&["serve", "--sandbox", &path("two"), "--data-dir", &path("data")]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("another sandbox") && error.contains(&path("data")), "{error}");
+    drop(Serve::sandbox(&folder.path().join("one"), &["--data-dir", &path("data")]));
+}
+
+#[test]
+fn a_sandbox_whose_leaves_do_not_reach_the_start_time_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(Serve::sandbox(folder.path(), &[]));
+    let path = folder.path().to_str().expect("text");
+    let (code, error) =
+        refused(&["serve", "--sandbox", path, "--start-time", "2099-01-01T00:00:00Z"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("_tls.pem") && error.contains("--start-time"), "{error}");
+}
+
+#[test]
 fn without_a_sandbox_each_missing_file_is_named() {
     let (code, error) = refused(&["serve", "--tls-cert-file", "x.pem"]);
     assert_eq!(code, Some(2));
@@ -176,6 +198,8 @@ fn the_control_listener_answers_bad_input_with_a_reason() {
         ("POST", "/v1/clock", "{\"advance_seconds\":-1}", 400, "set back"),
         ("POST", "/v1/clock", "{\"set\":\"yesterday\"}", 400, "RFC 3339"),
         ("POST", "/v1/clock", "nonsense", 400, "expected"),
+        ("POST", "/v1/clock", "{\"advance_seconds\":1e18}", 400, "year 9999"),
+        ("GET", "/v1/events?after=18446744073709551615", "", 200, ""),
         ("POST", "/v1/faults", "{\"action\":{\"status\":\"FINE\"}}", 400, "FINE"),
         ("DELETE", "/v1/faults/7", "", 404, "no fault rule 7"),
         ("POST", "/v1/replicas/9/restart", "", 404, "no replica 9"),
