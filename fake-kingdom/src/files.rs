@@ -315,11 +315,8 @@ pub fn parse_text_proto<M: prost::Message + Default>(
     text: &str,
     full_name: &str,
 ) -> Result<M, TextProtoError> {
-    static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-        DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap_or_default()
-    });
     let plain = |what: String| TextProtoError { place: None, what };
-    let descriptor = POOL
+    let descriptor = descriptor_pool()
         .get_message_by_name(full_name)
         .ok_or_else(|| plain(format!("no message is named {full_name}")))?;
     let message = DynamicMessage::parse_text_format(descriptor, text).map_err(|error| {
@@ -332,6 +329,14 @@ pub fn parse_text_proto<M: prost::Message + Default>(
         }
     })?;
     M::decode(message.encode_to_vec().as_slice()).map_err(|error| plain(error.to_string()))
+}
+
+/// The descriptors of all our messages, decoded once.
+pub(crate) fn descriptor_pool() -> &'static DescriptorPool {
+    static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+        DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap_or_default()
+    });
+    &POOL
 }
 
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {

@@ -82,8 +82,7 @@ impl Peer {
         let struck = self.strike(&method, event.principal.as_deref());
         let cut_after = match struck {
             Some((id, Action::Status(name))) => {
-                let code = serde_name(name);
-                let status = tonic::Status::new(grpc_code(code), format!("fault rule {id}"));
+                let status = tonic::Status::new(grpc_code(name), format!("fault rule {id}"));
                 event.cause = Some(Cause::FaultInjected);
                 return Ok(self.finish(event, rejection(status, None)));
             }
@@ -312,9 +311,9 @@ fn header<'a>(request: &'a http::Request<Incoming>, name: &str) -> Option<&'a st
     request.headers().get_all(name).iter().next_back()?.to_str().ok()
 }
 
-fn serde_name(name: crate::fault::StatusName) -> i32 {
+fn grpc_code(name: crate::fault::StatusName) -> tonic::Code {
     use crate::fault::StatusName as S;
-    match name {
+    tonic::Code::from_i32(match name {
         S::Cancelled => 1,
         S::Unknown => 2,
         S::InvalidArgument => 3,
@@ -331,9 +330,5 @@ fn serde_name(name: crate::fault::StatusName) -> i32 {
         S::Unavailable => 14,
         S::DataLoss => 15,
         S::Unauthenticated => 16,
-    }
-}
-
-fn grpc_code(code: i32) -> tonic::Code {
-    tonic::Code::from_i32(code)
+    })
 }

@@ -10,18 +10,9 @@ pub mod public_keys;
 mod render;
 
 pub use crate::public::Answer;
+pub(crate) use crate::public::certificates::{signed, unsigned};
 
 use crate::error::{InternalError, Refusal};
-
-/// Ids are fixed64 on the wire and int64 in the state.
-pub(crate) fn signed(id: u64) -> i64 {
-    id.cast_signed()
-}
-
-/// The reverse of [`signed`].
-pub(crate) fn unsigned(id: i64) -> u64 {
-    id.cast_unsigned()
-}
 
 /// An external id of a request (table 1.8.2).
 ///

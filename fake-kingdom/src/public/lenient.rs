@@ -2,20 +2,17 @@
 //! field, not an error. prost refuses it, and so a page token of another list would be UNKNOWN where
 //! the real server says INVALID_ARGUMENT (contract 1.0.13).
 
+use crate::files::descriptor_pool;
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
-use std::sync::LazyLock;
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 /// Decodes `bytes`; `None` if they are no message at all.
 pub(crate) fn decode<M: prost::Message + prost::Name + Default>(bytes: &[u8]) -> Option<M> {
     if let Ok(message) = M::decode(bytes) {
         return Some(message);
     }
-    static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-        DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap_or_default()
-    });
-    let kept = keep_known(&POOL.get_message_by_name(&M::full_name())?, bytes)?;
+    let kept = keep_known(&descriptor_pool().get_message_by_name(&M::full_name())?, bytes)?;
     M::decode(kept.as_slice()).ok()
 }
 
