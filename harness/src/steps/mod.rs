@@ -10,6 +10,7 @@ mod certificates;
 mod events;
 mod faults;
 mod keys;
+mod measurements;
 mod replicas;
 mod settings;
 mod time;
@@ -150,6 +151,7 @@ impl Registry {
             calls::steps(),
             certificates::steps(),
             keys::steps(),
+            measurements::steps(),
             events::steps(),
             replicas::steps(),
             time::steps(),
