@@ -6,6 +6,8 @@ use crate::environment::{Listener, Target};
 use crate::error::Problem;
 use crate::verdict::check::{self, Outcome};
 use crate::world::{Call, OPERATOR, Var, World};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use std::collections::BTreeMap;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -78,6 +80,26 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 world.kingdom().await?;
                 let value = world.fill(given.text(1))?;
                 world.set(given.text(0), Var::Text(value));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"([a-z0-9_.]+) is the message ([\w.]+) with",
+            "Given spec is the message wfa.measurement.api.v2alpha.MeasurementSpec with",
+            |world, given| {
+                let bytes = message(world, given).await?;
+                world.set(given.text(0), Var::Bytes(bytes));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"([a-z0-9_.]+) is the page token ([\w.]+) with",
+            "Given token is the page token wfa.measurement.api.v2alpha.ListMeasurementsPageToken with",
+            |world, given| {
+                let bytes = message(world, given).await?;
+                world.set(given.text(0), Var::Text(BASE64URL.encode(bytes)));
                 Ok(())
             }
         ),
@@ -354,6 +376,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             }
         ),
     ]
+}
+
+/// The doc string as the message that the step names, encoded.
+async fn message(world: &mut World, given: &super::Arguments) -> Result<Vec<u8>, Problem> {
+    world.kingdom().await?;
+    let text = world.fill_text_proto(given.doc()?)?;
+    dynamic::encode_named(given.text(1), &text)
+        .map_err(|what| Problem::author(what, "correct the message"))
 }
 
 /// Two texts to compare, at least one of them observed: two literals prove nothing.
