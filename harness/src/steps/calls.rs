@@ -256,6 +256,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
+            r#"the text (\S+) contains "([^"]+)""#,
+            "Then the text failure.message contains \"{edp1.m_requisition_id}\"",
+            |world, given| {
+                let wanted = world.fill(given.text(1))?;
+                let observed = one(world, given.text(0))?;
+                world.check(check::contains(given.text(0), &wanted, &observed))
+            }
+        ),
+        step!(
+            Check,
             r#"the response field (\S+) is not "([^"]*)""#,
             "Then the response field name is not \"{edp1.certificate}\"",
             |world, given| {
