@@ -8,6 +8,7 @@ use crate::verdict::check::{self, Outcome};
 use crate::world::{Call, OPERATOR, Var, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -262,6 +263,35 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let wanted = world.fill(given.text(1))?;
                 let observed = one(world, given.text(0))?;
                 world.check(check::contains(given.text(0), &wanted, &observed))
+            }
+        ),
+        step!(
+            Check,
+            r"exactly (\d+) of (\S+) (?:is|are) set",
+            "Then exactly 1 of duchies[*].value.honest_majority_share_shuffle.public_key is set",
+            |world, given| {
+                let observed = many(world, given.text(1))?;
+                let set = observed.iter().filter(|value| *value != "unset").count().to_string();
+                world.check(check::equal(given.text(1), given.text(0), &set))
+            }
+        ),
+        step!(
+            Check,
+            r"the response field (\S+) is the weak tag of (\S+)",
+            "Then the response field etag is the weak tag of update_time",
+            |world, given| {
+                let part = |world: &mut World, name| one(world, &format!("{}.{name}", given.text(1)));
+                let (seconds, nanos) = (part(world, "seconds")?, part(world, "nanos")?);
+                let number = |text: &str| {
+                    text.parse::<i64>().map_err(|_| {
+                        Problem::author(format!("`{text}` is no number"), "name a timestamp")
+                    })
+                };
+                let mut bytes = number(&seconds)?.to_be_bytes().to_vec();
+                bytes.extend_from_slice(&number(&nanos)?.to_be_bytes()[4..]);
+                let digits = hex::encode_upper(Sha256::digest(bytes));
+                let observed = one(world, given.text(0))?;
+                world.check(check::equal(given.text(0), &format!("W/\"{digits}\""), &observed))
             }
         ),
         step!(
