@@ -7,6 +7,7 @@
 mod authentication;
 mod calls;
 mod certificates;
+mod event_groups;
 mod events;
 mod faults;
 mod keys;
@@ -152,6 +153,7 @@ impl Registry {
             certificates::steps(),
             keys::steps(),
             measurements::steps(),
+            event_groups::steps(),
             events::steps(),
             replicas::steps(),
             time::steps(),
