@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod keys;
 mod measurements;
+mod operator;
 mod replicas;
 mod settings;
 mod time;
@@ -154,6 +155,7 @@ impl Registry {
             keys::steps(),
             measurements::steps(),
             event_groups::steps(),
+            operator::steps(),
             events::steps(),
             replicas::steps(),
             time::steps(),
