@@ -279,7 +279,11 @@ impl World {
             let root = pem_certificates(&file(format!("{stem}_root.pem"))?)
                 .map_err(|error| broken(&error))?;
             let skid = halo_pki::inspect(&root[0]).map_err(|error| broken(&error))?.skid;
-            self.vars.insert(format!("{name}.root_skid"), Var::Bytes(skid.unwrap_or_default()));
+            let skid = skid.unwrap_or_default();
+            // As the rate limiter's overrides name it (contract 1.0.9).
+            let colon_hex = skid.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>();
+            self.vars.insert(format!("{name}.root_akid"), Var::Text(colon_hex.join(":")));
+            self.vars.insert(format!("{name}.root_skid"), Var::Bytes(skid));
         }
         for (name, stem) in guises {
             let chain =
