@@ -94,7 +94,8 @@ fn a_scenario_that_asks_for_the_documented_setting_turns_red_without_it() {
         }
         let switched = verdicts(documented, Some(quirk));
         if !switched.values().any(|seen| *seen == (Verdict::Fail, true)) {
-            let _ = writeln!(unseen, "{quirk}: as documented or not is all the same to {switched:?}");
+            let _ =
+                writeln!(unseen, "{quirk}: as documented or not is all the same to {switched:?}");
         }
     }
     assert!(unseen.is_empty(), "{unseen}");

@@ -551,6 +551,7 @@ impl World {
     async fn join(&mut self) -> Result<(), Problem> {
         let Some(call) = &self.last else { return Ok(()) };
         let event = match &call.outcome {
+            _ if call.method.listener == Listener::Health => None,
             Outcome::Answered { .. } => self.call_event().await?,
             Outcome::Broken(TransportError::NobodyListens | TransportError::Credential(_)) => None,
             Outcome::Broken(_) => self.handshake_event().await?,
@@ -596,7 +597,10 @@ impl World {
         actor: &str,
         target: Target,
     ) -> Result<(Result<Connection, TransportError>, Option<String>), Problem> {
-        let guise = self.actor(actor).await?.clone();
+        let mut guise = self.actor(actor).await?.clone();
+        if target == Target::Front(Listener::Health) {
+            guise.security = Security::Plaintext;
+        }
         if let Target::Replica(id) = target
             && id >= self.setup.replicas
         {

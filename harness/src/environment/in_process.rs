@@ -69,6 +69,7 @@ impl<D: Dialler + 'static> InProcess<D> {
             Target::Front(Listener::Public) => self.kingdom.public_address().to_owned(),
             Target::Front(Listener::System) => self.kingdom.system_address().to_owned(),
             Target::Front(Listener::Operator) => self.kingdom.operator_address().to_owned(),
+            Target::Front(Listener::Health) => self.kingdom.health_address().to_owned(),
             Target::Replica(id) => self
                 .kingdom
                 .control()
@@ -192,6 +193,11 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
 
     fn audit_head(&self) -> Head {
         self.kingdom.control().audit_head()
+    }
+
+    fn audit_lines(&self) -> Result<Vec<String>, Problem> {
+        let lines = self.kingdom.control().core().audit_lines(1, usize::MAX);
+        lines.map_err(|error| Problem::harness(format!("the audit trail: {error}")))
     }
 
     fn now(&self) -> Timestamp {

@@ -12,10 +12,10 @@ use fake_kingdom::files::Role;
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::quirk::Quirks;
 use fake_kingdom::sandbox::Sandbox;
-use fake_kingdom::settings::Protocols;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
 use fake_kingdom::seam::transport::BoxStream;
+use fake_kingdom::settings::Protocols;
 use fake_kingdom::tls::ClientAuth;
 use futures::future::LocalBoxFuture;
 use std::io;
@@ -111,7 +111,7 @@ impl Setup {
     }
 }
 
-/// The three TLS listeners of a Kingdom.
+/// The listeners of a Kingdom: three with TLS, one without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
     /// The public API.
@@ -120,6 +120,8 @@ pub enum Listener {
     System,
     /// The operator's internal API.
     Operator,
+    /// Plaintext health (contract 1.0.14).
+    Health,
 }
 
 /// Where a connection goes.
@@ -192,6 +194,11 @@ pub trait Environment {
     fn faults(&self) -> Vec<NumberedRule>;
     /// Count and hash of the audit trail.
     fn audit_head(&self) -> Head;
+    /// The audit trail, a line of JSON for each entry.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn audit_lines(&self) -> Result<Vec<String>, Problem>;
     /// The present.
     fn now(&self) -> Timestamp {
         self.clock().now()

@@ -13,7 +13,9 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             Action,
             r"(\w+) has an event group called (\w+) for (\w+)",
             "Given edp1 has an event group called g for mc1",
-            |world, given| { have(world, [given.text(0), given.text(1), given.text(2)], &[]).await }
+            |world, given| {
+                have(world, [given.text(0), given.text(1), given.text(2)], &[]).await
+            }
         ),
         step!(
             Action,
@@ -45,8 +47,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                      {{ file {{ name: \"{name}.proto\" package: \"{package}\" syntax: \"proto3\" \
                      message_type {{ name: \"{message}\" }} }} }} }}"
                 );
-                let method =
-                    "EventGroupMetadataDescriptors.CreateEventGroupMetadataDescriptor";
+                let method = "EventGroupMetadataDescriptors.CreateEventGroupMetadataDescriptor";
                 must(world, provider, method, &text).await?;
                 keep_name(world, &format!("{provider}.{name}"))
             }

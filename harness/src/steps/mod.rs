@@ -13,6 +13,7 @@ mod faults;
 mod keys;
 mod measurements;
 mod operator;
+mod records;
 mod replicas;
 mod settings;
 mod time;
@@ -157,6 +158,7 @@ impl Registry {
             event_groups::steps(),
             operator::steps(),
             events::steps(),
+            records::steps(),
             replicas::steps(),
             time::steps(),
             faults::steps(),

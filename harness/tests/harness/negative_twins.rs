@@ -23,6 +23,9 @@ const MEASURED: &str = "Given mc1 has a direct reach measurement called m with e
                         name: \"{edp1.m_requisition}\"\n\"\"\"\n";
 const COMPUTED: &str =
     "Given mc1 has an LLv2 reach measurement called m with edp1 and edp2\nAnd a running Kingdom\n";
+const FAILURES: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
+                        When mc1 calls Certificates.GetCertificate 20 times with\n\"\"\"\n\
+                        name: \"{mc1.certificate}\"\n\"\"\"\n";
 const GROUPED: &str = "Given edp1 has an event group called g for mc1\n";
 
 /// What happens, and the comparison that must not hold then.
@@ -105,6 +108,15 @@ const TWINS: &[(&str, &str)] = &[
     (READ, "Then replica 0 does not start"),
     (READ, "Then replica 0 does not reload"),
     (READ, "Then nobody listens"),
+    (READ, "Then the audit trail ends with\n| actor | nobody |"),
+    (READ, "Then the audit trail has 7 entries with action \"revoke\""),
+    (
+        READ,
+        "Then the audit trail verifies against the head \
+         \"1:0000000000000000000000000000000000000000000000000000000000000000\"",
+    ),
+    (READ, "Then an alert was raised"),
+    (FAILURES, "Then no alert was raised"),
     (READ, "Then the text name contains \"{edp2.certificate}\""),
     (READ, "Then the text name contains \"{edp1.certificate} and more\""),
     (LIST, "Then exactly 1 of certificates[*].name is set"),
