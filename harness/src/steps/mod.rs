@@ -7,6 +7,7 @@
 mod authentication;
 mod calls;
 mod certificates;
+mod duchies;
 mod events;
 mod faults;
 mod keys;
@@ -150,6 +151,7 @@ impl Registry {
             calls::steps(),
             certificates::steps(),
             keys::steps(),
+            duchies::steps(),
             events::steps(),
             replicas::steps(),
             time::steps(),
