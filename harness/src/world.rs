@@ -13,6 +13,7 @@ use fake_kingdom::sandbox::ParticipantKind;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
 use halo_pki::{Authority, Leaf, pem_certificates, pem_private_key};
+use kingdom_proto::ApiId;
 use prost_reflect::DynamicMessage;
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
@@ -243,6 +244,13 @@ impl World {
             let stem = format!("participants/{name}/{name}");
             guises.push((name.clone(), format!("{stem}_tls")));
             self.vars.insert(name.clone(), Var::Text(participant.resource.clone()));
+            let number = |resource: &str| {
+                let id = resource.rsplit('/').next().and_then(ApiId::decode);
+                id.map(|id| Var::Text(id.value().to_string()))
+            };
+            if let Some(number) = number(&participant.resource) {
+                self.vars.insert(format!("{name}.number"), number);
+            }
             for (field, value) in [
                 ("certificate", &participant.certificate),
                 ("public_key", &participant.public_key),
@@ -255,6 +263,9 @@ impl World {
             if let Some(certificate) = &participant.certificate {
                 let id = certificate.rsplit('/').next().unwrap_or_default();
                 self.vars.insert(format!("{name}.certificate_id"), Var::Text(id.to_owned()));
+                if let Some(number) = number(certificate) {
+                    self.vars.insert(format!("{name}.certificate_number"), number);
+                }
                 let der = file(format!("{stem}_cs_cert.der"))?;
                 self.learn_certificate(&format!("{name}.certificate"), der);
             }
@@ -435,6 +446,32 @@ impl World {
         text: &str,
         target: Option<Target>,
     ) -> Result<(), Problem> {
+        self.call_to(actor, method, text, &[], target).await
+    }
+
+    /// [`Self::call`] with what stands at each path replaced: rows of path and text proto
+    /// ([`dynamic::set`](crate::client::dynamic::set)).
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_changed(
+        &mut self,
+        actor: &str,
+        method: &str,
+        text: &str,
+        changes: &[Vec<String>],
+    ) -> Result<(), Problem> {
+        self.call_to(actor, method, text, changes, None).await
+    }
+
+    async fn call_to(
+        &mut self,
+        actor: &str,
+        method: &str,
+        text: &str,
+        changes: &[Vec<String>],
+        target: Option<Target>,
+    ) -> Result<(), Problem> {
         self.actor(actor).await?;
         let (home, method) = match method.strip_prefix("system ") {
             Some(method) => (Listener::System, method),
@@ -443,10 +480,14 @@ impl World {
         };
         let method = Method::find(method, home)
             .map_err(|what| Problem::author(what, "correct the method's name"))?;
+        let mut filled = Vec::with_capacity(changes.len());
+        for change in changes {
+            filled.push((change[0].clone(), self.fill_text_proto(&change[1])?));
+        }
         let mut messages = Vec::new();
         for text in requests(text) {
             let text = self.fill_text_proto(&text)?;
-            messages.push(method.request(&text).map_err(|what| {
+            messages.push(method.request(&text, &filled).map_err(|what| {
                 Problem::author(format!("the request: {what}"), "correct the text proto")
             })?);
         }

@@ -11,6 +11,7 @@ mod duchies;
 mod events;
 mod faults;
 mod keys;
+mod measurements;
 mod replicas;
 mod settings;
 mod time;
@@ -152,6 +153,7 @@ impl Registry {
             certificates::steps(),
             keys::steps(),
             duchies::steps(),
+            measurements::steps(),
             events::steps(),
             replicas::steps(),
             time::steps(),
