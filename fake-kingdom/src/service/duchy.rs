@@ -70,10 +70,18 @@ impl RequisitionFulfillment for DuchyApi {
         let fulfilled = RequisitionsClient::new(self.kingdom.clone())
             .fulfill_requisition(duchy::kingdom_request(&known, &header))
             .await;
-        // The Kingdom's status passes on as it is (contract 1.7.10), without its other trailers.
-        fulfilled.map_err(|status| {
-            Status::with_details(status.code(), status.message(), status.details().to_vec().into())
-        })?;
+        fulfilled.map_err(|status| passed_on(&status))?;
         Ok(Response::new(pb::FulfillRequisitionResponse { state: State::Fulfilled.to_public() }))
+    }
+}
+
+/// The Kingdom's status passes on as it is (contract 1.7.10), without its other trailers. Where there
+/// is none, because the connection or its handshake failed, client libraries say UNAVAILABLE (2.1).
+fn passed_on(status: &Status) -> Status {
+    match std::error::Error::source(status) {
+        Some(_) => Status::unavailable("the Kingdom's system API cannot be reached"),
+        None => {
+            Status::with_details(status.code(), status.message(), status.details().to_vec().into())
+        }
     }
 }
