@@ -264,10 +264,9 @@ pub fn set(message: &mut DynamicMessage, path: &str, text: &str) -> Result<(), S
     let value = message.get_field_mut(&field);
     let inner = match index {
         None => value.as_message_mut(),
-        Some(index) => value
-            .as_list_mut()
-            .and_then(|list| list.get_mut(index))
-            .and_then(Value::as_message_mut),
+        Some(index) => {
+            value.as_list_mut().and_then(|list| list.get_mut(index)).and_then(Value::as_message_mut)
+        }
     };
     set(inner.ok_or_else(|| format!("there is no {segment} to go into"))?, rest, text)
 }
@@ -359,7 +358,8 @@ mod tests {
             message.map_err(|error| error.to_string())
         };
         let spec = "measurement.measurement_spec.message";
-        let changed = change(&format!("{spec}.impression.maximum_frequency_per_user"), "3").unwrap();
+        let changed =
+            change(&format!("{spec}.impression.maximum_frequency_per_user"), "3").unwrap();
         let read = |path: &str| at(&changed, &format!("{spec}.{path}")).unwrap();
         assert_eq!(read("impression.maximum_frequency_per_user"), At::One("3".to_owned()));
         assert_eq!(read("reach"), At::One("unset".to_owned()));

@@ -245,8 +245,7 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let of = Measurement::of(given, 1);
                 let measurement = internal_measurement(world, &of).await?;
-                let duchies =
-                    many(&measurement, "computation_participants[*].external_duchy_id")?;
+                let duchies = many(&measurement, "computation_participants[*].external_duchy_id")?;
                 let at = duchies.iter().position(|duchy| duchy == given.text(0));
                 let state = match at {
                     Some(at) => {
@@ -293,7 +292,8 @@ fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
 
 async fn have(world: &mut World, given: &Arguments, changes: &[Vec<String>]) -> StepResult {
     let (consumer, protocol, name) = (given.text(0), given.text(1), given.text(3));
-    let providers: Vec<_> = [4, 5].map(|i| given.text(i)).into_iter().filter(|p| !p.is_empty()).collect();
+    let providers: Vec<_> =
+        [4, 5].map(|i| given.text(i)).into_iter().filter(|p| !p.is_empty()).collect();
     enable(world, protocol, &providers).await?;
     let text = create_text(given.text(2), consumer, &providers);
     world.call_changed(consumer, CREATE, &text, changes).await?;
@@ -355,7 +355,8 @@ fn octal(bytes: &[u8]) -> String {
 
 async fn create(world: &mut World, given: &Arguments, changes: &[Vec<String>]) -> StepResult {
     let consumer = given.text(0);
-    let providers: Vec<_> = [2, 3].map(|i| given.text(i)).into_iter().filter(|p| !p.is_empty()).collect();
+    let providers: Vec<_> =
+        [2, 3].map(|i| given.text(i)).into_iter().filter(|p| !p.is_empty()).collect();
     let text = create_text(given.text(1), consumer, &providers);
     Ok(world.call_changed(consumer, CREATE, &text, changes).await?)
 }
@@ -402,7 +403,9 @@ fn create_text(kind: &str, consumer: &str, providers: &[&str]) -> String {
         "duration" => {
             format!("duration {{ {dp} maximum_watch_duration_per_user {{ seconds: 60 }} }}")
         }
-        _ => "population { } model_line: \"modelProviders/A/modelSuites/B/modelLines/C\"".to_owned(),
+        _ => {
+            "population { } model_line: \"modelProviders/A/modelSuites/B/modelLines/C\"".to_owned()
+        }
     };
     let hashes: Vec<_> =
         (0..providers.len()).map(|index| format!("\"{}\"", octal(&nonce_hash(index)))).collect();
@@ -626,7 +629,9 @@ async fn providers(world: &mut World, of: &Measurement<'_>) -> Result<Vec<String
                 found = Some(participant.name.clone());
             }
         }
-        names.push(found.ok_or_else(|| Problem::harness(format!("no provider has the id {wanted}")))?);
+        names.push(
+            found.ok_or_else(|| Problem::harness(format!("no provider has the id {wanted}")))?,
+        );
     }
     Ok(names)
 }
