@@ -280,7 +280,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"the response field (\S+) is the weak tag of (\S+)",
             "Then the response field etag is the weak tag of update_time",
             |world, given| {
-                let part = |world: &mut World, name| one(world, &format!("{}.{name}", given.text(1)));
+                let part =
+                    |world: &mut World, name| one(world, &format!("{}.{name}", given.text(1)));
                 let (seconds, nanos) = (part(world, "seconds")?, part(world, "nanos")?);
                 let number = |text: &str| {
                     text.parse::<i64>().map_err(|_| {
