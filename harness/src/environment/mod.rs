@@ -7,6 +7,7 @@ pub mod simulated;
 use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
+use fake_kingdom::duchy::Fulfilment;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::Role;
 use fake_kingdom::model::Timestamp;
@@ -17,8 +18,9 @@ use fake_kingdom::seam::entropy::Seed;
 use fake_kingdom::seam::transport::BoxStream;
 use fake_kingdom::settings::Protocols;
 use fake_kingdom::tls::ClientAuth;
-use futures::future::LocalBoxFuture;
+use futures::future::{BoxFuture, LocalBoxFuture};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -112,7 +114,7 @@ impl Setup {
 }
 
 /// The listeners of a Kingdom: three with TLS, one without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listener {
     /// The public API.
     Public,
@@ -125,12 +127,14 @@ pub enum Listener {
 }
 
 /// Where a connection goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// The address in front of all replicas.
     Front(Listener),
     /// One replica's own public address.
     Replica(u32),
+    /// A Duchy's own server for providers, by the Duchy's id (contract 1.7.14).
+    Duchy(String),
 }
 
 /// An open stream, and the address by which the server's events name this end of it.
@@ -139,6 +143,12 @@ pub struct Dialled {
     pub stream: BoxStream,
     /// This end.
     pub local: String,
+}
+
+/// Opens streams to what an environment runs, from any task, as long as it runs.
+pub trait Dial: Send + Sync {
+    /// Opens a stream.
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<Dialled>>;
 }
 
 /// What can be done to a replica.
@@ -164,6 +174,8 @@ pub trait Environment {
     fn sandbox(&self) -> &Sandbox;
     /// Opens a stream.
     fn dial(&self, target: Target) -> LocalBoxFuture<'_, io::Result<Dialled>>;
+    /// What opens streams from tasks of their own.
+    fn dialler(&self) -> Arc<dyn Dial>;
     /// Moves the clock forward at once.
     ///
     /// # Errors
@@ -175,6 +187,24 @@ pub trait Environment {
         id: u32,
         action: ReplicaAction,
     ) -> LocalBoxFuture<'_, Result<Result<(), String>, Problem>>;
+    /// Acts on a Duchy's own server; the inner error is its refusal to start with its files.
+    fn act_on_duchy<'a>(
+        &'a self,
+        duchy: &'a str,
+        action: ReplicaAction,
+    ) -> LocalBoxFuture<'a, Result<Result<(), String>, Problem>>;
+    /// What providers have fulfilled at a Duchy.
+    ///
+    /// # Errors
+    /// No such Duchy.
+    fn fulfilments(&self, duchy: &str) -> Result<Vec<Fulfilment>, Problem>;
+    /// The present content of one of a Duchy's own files.
+    fn duchy_file(&self, duchy: &str, role: Role) -> Option<Vec<u8>>;
+    /// Replaces one of a Duchy's own files whole.
+    ///
+    /// # Errors
+    /// No such Duchy.
+    fn set_duchy_file(&self, duchy: &str, role: Role, content: Vec<u8>) -> Result<(), Problem>;
     /// The present content of one of the servers' files.
     fn file(&self, role: Role) -> Option<Vec<u8>>;
     /// Replaces one of the servers' files whole.

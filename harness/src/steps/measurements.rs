@@ -4,7 +4,7 @@
 //! A step that begins with `Given` has to succeed; a `When` makes just one call. What a measurement
 //! is called by the scenario stands in variables: `{mc1.m}`, `{mc1.m_number}`, `{mc1.m_computation}`,
 //! `{edp1.m_requisition}`, `{edp1.m_requisition_etag}`, `{edp1.m_computation_requisition}`,
-//! `{worker1.m_participant}`.
+//! `{edp1.m_nonce}`, `{edp1.m_fingerprint}`, `{worker1.m_participant}`.
 
 use super::certificates::must;
 use super::{Arguments, StepDefinition, step};
@@ -12,12 +12,14 @@ use crate::client::dynamic::{self, At};
 use crate::error::Problem;
 use crate::verdict::check;
 use crate::world::{OPERATOR, StepResult, Stop, Var, World};
-use kingdom_proto::ApiId;
+use kingdom_proto::{ApiId, v2alpha};
+use prost::Message as _;
 use prost_reflect::DynamicMessage;
 
 /// Every Duchy of the sandbox, the one that aggregates first.
 const DUCHIES: [&str; 3] = ["aggregator", "worker1", "worker2"];
-const NONCE: u64 = 7;
+/// The nonce of a measurement's first provider; the next one has the number after it.
+const FIRST_NONCE: u64 = 7;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
     let mut steps = actions();
@@ -332,7 +334,43 @@ async fn have(world: &mut World, given: &Arguments, changes: &[Vec<String>]) -> 
     world.set(format!("{consumer}.{name}_number"), Var::Text(number_of(&resource)?));
     world.set(format!("{consumer}.{name}"), Var::Text(resource));
     world.set(format!("{consumer}.{name}_protocol"), Var::Text(protocol.to_owned()));
+    learn_proofs(world, name, &providers, &created)?;
     learn(world, &Measurement { consumer, name }).await
+}
+
+/// What a provider proves with that it knows its requisition: nonce and fingerprint (contract
+/// 3.8.2, 3.8.4).
+fn learn_proofs(
+    world: &mut World,
+    name: &str,
+    providers: &[&str],
+    created: &DynamicMessage,
+) -> Result<(), Problem> {
+    let created = v2alpha::Measurement::decode(created.encode_to_vec().as_slice())
+        .map_err(|error| Problem::harness(format!("a measurement does not parse: {error}")))?;
+    let spec = created.measurement_spec.and_then(|spec| spec.message).unwrap_or_default().value;
+    for (index, provider) in providers.iter().enumerate() {
+        let entry = created.data_providers.get(index).and_then(|entry| entry.value.as_ref());
+        let sent = entry.and_then(|entry| entry.encrypted_requisition_spec.as_ref());
+        let ciphertext = sent.map(|sent| sent.ciphertext.as_slice()).unwrap_or_default();
+        let fingerprint = halo_consent::requisition_fingerprint(&spec, ciphertext);
+        world.set(format!("{provider}.{name}_fingerprint"), Var::Bytes(fingerprint.to_vec()));
+        world.set(format!("{provider}.{name}_nonce"), Var::Text(nonce(index).to_string()));
+    }
+    Ok(())
+}
+
+fn nonce(index: usize) -> u64 {
+    FIRST_NONCE + index as u64
+}
+
+fn nonce_hash(index: usize) -> [u8; 32] {
+    halo_consent::nonce_hash(nonce(index))
+}
+
+/// Bytes within a string of text proto.
+fn octal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\{byte:03o}")).collect()
 }
 
 async fn create(world: &mut World, given: &Arguments, changes: &[Vec<String>]) -> StepResult {
@@ -397,17 +435,19 @@ fn create_text(kind: &str, consumer: &str, providers: &[&str]) -> String {
             "population { } model_line: \"modelProviders/A/modelSuites/B/modelLines/C\"".to_owned()
         }
     };
-    let hashes: Vec<_> = providers.iter().map(|p| format!("\"nonce hash of {p}\"")).collect();
+    let hashes: Vec<_> =
+        (0..providers.len()).map(|index| format!("\"{}\"", octal(&nonce_hash(index)))).collect();
     let entries: String = providers
         .iter()
-        .map(|provider| {
+        .zip(&hashes)
+        .map(|(provider, hash)| {
             format!(
                 "data_providers {{ key: \"{{{provider}}}\" value {{ data_provider_certificate: \
                  \"{{{provider}.certificate}}\" data_provider_public_key {{ {KEY} {{ format: \
                  TINK_KEYSET data: \"{{{provider}.keyset}}\" }} }} encrypted_requisition_spec {{ \
                  ciphertext: \"spec for {provider}\" type_url: \
                  \"type.googleapis.com/wfa.measurement.api.v2alpha.SignedMessage\" }} nonce_hash: \
-                 \"nonce hash of {provider}\" }} }} "
+                 {hash} }} }} "
             )
         })
         .collect();
@@ -468,7 +508,7 @@ fn fulfil_text(
             provider.to_owned(),
             "Requisitions.FulfillDirectRequisition",
             format!(
-                "name: \"{{{provider}.{name}_requisition}}\" nonce: {NONCE} encrypted_result {{ \
+                "name: \"{{{provider}.{name}_requisition}}\" nonce: {{{provider}.{name}_nonce}} encrypted_result {{ \
                  ciphertext: \"result of {provider}\" type_url: \
                  \"type.googleapis.com/wfa.measurement.api.v2alpha.SignedMessage\" }}"
             ),
@@ -476,7 +516,10 @@ fn fulfil_text(
         protocol => (
             if protocol == "TrusTEE" { DUCHIES[0] } else { DUCHIES[1] }.to_owned(),
             "system Requisitions.FulfillRequisition",
-            format!("name: \"{{{provider}.{name}_computation_requisition}}\" nonce: {NONCE}"),
+            format!(
+                "name: \"{{{provider}.{name}_computation_requisition}}\" nonce: \
+                 {{{provider}.{name}_nonce}}"
+            ),
         ),
     })
 }

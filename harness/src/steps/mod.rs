@@ -7,6 +7,7 @@
 mod authentication;
 mod calls;
 mod certificates;
+mod duchies;
 mod event_groups;
 mod events;
 mod faults;
@@ -154,6 +155,7 @@ impl Registry {
             calls::steps(),
             certificates::steps(),
             keys::steps(),
+            duchies::steps(),
             measurements::steps(),
             event_groups::steps(),
             operator::steps(),

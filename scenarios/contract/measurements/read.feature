@@ -45,7 +45,7 @@ Feature: Reading, listing and cancelling measurements
       | data_providers[0].key                                                      | {edp1}                           |
       | data_providers[0].value.data_provider_certificate                          | {edp1.certificate}               |
       | data_providers[0].value.encrypted_requisition_spec.type_url                | type.googleapis.com/wfa.measurement.api.v2alpha.SignedMessage |
-      | data_providers[0].value.nonce_hash                                         | 6e6f6e63652068617368206f662065647031 |
+      | data_providers[0].value.nonce_hash                                         | a3eb8db89fc5123ccfd49585059f292bc40a1c0d550b860f24f84efb4760fbf2 |
       | data_providers[0].value.data_provider_public_key.data                      | {edp1.keyset}                    |
       | state                                                                      | AWAITING_REQUISITION_FULFILLMENT |
       | failure                                                                    | unset                            |
