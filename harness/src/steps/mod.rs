@@ -8,10 +8,13 @@ mod authentication;
 mod calls;
 mod certificates;
 mod duchies;
+mod event_groups;
 mod events;
 mod faults;
 mod keys;
 mod measurements;
+mod operator;
+mod records;
 mod replicas;
 mod settings;
 mod time;
@@ -154,7 +157,10 @@ impl Registry {
             keys::steps(),
             duchies::steps(),
             measurements::steps(),
+            event_groups::steps(),
+            operator::steps(),
             events::steps(),
+            records::steps(),
             replicas::steps(),
             time::steps(),
             faults::steps(),
