@@ -19,5 +19,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod steps;
+pub mod tools;
 pub mod verdict;
 pub mod world;
