@@ -115,6 +115,11 @@ impl Connection {
         Ok(Self { sender, local, task })
     }
 
+    /// Whether the other end has closed it, or it broke.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Makes one call.
     pub async fn call(&mut self, request: &Request) -> Outcome {
         let answer = tokio::time::timeout(request.patience, self.exchange(request)).await;

@@ -48,6 +48,7 @@ impl<D: Dialler + 'static> InProcess<D> {
             .clock(setup.clock.clone())
             .seed(setup.seed)
             .quirks(setup.quirks)
+            .protocols(setup.protocols)
             .replicas(setup.replicas)
             .reload(reload)
             .client_auth(setup.client_auth)

@@ -15,6 +15,7 @@ use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
 use fake_kingdom::seam::transport::BoxStream;
+use fake_kingdom::settings::Protocols;
 use fake_kingdom::tls::ClientAuth;
 use futures::future::LocalBoxFuture;
 use std::io;
@@ -82,6 +83,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Quirks (contract 2.14).
     pub quirks: Quirks,
+    /// Protocols and for whom they are on (contract 1.5.15).
+    pub protocols: Protocols,
     /// How many replicas.
     pub replicas: u32,
     /// Whether a changed file is read while a replica runs.
@@ -99,6 +102,7 @@ impl Setup {
             seed,
             clock,
             quirks: Quirks::default(),
+            protocols: Protocols::default(),
             replicas: 2,
             reload_hot: false,
             client_auth: ClientAuth::Required,
