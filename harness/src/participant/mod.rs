@@ -9,10 +9,17 @@
 //! holds its clock, its randomness and its files (certificates, keys, trust bundle) as values. What
 //! it *decides* stands in the pure modules (`rules`), apart from what it *does*.
 //!
-//! * [`data_provider`]: 3.10; [`measurement_consumer`]: 3.15.1 and 3.15.2.
+//! * [`data_provider`]: 3.10, 3.14, 3.15.3; [`edp_aggregator`]: 3.11; [`duchy`]: 3.12;
+//!   [`reporting`]: 3.13; [`measurement_consumer`]: 3.15.1, 3.15.2; [`panel_match`]: 4.5;
+//!   [`model_provider`]: 1.3.4.
 
 pub mod data_provider;
+pub mod duchy;
+pub mod edp_aggregator;
 pub mod measurement_consumer;
+pub mod model_provider;
+pub mod panel_match;
+pub mod reporting;
 pub mod trust;
 pub mod wire;
 
@@ -339,6 +346,46 @@ impl Base {
         let tls = self.tls_options();
         let to = wire::Destination::Duchy(duchy.to_owned());
         self.line.call(dial, &tls, self.metadata(), &to, method.path(), requests).await
+    }
+
+    /// Calls a method that answers with a stream, and takes the first message that is wanted.
+    ///
+    /// # Errors
+    /// The status that ended the stream before it came.
+    pub async fn first_of_stream<Q: prost::Message, A: prost::Message + Default>(
+        &mut self,
+        dial: &dyn Dial,
+        to: &wire::Destination,
+        path: &str,
+        request: &Q,
+        wanted: &dyn Fn(&A) -> bool,
+    ) -> Result<A, CallError> {
+        let tls = self.tls_options();
+        wire::first_of_stream(dial, &tls, self.metadata(), to, path, request, wanted).await
+    }
+
+    /// Revokes or holds one of its certificates, or releases a hold (`None`).
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn set_revocation(
+        &mut self,
+        dial: &dyn Dial,
+        certificate: &str,
+        state: Option<pb::certificate::RevocationState>,
+    ) -> Result<pb::Certificate, CallError> {
+        let name = certificate.to_owned();
+        match state {
+            Some(state) => {
+                let request =
+                    pb::RevokeCertificateRequest { name, revocation_state: state.into() };
+                self.call(dial, wire::REVOKE_CERTIFICATE, &request).await
+            }
+            None => {
+                let request = pb::ReleaseCertificateHoldRequest { name };
+                self.call(dial, wire::RELEASE_CERTIFICATE_HOLD, &request).await
+            }
+        }
     }
 
     /// Forgets its open connections, as a restarted process does.

@@ -247,6 +247,39 @@ impl Line {
     }
 }
 
+/// Calls over a connection of its own and takes the first message that is wanted.
+pub(super) async fn first_of_stream<Q: prost::Message, A: prost::Message + Default>(
+    dial: &dyn Dial,
+    tls: &TlsOptions,
+    metadata: Vec<(String, String)>,
+    to: &Destination,
+    path: &str,
+    request: &Q,
+    wanted: &dyn Fn(&A) -> bool,
+) -> Result<A, CallError> {
+    let request = Request {
+        method: path.to_owned(),
+        metadata,
+        messages: vec![request.encode_to_vec()],
+        patience: PATIENCE,
+    };
+    let mut connection = connect(dial, tls, to).await?;
+    let decoded = |bytes: &[u8]| A::decode(bytes).ok().filter(|message| wanted(message));
+    let fits = |bytes: &[u8]| decoded(bytes).is_some();
+    match connection.call_until(&request, &fits).await {
+        Outcome::Broken(error) => Err(error.into()),
+        Outcome::Answered { messages, status } if status.code == "OK" => messages
+            .last()
+            .and_then(|bytes| decoded(bytes))
+            .ok_or_else(|| CallError::own("the stream ended without what was wanted")),
+        Outcome::Answered { status, .. } => Err(CallError {
+            code: status.code,
+            description: status.description,
+            info: status.error_info,
+        }),
+    }
+}
+
 async fn connect(
     dial: &dyn Dial,
     tls: &TlsOptions,

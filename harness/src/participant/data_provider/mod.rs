@@ -220,6 +220,22 @@ impl DataProvider {
         }
     }
 
+    /// Fulfils without judging, as the EDP aggregator does (3.11).
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub(super) async fn fulfil_order(
+        &mut self,
+        dial: &dyn Dial,
+        requisition: &pb::Requisition,
+        order: &Order,
+    ) -> Result<(), String> {
+        fulfil::fulfil(self, dial, requisition, order).await.map_err(|failure| match failure {
+            fulfil::Failure::Call(error) => error.to_string(),
+            fulfil::Failure::Make(what) => what.to_string(),
+        })
+    }
+
     /// A failing call ends the process (3.10.2), or as documented is left for the next poll.
     fn failed(
         &mut self,
