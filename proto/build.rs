@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut config = prost_build::Config::new();
     config.enable_type_names();
+    // Custom options are what such a set is for, and prost's own type drops them.
+    config.extern_path(".google.protobuf.FileDescriptorSet", "crate::Verbatim");
     tonic_prost_build::configure()
         .btree_map(".")
         .compile_fds_with_config(compiler.file_descriptor_set(), config)?;

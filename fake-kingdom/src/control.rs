@@ -1,8 +1,9 @@
 //! The control listener: clock, faults, replicas, events, audit trail and state over HTTP
 //! (interfaces.md section 3). Apart from the product API, and for tests only.
 
+use crate::event::Process;
 use crate::fault::FaultRule;
-use crate::kingdom::{Control, StartError};
+use crate::kingdom::{Control, DuchyControl, StartError};
 use crate::model::{Mutation, Timestamp};
 use crate::snapshot;
 use axum::Router;
@@ -24,6 +25,8 @@ pub fn router(control: Control) -> Router {
         .route("/v1/faults", get(faults).post(add_fault))
         .route("/v1/faults/{id}", delete(remove_fault))
         .route("/v1/replicas/{id}/{action}", post(replica))
+        .route("/v1/duchies/{id}/{action}", post(duchy))
+        .route("/v1/duchies/{id}/fulfilments", get(fulfilments))
         .route("/v1/audit", get(audit).post(append_audit))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -158,16 +161,59 @@ async fn replica(
             }
         })
     };
-    let outcome = work.await.map_err(|error| {
-        Failure(StatusCode::INTERNAL_SERVER_ERROR, format!("the fake itself failed: {error}"))
-    })??;
-    match outcome {
+    match finished(work.await)? {
         Ok(()) => Ok(axum::Json(control.replica_status(id))),
         Err(error @ StartError::NoSuchReplica(_)) => {
             Err(Failure(StatusCode::NOT_FOUND, error.to_string()))
         }
         Err(error) => Err(Failure(StatusCode::CONFLICT, error.to_string())),
     }
+}
+
+async fn duchy(
+    State(control): State<Control>,
+    Path((id, action)): Path<(String, String)>,
+) -> Result<impl IntoResponse, Failure> {
+    let duchy = known_duchy(&control, &id)?;
+    let work = {
+        let duchy = duchy.clone();
+        tokio::spawn(async move {
+            match action.as_str() {
+                "restart" => return Ok(duchy.restart().await),
+                "start" => return Ok(duchy.start().await),
+                "reload" => return Ok(duchy.reload()),
+                "stop" => duchy.stop().await,
+                "drain" => duchy.drain(),
+                "cut" => duchy.cut(),
+                other => {
+                    let what = format!("a Duchy's server cannot `{other}`");
+                    return Err(Failure(StatusCode::NOT_FOUND, what));
+                }
+            }
+            Ok(Ok(()))
+        })
+    };
+    match finished(work.await)? {
+        Ok(()) => Ok(axum::Json(duchy.status())),
+        Err(error) => Err(Failure(StatusCode::CONFLICT, error.to_string())),
+    }
+}
+
+fn finished<T>(work: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
+    work.map_err(|error| {
+        Failure(StatusCode::INTERNAL_SERVER_ERROR, format!("the fake itself failed: {error}"))
+    })?
+}
+
+fn known_duchy(control: &Control, id: &str) -> Result<DuchyControl, Failure> {
+    control.duchy(id).map_err(|error| Failure(StatusCode::NOT_FOUND, error.to_string()))
+}
+
+async fn fulfilments(
+    State(control): State<Control>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Failure> {
+    Ok(axum::Json(known_duchy(&control, &id)?.fulfilments()))
 }
 
 async fn audit(State(control): State<Control>) -> Result<Response, Failure> {
@@ -216,10 +262,13 @@ async fn metrics(State(control): State<Control>) -> Response {
     for (key, count) in control.events().counters() {
         let kind = serde_json::to_value(key.kind).ok();
         let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or_default();
-        let replica = key.replica.map(|replica| replica.to_string()).unwrap_or_default();
+        let process = key.process.as_ref();
+        let replica = process.and_then(Process::replica).map(|id| id.to_string());
+        let replica = replica.unwrap_or_default();
+        let duchy = process.and_then(Process::duchy).map(|id| &**id).unwrap_or_default();
         let _ = writeln!(
             text,
-            "halo_kingdom_events_total{{kind=\"{kind}\",outcome=\"{}\",cause=\"{}\",code=\"{}\",replica=\"{replica}\"}} {count}",
+            "halo_kingdom_events_total{{kind=\"{kind}\",outcome=\"{}\",cause=\"{}\",code=\"{}\",replica=\"{replica}\",duchy=\"{duchy}\"}} {count}",
             key.outcome, key.cause, key.code
         );
     }

@@ -40,6 +40,35 @@ pub enum Listener {
     Public,
     System,
     Operator,
+    /// A Duchy's server for providers (contract 1.7.14).
+    Duchy,
+}
+
+/// The server process that an event comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Process {
+    /// A replica of the Kingdom, by number.
+    Replica(u32),
+    /// A Duchy's own server, by the Duchy's id.
+    Duchy(Arc<str>),
+}
+
+impl Process {
+    /// The number, if it is a replica of the Kingdom.
+    pub fn replica(&self) -> Option<u32> {
+        match self {
+            Self::Replica(id) => Some(*id),
+            Self::Duchy(_) => None,
+        }
+    }
+
+    /// The id, if it is a Duchy's server.
+    pub fn duchy(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Replica(_) => None,
+            Self::Duchy(id) => Some(id),
+        }
+    }
 }
 
 /// The facts of one connection, shared by all its events.
@@ -47,8 +76,8 @@ pub enum Listener {
 pub struct Connection {
     /// Number of the connection, from 1, in the order of acceptance.
     pub id: u64,
-    /// The replica it was handed to.
-    pub replica: u32,
+    /// The replica it was handed to, or the Duchy's server.
+    pub process: Process,
     /// The listener it came in on.
     pub listener: Listener,
     /// Where it came from.
@@ -94,8 +123,8 @@ pub struct Event {
     pub cause: Option<Cause>,
     /// The connection, if it belongs to one.
     pub connection: Option<Arc<Connection>>,
-    /// The replica, for events without a connection.
-    pub replica: Option<u32>,
+    /// The replica or Duchy's server, for events without a connection.
+    pub process: Option<Process>,
     /// The client's `x-request-id`, by which a probe and its event are joined.
     pub request_id: Option<Arc<str>>,
     /// Full method, such as `/wfa.measurement.api.v2alpha.Certificates/GetCertificate`.
@@ -120,7 +149,7 @@ impl Event {
             outcome,
             cause: None,
             connection: None,
-            replica: None,
+            process: None,
             request_id: None,
             method: None,
             code: None,
@@ -128,6 +157,11 @@ impl Event {
             subject: None,
             detail: None,
         }
+    }
+
+    /// The process it comes from, if from one.
+    pub fn process(&self) -> Option<&Process> {
+        self.connection.as_deref().map(|connection| &connection.process).or(self.process.as_ref())
     }
 
     /// Whether the monitor counts it as an authentication failure.
@@ -159,7 +193,8 @@ impl Serialize for Event {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("seq", &self.seq)?;
         map.serialize_entry("time", &self.time.to_string())?;
-        map.serialize_entry("replica", &connection.map(|c| c.replica).or(self.replica))?;
+        map.serialize_entry("replica", &self.process().and_then(Process::replica))?;
+        map.serialize_entry("duchy", &self.process().and_then(Process::duchy).map(|id| &**id))?;
         map.serialize_entry("connection", &connection.map(|c| c.id))?;
         map.serialize_entry("peer_address", &connection.map(|c| c.peer_address.as_str()))?;
         map.serialize_entry("request_id", &self.request_id.as_deref())?;
@@ -204,8 +239,8 @@ pub struct CounterKey {
     pub cause: &'static str,
     /// gRPC code, or empty.
     pub code: &'static str,
-    /// Replica, if any.
-    pub replica: Option<u32>,
+    /// Replica or Duchy's server, if any.
+    pub process: Option<Process>,
 }
 
 /// The log of a Kingdom: the newest [`CAPACITY`] events, or a few more, and counters over all.
@@ -321,7 +356,7 @@ impl Inner {
             outcome: event.outcome,
             cause: event.cause.map_or("", Cause::code),
             code: event.code.unwrap_or(""),
-            replica: event.connection.as_ref().map(|c| c.replica).or(event.replica),
+            process: event.process().cloned(),
         };
         *self.counters.entry(key).or_default() += 1;
         match self.segments.back_mut().filter(|segment| segment.len() < SEGMENT) {

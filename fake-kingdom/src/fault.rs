@@ -1,5 +1,6 @@
 //! Fault rules: ordered, targeted, counted (interfaces.md section 3). Pure.
 
+use crate::event::Process;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,6 +34,9 @@ pub struct Target {
     /// Number of the replica.
     #[serde(default)]
     pub replica: Option<u32>,
+    /// Id of the Duchy whose server it is.
+    #[serde(default)]
+    pub duchy: Option<String>,
 }
 
 /// What a rule does.
@@ -130,11 +134,11 @@ impl Faults {
         &mut self,
         method: &str,
         principal: Option<&str>,
-        replica: u32,
+        process: &Process,
     ) -> Option<(u64, Action)> {
         for rule in self.rules.values_mut() {
             let used_up = rule.rule.count.is_some_and(|count| rule.fired >= count);
-            if used_up || !rule.rule.target.matches(method, principal, replica) {
+            if used_up || !rule.rule.target.matches(method, principal, process) {
                 continue;
             }
             rule.matched += 1;
@@ -148,7 +152,7 @@ impl Faults {
 }
 
 impl Target {
-    fn matches(&self, method: &str, principal: Option<&str>, replica: u32) -> bool {
+    fn matches(&self, method: &str, principal: Option<&str>, process: &Process) -> bool {
         let method_matches = self.method.as_ref().is_none_or(|wanted| {
             let (wanted, method) = (wanted.trim_start_matches('/'), method.trim_start_matches('/'));
             method
@@ -157,7 +161,11 @@ impl Target {
         });
         method_matches
             && self.principal.as_deref().is_none_or(|wanted| principal == Some(wanted))
-            && self.replica.is_none_or(|wanted| wanted == replica)
+            && self.replica.is_none_or(|wanted| process.replica() == Some(wanted))
+            && self
+                .duchy
+                .as_deref()
+                .is_none_or(|wanted| process.duchy().is_some_and(|duchy| &**duchy == wanted))
     }
 }
 
@@ -175,7 +183,8 @@ mod tests {
     fn a_rule_skips_then_fires_count_times_and_reports_it() {
         let mut faults = Faults::default();
         faults.add(rule(r#"{"target":{},"action":{"status":"UNAVAILABLE"},"count":2,"skip":1}"#));
-        let struck: Vec<_> = (0..5).map(|_| faults.strike(METHOD, None, 0).is_some()).collect();
+        let struck: Vec<_> =
+            (0..5).map(|_| faults.strike(METHOD, None, &Process::Replica(0)).is_some()).collect();
         assert_eq!(struck, [false, true, true, false, false]);
         assert_eq!(faults.list()[0].fired, 2);
     }
@@ -193,7 +202,11 @@ mod tests {
             faults.add(rule(&format!(
                 r#"{{"target":{{"method":"{wanted}"}},"action":{{"delay_ms":5}}}}"#
             )));
-            assert_eq!(faults.strike(METHOD, None, 0).is_some(), hit, "{wanted}");
+            assert_eq!(
+                faults.strike(METHOD, None, &Process::Replica(0)).is_some(),
+                hit,
+                "{wanted}"
+            );
         }
     }
 
@@ -202,9 +215,23 @@ mod tests {
         let mut faults = Faults::default();
         let target = r#"{"principal":"dataProviders/AAAAAAAAAZQ","replica":1}"#;
         faults.add(rule(&format!(r#"{{"target":{target},"action":{{"cut":"after"}}}}"#)));
-        assert!(faults.strike(METHOD, Some("dataProviders/AAAAAAAAAZQ"), 0).is_none());
-        assert!(faults.strike(METHOD, None, 1).is_none());
-        assert!(faults.strike(METHOD, Some("dataProviders/AAAAAAAAAZQ"), 1).is_some());
+        assert!(
+            faults
+                .strike(METHOD, Some("dataProviders/AAAAAAAAAZQ"), &Process::Replica(0))
+                .is_none()
+        );
+        assert!(faults.strike(METHOD, None, &Process::Replica(1)).is_none());
+        let process = Process::Replica(1);
+        assert!(faults.strike(METHOD, Some("dataProviders/AAAAAAAAAZQ"), &process).is_some());
+    }
+
+    #[test]
+    fn a_rule_for_one_duchys_server_leaves_replicas_and_other_duchies_alone() {
+        let mut faults = Faults::default();
+        faults.add(rule(r#"{"target":{"duchy":"worker1"},"action":{"cut":"after"}}"#));
+        assert!(faults.strike(METHOD, None, &Process::Replica(0)).is_none());
+        assert!(faults.strike(METHOD, None, &Process::Duchy("worker2".into())).is_none());
+        assert!(faults.strike(METHOD, None, &Process::Duchy("worker1".into())).is_some());
     }
 
     #[test]

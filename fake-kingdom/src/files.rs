@@ -171,25 +171,32 @@ pub struct Contents {
 }
 
 impl Contents {
+    /// Reads and checks the files of a Duchy's own server (contract 5.1.4): leaf, key, bundle and
+    /// its own map. It has no Duchy configuration of its own here, no operator and no limits.
+    ///
+    /// # Errors
+    /// The first file that the real server would not start with.
+    pub fn read_of_duchy(files: &Files) -> Result<Self, FileError> {
+        let (certificate_der, key_der) = identity(files)?;
+        let map = principal_map(files)?;
+        Ok(Self {
+            certificate_der,
+            key_der,
+            trust: trust(files, Role::CertCollection)?,
+            operator_trust: Vec::new(),
+            lookup: PrincipalLookup::new(map_entries(&map), []),
+            duchies: Duchies::default(),
+            limits: None,
+        })
+    }
+
     /// Reads and checks every file.
     ///
     /// # Errors
     /// The first file that the real server would not start with.
     pub fn read(files: &Files, quirks: &Quirks) -> Result<Self, FileError> {
-        let certificates = halo_pki::pem_certificates(&files.require(Role::TlsCert)?)
-            .map_err(|error| files.error(Role::TlsCert, None, error.to_string()))?;
-        let certificate_der = certificates
-            .into_iter()
-            .next()
-            .ok_or_else(|| files.error(Role::TlsCert, None, "no certificate in it".to_owned()))?;
-        let key_der = halo_pki::pem_private_key(&files.text(Role::TlsKey)?)
-            .map_err(|error| files.error(Role::TlsKey, None, error.to_string()))?;
-
-        let map: pb::AuthorityKeyToPrincipalMap = text_proto(
-            files,
-            Role::PrincipalMap,
-            "wfa.measurement.config.AuthorityKeyToPrincipalMap",
-        )?;
+        let (certificate_der, key_der) = identity(files)?;
+        let map = principal_map(files)?;
         let duchy_info: pb::DuchyCertConfig =
             text_proto(files, Role::DuchyInfo, "wfa.measurement.config.DuchyCertConfig")?;
         if duchy_info.duchies.is_empty() {
@@ -208,12 +215,7 @@ impl Contents {
             trust: trust(files, Role::CertCollection)?,
             operator_trust: trust(files, Role::OperatorCertCollection)?,
             lookup: PrincipalLookup::new(
-                map.entries.iter().map(|entry| {
-                    (
-                        entry.authority_key_identifier.as_slice(),
-                        entry.principal_resource_name.as_str(),
-                    )
-                }),
+                map_entries(&map),
                 duchy_info
                     .duchies
                     .iter()
@@ -229,6 +231,29 @@ impl Contents {
             limits: limits(files, quirks)?,
         })
     }
+}
+
+/// The leaf, alone (contract 2.11), and its key.
+fn identity(files: &Files) -> Result<(Vec<u8>, Vec<u8>), FileError> {
+    let certificates = halo_pki::pem_certificates(&files.require(Role::TlsCert)?)
+        .map_err(|error| files.error(Role::TlsCert, None, error.to_string()))?;
+    let certificate_der = certificates
+        .into_iter()
+        .next()
+        .ok_or_else(|| files.error(Role::TlsCert, None, "no certificate in it".to_owned()))?;
+    let key_der = halo_pki::pem_private_key(&files.text(Role::TlsKey)?)
+        .map_err(|error| files.error(Role::TlsKey, None, error.to_string()))?;
+    Ok((certificate_der, key_der))
+}
+
+fn principal_map(files: &Files) -> Result<pb::AuthorityKeyToPrincipalMap, FileError> {
+    text_proto(files, Role::PrincipalMap, "wfa.measurement.config.AuthorityKeyToPrincipalMap")
+}
+
+fn map_entries(map: &pb::AuthorityKeyToPrincipalMap) -> impl Iterator<Item = (&[u8], &str)> {
+    map.entries.iter().map(|entry| {
+        (entry.authority_key_identifier.as_slice(), entry.principal_resource_name.as_str())
+    })
 }
 
 /// Contract 2.11: every entry must have an SKID and be a root.

@@ -1,8 +1,10 @@
 //! The running Kingdom: replicas behind one address, and the handle that controls them.
 
 use crate::audit::Head;
+use crate::client::{self, Credentials};
 use crate::core::{Core, Storage};
-use crate::event::{AlertSettings, Event, EventLog, Kind, Listener};
+use crate::duchy::{Fulfilment, Store};
+use crate::event::{AlertSettings, Event, EventLog, Kind, Listener, Process};
 use crate::fault::{FaultRule, Faults, NumberedRule};
 use crate::files::{Contents, FileError, Files, Role};
 use crate::limiter::RateLimiter;
@@ -17,9 +19,10 @@ use crate::settings::{Protocols, Settings};
 use crate::tls::{self, ClientAuth, TlsError};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -51,6 +54,9 @@ pub struct Addresses {
     /// Each replica's own public address; those that are missing get a free port of
     /// [`Self::replica_host`].
     pub replicas: Vec<String>,
+    /// The Duchies' own servers, by id; those that are missing get a free port of
+    /// [`Self::replica_host`].
+    pub duchies: BTreeMap<String, String>,
     /// Host of the replicas' own listeners.
     pub replica_host: String,
 }
@@ -64,6 +70,7 @@ impl Default for Addresses {
             operator: any(),
             health: any(),
             replicas: Vec::new(),
+            duchies: BTreeMap::new(),
             replica_host: "127.0.0.1".to_owned(),
         }
     }
@@ -99,6 +106,20 @@ pub enum StartError {
     /// A replica number that does not exist.
     #[error("there is no replica {0}")]
     NoSuchReplica(u32),
+    /// A Duchy that serves nothing here.
+    #[error("no Duchy `{0}` serves here")]
+    NoSuchDuchy(String),
+    /// The trouble is in the files of a Duchy's own server.
+    #[error("Duchy {id}: {source}")]
+    Duchy {
+        /// Which Duchy.
+        id: Arc<str>,
+        /// What is wrong.
+        source: Box<StartError>,
+    },
+    /// A Duchy's leaf and key make no client of the Kingdom.
+    #[error("its client of the Kingdom's system API: {0}")]
+    Client(#[from] client::CredentialsError),
 }
 
 /// How long a replica's start waits for its addresses to be free again.
@@ -116,6 +137,7 @@ pub enum Port {
     Health,
     Control,
     Replica,
+    Duchy,
 }
 
 impl Port {
@@ -128,6 +150,10 @@ impl Port {
             Self::Control => "--control-port",
             Self::Replica => {
                 return "replica ports are kept in sandbox.json; free it, or remove `ports` there"
+                    .to_owned();
+            }
+            Self::Duchy => {
+                return "Duchies' ports are kept in sandbox.json; free it, or remove `ports` there"
                     .to_owned();
             }
         };
@@ -144,6 +170,7 @@ impl std::fmt::Display for Port {
             Self::Health => "health",
             Self::Control => "control",
             Self::Replica => "replica",
+            Self::Duchy => "Duchy",
         })
     }
 }
@@ -165,6 +192,7 @@ pub struct Builder {
     alert: AlertSettings,
     provision: Option<Provision>,
     origin: String,
+    duchies: Vec<(Arc<str>, Files)>,
 }
 
 /// Fills an empty state before the first connection, in one transaction.
@@ -190,6 +218,7 @@ impl Builder {
             alert: AlertSettings::default(),
             provision: None,
             origin: String::new(),
+            duchies: Vec::new(),
         }
     }
 
@@ -285,6 +314,14 @@ impl Builder {
         self
     }
 
+    /// Duchies whose own server for providers runs beside the Kingdom (contract 1.7.14), each with
+    /// its own leaf, key, bundle and principal map.
+    #[must_use]
+    pub fn duchies(mut self, duchies: impl IntoIterator<Item = (String, Files)>) -> Self {
+        self.duchies = duchies.into_iter().map(|(id, files)| (id.into(), files)).collect();
+        self
+    }
+
     /// Fills an empty state before the first connection.
     #[must_use]
     pub fn provision(mut self, provision: Provision) -> Self {
@@ -298,7 +335,10 @@ impl Builder {
     /// A file the real server would not start with, an address in use, a data directory in use.
     pub async fn start(self) -> Result<Kingdom, StartError> {
         // Before the first read: a change from here on is one that `--reload hot` must notice.
-        let first_digest = files_digest(&self.files);
+        let first_digests: Vec<_> = std::iter::repeat_n(&self.files, self.replicas as usize)
+            .chain(self.duchies.iter().map(|(_, files)| files))
+            .map(files_digest)
+            .collect();
         let contents = Contents::read(&self.files, &self.quirks)?;
         let settings = Settings {
             quirks: self.quirks,
@@ -336,31 +376,38 @@ impl Builder {
             services: service::Services::new(core.clone()),
             core,
             faults: Arc::default(),
-            files: self.files,
             client_auth: self.client_auth,
             grace: self.grace,
             network: self.network,
             next_connection: AtomicU64::new(1),
             replica_host: self.addresses.replica_host.clone(),
+            system_address: OnceLock::new(),
             running: watch::channel(0).0,
             fronts: Mutex::default(),
         });
         let replicas = (0..self.replicas)
             .map(|id| {
                 let address = self.addresses.replicas.get(id as usize).cloned();
-                Arc::new(Replica {
-                    id,
-                    shared: shared.clone(),
-                    state: Mutex::default(),
-                    address: Mutex::new(address),
-                })
+                Server::new(Process::Replica(id), self.files.clone(), shared.clone(), address)
+            })
+            .collect::<Vec<_>>();
+        let duchies = self
+            .duchies
+            .into_iter()
+            .map(|(id, files)| {
+                let address = self.addresses.duchies.get(&*id).cloned();
+                Server::new(Process::Duchy(id), files, shared.clone(), address)
             })
             .collect::<Vec<_>>();
         for replica in &replicas {
             replica.start().await?;
         }
         let mut kingdom = Kingdom {
-            control: Control { shared: shared.clone(), replicas: replicas.into() },
+            control: Control {
+                shared: shared.clone(),
+                replicas: replicas.into(),
+                duchies: duchies.into(),
+            },
             public: String::new(),
             system: String::new(),
             operator: String::new(),
@@ -385,6 +432,7 @@ impl Builder {
         kingdom.system = system.address().to_owned();
         kingdom.operator = operator.address().to_owned();
         kingdom.health = health.address().to_owned();
+        let _ = shared.system_address.set(kingdom.system.clone());
         let open = || {
             let (open, is_open) = watch::channel(true);
             shared.fronts().push(is_open);
@@ -399,8 +447,11 @@ impl Builder {
         }
         let control = kingdom.control.clone();
         kingdom.tasks.push(tokio::spawn(connection::serve_health(control, health, open())));
+        for duchy in kingdom.control.duchies.iter() {
+            duchy.start().await?;
+        }
         if self.reload == Reload::Hot {
-            kingdom.tasks.push(tokio::spawn(follow_files(kingdom.control.clone(), first_digest)));
+            kingdom.tasks.push(tokio::spawn(follow_files(kingdom.control.clone(), first_digests)));
         }
         Ok(kingdom)
     }
@@ -447,9 +498,10 @@ impl Kingdom {
         &self.control
     }
 
-    /// Stops all replicas: each connection gets a GOAWAY and the grace period, then is cut.
+    /// Stops all replicas and Duchies' servers: each connection gets a GOAWAY and the grace period,
+    /// then is cut.
     pub async fn shut_down(mut self) {
-        let stops = self.control.replicas.iter().map(|replica| replica.stop());
+        let stops = self.control.servers().map(|server| server.stop());
         futures::future::join_all(stops).await;
         for task in self.tasks.drain(..) {
             task.abort();
@@ -462,8 +514,8 @@ impl Drop for Kingdom {
         for task in &self.tasks {
             task.abort();
         }
-        for replica in self.control.replicas.iter() {
-            replica.kill();
+        for server in self.control.servers() {
+            server.kill();
         }
     }
 }
@@ -472,7 +524,8 @@ impl Drop for Kingdom {
 #[derive(Clone)]
 pub struct Control {
     shared: Arc<Shared>,
-    replicas: Arc<[Arc<Replica>]>,
+    replicas: Arc<[Arc<Server>]>,
+    duchies: Arc<[Arc<Server>]>,
 }
 
 impl Control {
@@ -522,16 +575,49 @@ impl Control {
 
     /// The numbers of the replicas.
     pub fn replica_ids(&self) -> Vec<u32> {
-        self.replicas.iter().map(|replica| replica.id).collect()
+        self.replicas.iter().filter_map(|replica| replica.process.replica()).collect()
     }
 
-    fn replica(&self, id: u32) -> Result<&Arc<Replica>, StartError> {
-        self.replicas.iter().find(|replica| replica.id == id).ok_or(StartError::NoSuchReplica(id))
+    fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.replicas.iter().chain(self.duchies.iter())
+    }
+
+    fn replica(&self, id: u32) -> Result<&Arc<Server>, StartError> {
+        self.replicas
+            .iter()
+            .find(|replica| replica.process.replica() == Some(id))
+            .ok_or(StartError::NoSuchReplica(id))
     }
 
     /// What one replica is doing.
     pub fn replica_status(&self, id: u32) -> Option<ReplicaStatus> {
-        self.replica(id).ok().map(|replica| replica.status())
+        let status = self.replica(id).ok()?.status();
+        Some(ReplicaStatus {
+            id,
+            state: status.state,
+            public: status.address,
+            connections: status.connections,
+            server: status.server,
+            trust: status.trust,
+            principals: status.principals,
+        })
+    }
+
+    /// The ids of the Duchies that serve here, in the order of their configuration.
+    pub fn duchy_ids(&self) -> Vec<Arc<str>> {
+        self.duchies.iter().filter_map(|duchy| duchy.process.duchy().cloned()).collect()
+    }
+
+    /// The handle that drives one Duchy's own server.
+    ///
+    /// # Errors
+    /// No such Duchy serves here.
+    pub fn duchy(&self, id: &str) -> Result<DuchyControl, StartError> {
+        self.duchies
+            .iter()
+            .find(|duchy| duchy.process.duchy().is_some_and(|own| &**own == id))
+            .map(|server| DuchyControl { server: server.clone() })
+            .ok_or_else(|| StartError::NoSuchDuchy(id.to_owned()))
     }
 
     /// Stops a replica as SIGTERM does: GOAWAY, grace period, then cut.
@@ -605,6 +691,103 @@ impl Control {
     }
 }
 
+/// Drives one Duchy's own server.
+#[derive(Clone)]
+pub struct DuchyControl {
+    server: Arc<Server>,
+}
+
+impl DuchyControl {
+    /// Stops it as SIGTERM does.
+    pub async fn stop(&self) {
+        self.server.stop().await;
+    }
+
+    /// Starts it, if it is stopped; it reads its files again.
+    ///
+    /// # Errors
+    /// A file it does not start with; it then stays stopped.
+    pub async fn start(&self) -> Result<(), StartError> {
+        self.server.start().await
+    }
+
+    /// [`Self::stop`], then [`Self::start`].
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn restart(&self) -> Result<(), StartError> {
+        self.stop().await;
+        self.start().await
+    }
+
+    /// Sends a GOAWAY on every connection.
+    pub fn drain(&self) {
+        self.server.drain();
+    }
+
+    /// Cuts every connection at once.
+    pub fn cut(&self) {
+        self.server.cut();
+    }
+
+    /// Makes it read its files again for the connections to come, its own to the Kingdom included.
+    ///
+    /// # Errors
+    /// A file it would not start with: what it had stays in force.
+    pub fn reload(&self) -> Result<(), StartError> {
+        self.server.reload()
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> DuchyStatus {
+        let status = self.server.status();
+        DuchyStatus {
+            id: self.server.process.duchy().map(|id| id.to_string()).unwrap_or_default(),
+            state: status.state,
+            address: status.address,
+            connections: status.connections,
+            server: status.server,
+            trust: status.trust,
+            principals: status.principals,
+        }
+    }
+
+    /// What providers have fulfilled here.
+    pub fn fulfilments(&self) -> Vec<Fulfilment> {
+        let store = self.server.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.fulfilments().cloned().collect()
+    }
+}
+
+/// What a Duchy's own server is doing, for the state snapshot.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DuchyStatus {
+    /// The Duchy.
+    pub id: String,
+    /// `running` or `stopped`.
+    pub state: &'static str,
+    /// Its address, if running.
+    pub address: Option<String>,
+    /// Open connections.
+    pub connections: usize,
+    /// The leaf it presents to new connections, lower-case hex.
+    pub server: Option<crate::event::ServerFacts>,
+    /// SKIDs of its trust entries, lower-case hex.
+    pub trust: Vec<String>,
+    /// AKID in lower-case hex, and the principal it stands for.
+    pub principals: Vec<(String, String)>,
+}
+
+/// What a server process is doing.
+struct Status {
+    state: &'static str,
+    address: Option<String>,
+    connections: usize,
+    server: Option<crate::event::ServerFacts>,
+    trust: Vec<String>,
+    principals: Vec<(String, String)>,
+}
+
 /// What a replica is doing, for the state snapshot.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct ReplicaStatus {
@@ -629,12 +812,13 @@ pub(crate) struct Shared {
     core: Arc<Core>,
     services: service::Services,
     faults: Arc<Mutex<Faults>>,
-    files: Files,
     client_auth: ClientAuth,
     grace: Duration,
     network: Arc<dyn Network>,
     next_connection: AtomicU64,
     replica_host: String,
+    /// Where the Duchies' servers call the Kingdom; known once it is bound.
+    system_address: OnceLock<String>,
     /// How many replicas run, for those who wait on it.
     running: watch::Sender<usize>,
     /// Whether each front's address accepts connections.
@@ -650,8 +834,9 @@ impl Shared {
         self.fronts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn routes(&self, listener: Listener) -> tonic::service::Routes {
+    fn routes(&self, listener: Listener, loaded: &LoadedFiles) -> tonic::service::Routes {
         match listener {
+            Listener::Duchy => loaded.routes.clone().unwrap_or_default(),
             Listener::Public => self.services.public.clone(),
             Listener::System => self.services.system.clone(),
             Listener::Operator => self.services.operator.clone(),
@@ -659,9 +844,13 @@ impl Shared {
     }
 }
 
-/// One replica: what it read at its start, and its connections.
-pub(crate) struct Replica {
-    id: u32,
+/// One server process, a replica of the Kingdom or a Duchy's own server: what it read at its start,
+/// and its connections.
+pub(crate) struct Server {
+    process: Process,
+    files: Files,
+    /// What a Duchy keeps over restarts of its server.
+    store: Arc<Mutex<Store>>,
     shared: Arc<Shared>,
     state: Mutex<Option<Running>>,
     /// Its own address, chosen at the first start and kept.
@@ -687,18 +876,69 @@ enum Phase {
     Cut(u64),
 }
 
-/// What a replica made of its files.
+/// What a server process made of its files.
 pub(crate) struct LoadedFiles {
     contents: Arc<Contents>,
     public: Arc<ServerConfig>,
     operator: Arc<ServerConfig>,
     limiter: Option<Arc<Mutex<RateLimiter>>>,
     server: Arc<crate::event::ServerFacts>,
+    /// A Duchy's service, whose client of the Kingdom is made of the Duchy's files.
+    routes: Option<tonic::service::Routes>,
 }
 
 impl LoadedFiles {
-    fn read(shared: &Shared) -> Result<Self, StartError> {
-        let contents = Contents::read(&shared.files, &shared.core.settings().quirks)?;
+    fn read(server: &Server) -> Result<Self, StartError> {
+        let shared = &server.shared;
+        match &server.process {
+            Process::Replica(_) => {
+                let contents = Contents::read(&server.files, &shared.core.settings().quirks)?;
+                Self::of_replica(shared, contents)
+            }
+            Process::Duchy(id) => Contents::read_of_duchy(&server.files)
+                .map_err(StartError::from)
+                .and_then(|contents| Self::of_duchy(server, id, contents))
+                .map_err(|source| StartError::Duchy { id: id.clone(), source: Box::new(source) }),
+        }
+    }
+
+    fn of_duchy(server: &Server, id: &Arc<str>, contents: Contents) -> Result<Self, StartError> {
+        let shared = &server.shared;
+        let config = tls::server_config(
+            &contents.certificate_der,
+            &contents.key_der,
+            &contents.trust,
+            ClientAuth::Required,
+            &shared.core.clock,
+        )
+        .map_err(|source| StartError::Tls { role: Role::CertCollection, source })?;
+        // Contract 5.2.9: the name that servers of the project look for in each other's leaf.
+        let credentials = Credentials {
+            chain: vec![contents.certificate_der.clone()],
+            key: contents.key_der.clone(),
+            trust: contents.trust.iter().map(|entry| entry.der.clone()).collect(),
+            server_name: "localhost".to_owned(),
+        };
+        let system = shared.system_address.get().map(String::as_str).unwrap_or_default();
+        let kingdom =
+            client::channel(shared.network.clone(), system, &credentials, &shared.core.clock)?;
+        let api = service::duchy::DuchyApi {
+            core: shared.core.clone(),
+            duchy: id.clone(),
+            store: server.store.clone(),
+            kingdom,
+        };
+        Ok(Self {
+            server: Arc::new(connection::server_facts(&contents.certificate_der)),
+            contents: Arc::new(contents),
+            operator: config.clone(),
+            public: config,
+            limiter: None,
+            routes: Some(api.routes()),
+        })
+    }
+
+    fn of_replica(shared: &Shared, contents: Contents) -> Result<Self, StartError> {
         let config = |trust, client_auth, role| {
             tls::server_config(
                 &contents.certificate_der,
@@ -716,11 +956,31 @@ impl LoadedFiles {
         let limiter =
             limits.map(|limits| Arc::new(Mutex::new(RateLimiter::new(limits, shared.now()))));
         let server = Arc::new(connection::server_facts(&contents.certificate_der));
-        Ok(Self { contents: Arc::new(contents), public, operator, limiter, server })
+        Ok(Self { contents: Arc::new(contents), public, operator, limiter, server, routes: None })
     }
 }
 
-impl Replica {
+impl Server {
+    fn new(
+        process: Process,
+        files: Files,
+        shared: Arc<Shared>,
+        address: Option<String>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            process,
+            files,
+            store: Arc::default(),
+            shared,
+            state: Mutex::default(),
+            address: Mutex::new(address),
+        })
+    }
+
+    fn is_replica(&self) -> bool {
+        self.process.replica().is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, Option<Running>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -729,34 +989,46 @@ impl Replica {
         if self.state().is_some() {
             return Ok(());
         }
-        let loaded = LoadedFiles::read(&self.shared).inspect_err(|error| {
+        let loaded = LoadedFiles::read(self).inspect_err(|error| {
             self.event("start_refused", Some(error.to_string()));
         })?;
         let kept = self.address.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let address = kept.unwrap_or_else(|| format!("{}:0", self.shared.replica_host));
-        let incoming = self
-            .shared
-            .network
-            .bind(&address)
-            .await
-            .map_err(|source| StartError::Bind { what: Port::Replica, address, source })?;
+        let incoming = self.shared.network.bind(&address).await.map_err(|source| {
+            let what = if self.is_replica() { Port::Replica } else { Port::Duchy };
+            StartError::Bind { what, address, source }
+        })?;
         let address = incoming.address().to_owned();
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
-        // There is one data server behind all replicas: the newest start decides its Duchy set.
-        self.shared.core.set_duchies(&loaded.contents.duchies);
+        self.publish_duchy_set(&loaded);
         let loaded = Arc::new(ArcSwap::from_pointee(loaded));
         let phase = Arc::new(watch::channel(Phase::Serve).0);
         let accepting = tokio::spawn(self.clone().accept(incoming));
         *self.state() = Some(Running { loaded, phase, accepting, address });
-        self.shared.running.send_modify(|running| *running += 1);
+        self.count_running(|running| running + 1);
         self.event("started", None);
         Ok(())
     }
 
+    /// There is one data server behind all replicas: the newest start decides its Duchy set.
+    fn publish_duchy_set(&self, loaded: &LoadedFiles) {
+        if self.is_replica() {
+            self.shared.core.set_duchies(&loaded.contents.duchies);
+        }
+    }
+
+    /// The fronts stand before the replicas alone.
+    fn count_running(&self, count: impl Fn(usize) -> usize) {
+        if self.is_replica() {
+            self.shared.running.send_modify(|running| *running = count(*running));
+        }
+    }
+
     async fn accept(self: Arc<Self>, mut incoming: Box<dyn Incoming>) {
+        let own = if self.is_replica() { Listener::Public } else { Listener::Duchy };
         loop {
             match incoming.accept().await {
-                Ok((stream, peer)) => self.take(stream, peer, Listener::Public),
+                Ok((stream, peer)) => self.take(stream, peer, own),
                 Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
         }
@@ -783,7 +1055,7 @@ impl Replica {
 
     async fn stop(&self) {
         let Some(running) = self.state().take() else { return };
-        self.shared.running.send_modify(|count| *count -= 1);
+        self.count_running(|running| running - 1);
         // Both ports stop accepting together, then calls get the grace period (contract 5.5.2).
         running.accepting.abort();
         let _ = running.accepting.await;
@@ -799,7 +1071,7 @@ impl Replica {
 
     fn kill(&self) {
         if let Some(running) = self.state().take() {
-            self.shared.running.send_modify(|count| *count -= 1);
+            self.count_running(|running| running - 1);
             running.accepting.abort();
             running.phase.send_replace(Phase::Cut(u64::MAX));
         }
@@ -830,12 +1102,13 @@ impl Replica {
     fn reload(&self) -> Result<(), StartError> {
         let state = self.state();
         let Some(running) = state.as_ref() else { return Ok(()) };
-        let outcome = LoadedFiles::read(&self.shared);
-        let mut event = Event { replica: Some(self.id), ..Event::new(Kind::Reload, "ok") };
+        let outcome = LoadedFiles::read(self);
+        let process = Some(self.process.clone());
+        let mut event = Event { process, ..Event::new(Kind::Reload, "ok") };
         let result = match outcome {
             // Published whole and only if good: a bad file never displaces a good one.
             Ok(loaded) => {
-                self.shared.core.set_duchies(&loaded.contents.duchies);
+                self.publish_duchy_set(&loaded);
                 running.loaded.store(Arc::new(loaded));
                 Ok(())
             }
@@ -849,14 +1122,13 @@ impl Replica {
         result
     }
 
-    fn status(&self) -> ReplicaStatus {
+    fn status(&self) -> Status {
         let state = self.state();
         let running = state.as_ref();
         let loaded = running.map(|running| running.loaded.load_full());
-        ReplicaStatus {
-            id: self.id,
+        Status {
             state: if running.is_some() { "running" } else { "stopped" },
-            public: running.map(|running| running.address.clone()),
+            address: running.map(|running| running.address.clone()),
             connections: running.map_or(0, |running| running.phase.receiver_count()),
             server: loaded.as_ref().map(|loaded| (*loaded.server).clone()),
             trust: loaded
@@ -878,7 +1150,8 @@ impl Replica {
     }
 
     fn event(&self, outcome: &'static str, detail: Option<String>) {
-        let event = Event { replica: Some(self.id), detail, ..Event::new(Kind::Replica, outcome) };
+        let process = Some(self.process.clone());
+        let event = Event { process, detail, ..Event::new(Kind::Replica, outcome) };
         self.shared.core.events.record(self.shared.now(), event);
     }
 }
@@ -958,15 +1231,15 @@ async fn accept_while_running(
 }
 
 /// `--reload hot`: looks at the files' contents once a second.
-async fn follow_files(control: Control, mut last: FilesDigest) {
+async fn follow_files(control: Control, mut last: Vec<FilesDigest>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let digest = files_digest(&control.shared.files);
-        if digest != last {
-            last = digest;
-            for replica in control.replicas.iter() {
+        for (server, last) in control.servers().zip(&mut last) {
+            let digest = files_digest(&server.files);
+            if digest != *last {
+                *last = digest;
                 // A refused reload leaves its event; what was in force stays.
-                let _ = replica.reload();
+                let _ = server.reload();
             }
         }
     }

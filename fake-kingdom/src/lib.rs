@@ -6,6 +6,7 @@ pub mod cause;
 pub mod client;
 pub mod control;
 pub mod core;
+pub mod duchy;
 pub mod error;
 pub mod event;
 pub mod fault;

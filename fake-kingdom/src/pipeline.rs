@@ -4,6 +4,7 @@
 use crate::authn::Principal;
 use crate::cause::Cause;
 use crate::core::Core;
+use crate::duchy;
 use crate::error::{Code, Refusal};
 use crate::event::{Connection, Event, Kind, Listener};
 use crate::fault::{Action, CutPoint, Faults};
@@ -124,7 +125,7 @@ impl Peer {
         if faults.is_empty() {
             return None;
         }
-        let struck = faults.strike(method, principal, self.connection.replica);
+        let struck = faults.strike(method, principal, &self.connection.process);
         drop(faults);
         if let Some((id, _)) = &struck {
             self.core.events.record(
@@ -188,6 +189,7 @@ impl Peer {
             Listener::Public => self.intercept_public(method, request),
             Listener::System => self.intercept_system(),
             Listener::Operator => Ok((None, None)),
+            Listener::Duchy => self.intercept_duchy(),
         };
         match outcome {
             Ok((caller, no_principal_because)) => {
@@ -286,6 +288,29 @@ impl Peer {
                 })
             }
             Identity::NoCertificate => Err(refuse(Cause::NoClientCertificate)),
+        }
+    }
+
+    /// A Duchy's server: AKID extraction, then the Duchy's own map alone (contract 1.7.15, 5.10).
+    fn intercept_duchy(&self) -> Result<(Option<Principal>, Option<Cause>), Verdict> {
+        let settings = self.core.settings();
+        let quirks = &settings.quirks;
+        match &self.identity {
+            Identity::Akid(akid) => {
+                let faithful = quirks.faithful(Quirk::DuchyUnmappedAkidIsUnknown);
+                duchy::principal(self.contents.lookup.principal(akid), faithful)
+                    .map(|caller| {
+                        let because = caller.is_none().then_some(Cause::PrincipalUnknown);
+                        (caller, because)
+                    })
+                    // An exception of the look-up uses the request's headers (contract 1.0.15).
+                    .map_err(|refusal| Verdict::Refuse {
+                        refusal,
+                        echo: quirks.faithful(Quirk::AuthRejectionEchoesHeaders),
+                    })
+            }
+            Identity::Nobody(cause) => Ok((None, Some(*cause))),
+            Identity::NoCertificate => Ok((None, Some(Cause::NoClientCertificate))),
         }
     }
 }

@@ -235,6 +235,9 @@ quirks! {
     RequisitionDuchyKeyIsBareId "requisition-duchy-key-is-bare-id" "1.7.13"
         "`worker1`"
         "`duchies/worker1`";
+    DuchyUnmappedAkidIsUnknown "duchy-unmapped-akid-is-unknown" "1.7.15"
+        "Duchy server, unmapped AKID: UNKNOWN"
+        "UNAUTHENTICATED";
     BatchCancelNotPendingIsInternal "batch-cancel-not-pending-is-internal" "1.8.2"
         "INTERNAL/MEASUREMENT_STATE_ILLEGAL"
         "FAILED_PRECONDITION/MEASUREMENT_STATE_ILLEGAL";

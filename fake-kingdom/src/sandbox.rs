@@ -83,6 +83,9 @@ pub struct Ports {
     /// Each replica's own public port.
     #[serde(default)]
     pub replicas: Vec<u16>,
+    /// The port of each Duchy's own server.
+    #[serde(default)]
+    pub duchies: BTreeMap<String, u16>,
 }
 
 /// `sandbox.json`.
@@ -298,6 +301,36 @@ impl Sandbox {
         Files::Disk(SERVER_FILES.iter().map(|(role, path)| (*role, folder.join(path))).collect())
     }
 
+    /// The files of each Duchy's own server in memory, which a scenario may change (contract 5.1.4).
+    pub fn duchy_memory_files(&self) -> Vec<(String, MemoryFiles)> {
+        self.duchies()
+            .map(|duchy| {
+                let files = MemoryFiles::default();
+                for (role, path) in duchy_files(duchy) {
+                    files.set(role, self.file(&path).unwrap_or_default());
+                }
+                (duchy.to_owned(), files)
+            })
+            .collect()
+    }
+
+    /// The files of each Duchy's own server in the sandbox's folder.
+    pub fn duchy_disk_files(&self, folder: &Path) -> Vec<(String, Files)> {
+        let at = |(role, path)| (role, folder.join(path));
+        self.duchies()
+            .map(|duchy| {
+                (duchy.to_owned(), Files::Disk(duchy_files(duchy).into_iter().map(at).collect()))
+            })
+            .collect()
+    }
+
+    fn duchies(&self) -> impl Iterator<Item = &str> {
+        self.participants
+            .iter()
+            .filter(|participant| participant.kind == ParticipantKind::Duchy)
+            .map(|participant| participant.name.as_str())
+    }
+
     /// What puts the sandbox's own resources, under their ids, into an empty state.
     ///
     /// # Errors
@@ -448,6 +481,20 @@ const SERVER_FILES: &[(Role, &str)] = &[
     (Role::DuchyIds, "kingdom/duchy_id_config.textproto"),
 ];
 
+const BUNDLE: &str = "all_root_certs.pem";
+const PRINCIPAL_MAP: &str = "authority_key_identifier_to_principal_map.textproto";
+
+/// The files of a Duchy's own server, by path relative to the sandbox (contract 5.1.4).
+fn duchy_files(name: &str) -> [(Role, String); 4] {
+    let path = |file: &str| format!("participants/{name}/{file}");
+    [
+        (Role::TlsCert, path(&format!("{name}_tls.pem"))),
+        (Role::TlsKey, path(&format!("{name}_tls.key"))),
+        (Role::CertCollection, path(BUNDLE)),
+        (Role::PrincipalMap, path(PRINCIPAL_MAP)),
+    ]
+}
+
 fn kingdom_paths() -> impl Iterator<Item = String> {
     let keys = ["kingdom/kingdom_root.key"].into_iter();
     SERVER_FILES.iter().map(|(_, path)| *path).chain(keys).map(str::to_owned)
@@ -468,6 +515,9 @@ fn participant_paths(participant: &Participant) -> Vec<String> {
         );
     }
     files.extend(["kingdom_root.pem".to_owned(), "trusted_certs.pem".to_owned()]);
+    if participant.kind == ParticipantKind::Duchy {
+        files.extend([BUNDLE.to_owned(), PRINCIPAL_MAP.to_owned()]);
+    }
     files.into_iter().map(|file| format!("participants/{name}/{file}")).collect()
 }
 
@@ -522,10 +572,14 @@ impl Maker {
         }
         let bundle: String = roots.iter().map(Authority::certificate_pem).collect();
         self.put("kingdom/all_root_certs.pem", bundle.clone());
-        self.put("kingdom/authority_key_identifier_to_principal_map.textproto", map);
+        self.put("kingdom/authority_key_identifier_to_principal_map.textproto", &map);
         self.put("kingdom/duchy_cert_config.textproto", duchy_info);
         self.put("kingdom/duchy_id_config.textproto", duchy_ids);
-        for (name, _) in PARTICIPANTS {
+        for (name, kind) in PARTICIPANTS {
+            if *kind == ParticipantKind::Duchy {
+                self.put(&format!("participants/{name}/{BUNDLE}"), &bundle);
+                self.put(&format!("participants/{name}/{PRINCIPAL_MAP}"), &map);
+            }
             let kingdom = kingdom_root.certificate_pem();
             self.put(&format!("participants/{name}/kingdom_root.pem"), kingdom);
             self.put(&format!("participants/{name}/trusted_certs.pem"), bundle.clone());
@@ -688,11 +742,22 @@ fn readme(ports: &Ports) -> String {
          Every authority in this folder was made for tests; trust none of them anywhere else.\n\n\
          - Public API: `localhost:{}` (TLS 1.3, client certificate required)\n\
          - System API: `localhost:{}`, operator API: `localhost:{}` (client: `kingdom/kingdom_tls.*`)\n\
-         - Health (plaintext gRPC): `localhost:{}`, control (HTTP): `http://127.0.0.1:{}`\n\n\
+         - Health (plaintext gRPC): `localhost:{}`, control (HTTP): `http://127.0.0.1:{}`\n\
+         - Duchies' own servers for providers: {}\n\n\
          `participants/NAME/` holds one organisation's own authority, client leaf, consent signalling\n\
          pair and encryption key sets. `client.env` is for shells (`set -a; . participants/edp1/client.env`),\n\
          `identity.json` for programs. `ready.json` is there while the fake runs.\n",
-        ports.public, ports.system, ports.operator, ports.health, ports.control
+        ports.public,
+        ports.system,
+        ports.operator,
+        ports.health,
+        ports.control,
+        ports
+            .duchies
+            .iter()
+            .map(|(id, port)| format!("{id} `localhost:{port}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
     )
 }
 

@@ -273,6 +273,7 @@ async fn serve(args: ServeArgs) -> Result<(), ServeError> {
         health: args.health_port.unwrap_or(kept.health),
         control: args.control_port.unwrap_or(kept.control),
         replicas: kept.replicas.clone(),
+        duchies: kept.duchies.clone(),
     };
 
     let mut quirks = Quirks::all(args.fidelity);
@@ -314,10 +315,14 @@ async fn serve(args: ServeArgs) -> Result<(), ServeError> {
             operator: address(wanted.operator),
             health: address(wanted.health),
             replicas: wanted.replicas.iter().map(|&port| address(port)).collect(),
+            duchies: wanted.duchies.iter().map(|(id, &port)| (id.clone(), address(port))).collect(),
             replica_host: args.bind.to_string(),
         });
-    if let Some(sandbox) = &sandbox {
-        builder = builder.origin(sandbox.fingerprint()).provision(sandbox.provision()?);
+    if let (Some(sandbox), Some(folder)) = (&sandbox, &args.sandbox) {
+        builder = builder
+            .origin(sandbox.fingerprint())
+            .provision(sandbox.provision()?)
+            .duchies(sandbox.duchy_disk_files(folder));
     }
     let signals = Signals::new()?;
     let kingdom = builder.start().await?;
@@ -394,6 +399,7 @@ struct Ready {
     health: String,
     control: String,
     replicas: Vec<ReadyReplica>,
+    duchies: BTreeMap<String, String>,
     sandbox: Option<String>,
     pid: u32,
 }
@@ -418,6 +424,11 @@ fn ready(kingdom: &Kingdom, control: SocketAddr, sandbox: Option<&Path>) -> io::
             .into_iter()
             .filter_map(|id| Some(ReadyReplica { id, public: handle.replica_status(id)?.public? }))
             .collect(),
+        duchies: handle
+            .duchy_ids()
+            .into_iter()
+            .filter_map(|id| Some((id.to_string(), handle.duchy(&id).ok()?.status().address?)))
+            .collect(),
         sandbox: sandbox.map(std::path::absolute).transpose()?.map(|p| p.display().to_string()),
         pid: std::process::id(),
     })
@@ -439,6 +450,7 @@ impl Ready {
             health: port(&self.health),
             control: port(&self.control),
             replicas: self.replicas.iter().map(|replica| port(&replica.public)).collect(),
+            duchies: self.duchies.iter().map(|(id, address)| (id.clone(), port(address))).collect(),
         }
     }
 }
@@ -449,13 +461,18 @@ fn announce(ready: &Ready, format: Format) -> io::Result<()> {
         Format::Json => writeln!(out, "{}", ready.json())?,
         Format::Human => writeln!(
             out,
-            "ready: public {}, system {}, operator {}, health {}, control {}, {} replicas{} (TEST ONLY; SIGTERM or Ctrl-C stops it)",
+            "ready: public {}, system {}, operator {}, health {}, control {}, {} replicas{}{} (TEST ONLY; SIGTERM or Ctrl-C stops it)",
             ready.public,
             ready.system,
             ready.operator,
             ready.health,
             ready.control,
             ready.replicas.len(),
+            ready
+                .duchies
+                .iter()
+                .map(|(id, address)| format!(", {id} {address}"))
+                .collect::<String>(),
             ready.sandbox.as_ref().map(|folder| format!(", sandbox {folder}")).unwrap_or_default()
         )?,
     }

@@ -2,7 +2,7 @@
 
 use crate::audit::Head;
 use crate::error::measurement_name;
-use crate::kingdom::{Control, ReplicaStatus};
+use crate::kingdom::{Control, DuchyStatus, ReplicaStatus};
 use crate::model::Owner;
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ pub struct Snapshot {
     pub measurements: Vec<MeasurementState>,
     pub requisitions: Vec<RequisitionState>,
     pub replicas: Vec<ReplicaStatus>,
+    pub duchies: Vec<DuchyStatus>,
     pub trust: Vec<String>,
     pub principals: Vec<PrincipalEntry>,
     pub quirks: Vec<QuirkState>,
@@ -86,6 +87,11 @@ pub struct QuirkState {
 pub fn take(control: &Control) -> Snapshot {
     let replicas: Vec<_> =
         control.replica_ids().into_iter().filter_map(|id| control.replica_status(id)).collect();
+    let duchies = control
+        .duchy_ids()
+        .iter()
+        .filter_map(|id| Some(control.duchy(id).ok()?.status()))
+        .collect();
     let audit_head = control.audit_head();
     control.core().read(|read| Snapshot {
         time: read.now.to_string(),
@@ -172,6 +178,7 @@ pub fn take(control: &Control) -> Snapshot {
             })
             .collect(),
         replicas,
+        duchies,
         audit_head,
     })
 }

@@ -6,7 +6,7 @@ use fake_kingdom::Sandbox;
 use fake_kingdom::audit;
 use kingdom_proto::v2alpha as pb;
 use kingdom_proto::v2alpha::certificates_client::CertificatesClient;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +37,11 @@ fn the_ready_line_stands_in_the_folder_and_is_removed_at_a_clean_stop() {
     assert_eq!(serve.ready["ready"], true);
     assert_eq!(serve.ready["replicas"].as_array().map(Vec::len), Some(3));
     assert_eq!(serve.ready["pid"], serve.child.id());
+    let duchies = serve.ready["duchies"].as_object().expect("an object").clone();
+    assert_eq!(duchies.keys().collect::<Vec<_>>(), ["aggregator", "worker1", "worker2"]);
+    for address in duchies.values() {
+        TcpStream::connect(address.as_str().expect("an address")).expect("it accepts");
+    }
     let stored: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.path().join("ready.json")).expect("it"))
             .expect("JSON");
@@ -52,13 +57,41 @@ fn reopening_keeps_every_file_id_and_port() {
     let before = Sandbox::open(folder.path()).expect("it");
     let second = Serve::sandbox(folder.path(), &[]).ready.clone();
     let after = Sandbox::open(folder.path()).expect("it");
-    for field in ["public", "system", "operator", "health", "control", "replicas"] {
+    for field in ["public", "system", "operator", "health", "control", "replicas", "duchies"] {
         assert_eq!(first[field], second[field], "{field}");
     }
     assert_eq!(before.participants(), after.participants());
     for (path, content) in before.files() {
         assert_eq!(after.file(path), Some(content), "{path}");
     }
+}
+
+#[test]
+fn a_duchys_server_is_stopped_started_and_shown_by_the_control_listener() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let serve = Serve::sandbox(folder.path(), &["--shutdown-grace-period-seconds", "0.2"]);
+    let address = serve.ready["duchies"]["worker1"].as_str().expect("an address").to_owned();
+    let state = |serve: &Serve| {
+        let (_, state) = serve.control("GET", "/v1/state", "");
+        let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+        state["duchies"][1]["state"].as_str().expect("a state").to_owned()
+    };
+    assert_eq!(serve.control("POST", "/v1/duchies/worker1/stop", "").0, 200);
+    assert_eq!(state(&serve), "stopped");
+    assert!(TcpStream::connect(&address).is_err());
+    assert_eq!(serve.control("POST", "/v1/duchies/worker1/start", "").0, 200);
+    assert_eq!(state(&serve), "running");
+    assert!(TcpStream::connect(&address).is_ok());
+    assert_eq!(serve.control("GET", "/v1/duchies/worker1/fulfilments", ""), (200, "[]".to_owned()));
+    assert_eq!(serve.control("POST", "/v1/duchies/nobody/stop", "").0, 404);
+    assert_eq!(serve.control("POST", "/v1/duchies/worker1/dance", "").0, 404);
+    // A bundle that it does not start with keeps it stopped, and says whose file it is.
+    let bundle = folder.path().join("participants/worker1/all_root_certs.pem");
+    std::fs::write(bundle, "-----BEGIN CERTIFICATE-----\nx\n").expect("written");
+    let (status, body) = serve.control("POST", "/v1/duchies/worker1/restart", "");
+    assert_eq!(status, 409, "{body}");
+    assert!(body.contains("worker1") && body.contains("all_root_certs.pem"), "{body}");
+    assert_eq!(state(&serve), "stopped");
 }
 
 #[test]

@@ -260,21 +260,38 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let times = (times.0.to_string(), times.1.to_string());
     let record = record::make(tool(), arguments.env, seed, times, &results);
     let json = record::to_json(&record)?;
-    if let Some(folder) = &arguments.report {
-        write_file(&folder.join("run.json"), &json)?;
-        write_file(&folder.join("junit.xml"), &junit::to_xml(&record))?;
-    }
     if human {
         let mut rerun = format!("halo-harness run --env {name} --seed {seed}");
         for path in &arguments.selection.features {
-            rerun = format!("{rerun} --features {}", path.display());
+            rerun = format!("{rerun} --features {}", quoted(&path.display().to_string()));
         }
         write!(out, "{}", summary::summary(&results, &record.totals, &rerun))?;
     } else {
         write!(out, "{json}")?;
     }
+    // After the summary: a report that cannot be written must not lose what the run found.
+    if let Some(folder) = &arguments.report {
+        out.flush()?;
+        let files = [("run.json", json), ("junit.xml", junit::to_xml(&record))];
+        for (name, content) in files {
+            write_file(&folder.join(name), &content).map_err(|error| {
+                Failure::Harness(format!(
+                    "the report cannot be written: {error}; free the folder and run again"
+                ))
+            })?;
+        }
+    }
     let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
     Ok(run::exit(&judgements))
+}
+
+/// An argument as a shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Breaks the run off at Ctrl-C or SIGTERM, with which CI cancels; a second one ends the process at once.

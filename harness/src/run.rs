@@ -227,11 +227,13 @@ pub enum Exit {
     HarnessFailed = 4,
 }
 
-/// The verdict over a whole run: a failure outweighs what proves nothing, and a run without a single
-/// proof proves nothing.
+/// The verdict over a whole run: one that was broken off proves nothing (interfaces.md section 4);
+/// else a failure outweighs what proves nothing, and a run without a single proof proves nothing.
 pub fn overall(judgements: &[&Judgement]) -> Verdict {
     let any = |verdict| judgements.iter().any(|judgement| judgement.verdict == verdict);
-    if any(Verdict::Fail) {
+    if is_interrupted(judgements) {
+        Verdict::Invalid
+    } else if any(Verdict::Fail) {
         Verdict::Fail
     } else if any(Verdict::Invalid) || !any(Verdict::Pass) {
         Verdict::Invalid
@@ -240,8 +242,12 @@ pub fn overall(judgements: &[&Judgement]) -> Verdict {
     }
 }
 
-/// The exit code of a run. A subject's failure is a finding whatever else went wrong; then a fault of
-/// harness or environment, then any other INVALID.
+fn is_interrupted(judgements: &[&Judgement]) -> bool {
+    judgements.iter().any(|judgement| judgement.owner == Some(Owner::User))
+}
+
+/// The exit code of a run. One that was broken off is INVALID; else a subject's failure is a finding
+/// whatever else went wrong; then a fault of harness or environment, then any other INVALID.
 pub fn exit(judgements: &[&Judgement]) -> Exit {
     let ours = judgements.iter().any(|judgement| {
         judgement.verdict == Verdict::Invalid
@@ -250,6 +256,7 @@ pub fn exit(judgements: &[&Judgement]) -> Exit {
     match overall(judgements) {
         Verdict::Pass => Exit::Passed,
         Verdict::Fail => Exit::SubjectFailed,
+        _ if is_interrupted(judgements) => Exit::Invalid,
         Verdict::Invalid | Verdict::NotApplicable if ours => Exit::HarnessFailed,
         Verdict::Invalid | Verdict::NotApplicable => Exit::Invalid,
     }

@@ -13,6 +13,7 @@ use fake_kingdom::sandbox::ParticipantKind;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
 use halo_pki::{Authority, Leaf, pem_certificates, pem_private_key};
+use kingdom_proto::ApiId;
 use prost_reflect::DynamicMessage;
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
@@ -243,6 +244,13 @@ impl World {
             let stem = format!("participants/{name}/{name}");
             guises.push((name.clone(), format!("{stem}_tls")));
             self.vars.insert(name.clone(), Var::Text(participant.resource.clone()));
+            let number = |resource: &str| {
+                let id = resource.rsplit('/').next().and_then(ApiId::decode);
+                id.map(|id| Var::Text(id.value().to_string()))
+            };
+            if let Some(number) = number(&participant.resource) {
+                self.vars.insert(format!("{name}.number"), number);
+            }
             for (field, value) in [
                 ("certificate", &participant.certificate),
                 ("public_key", &participant.public_key),
@@ -255,6 +263,9 @@ impl World {
             if let Some(certificate) = &participant.certificate {
                 let id = certificate.rsplit('/').next().unwrap_or_default();
                 self.vars.insert(format!("{name}.certificate_id"), Var::Text(id.to_owned()));
+                if let Some(number) = number(certificate) {
+                    self.vars.insert(format!("{name}.certificate_number"), number);
+                }
                 let der = file(format!("{stem}_cs_cert.der"))?;
                 self.learn_certificate(&format!("{name}.certificate"), der);
             }
@@ -433,7 +444,33 @@ impl World {
         actor: &str,
         method: &str,
         text: &str,
-        target: Option<u32>,
+        target: Option<Target>,
+    ) -> Result<(), Problem> {
+        self.call_to(actor, method, text, &[], target).await
+    }
+
+    /// [`Self::call`] with what stands at each path replaced: rows of path and text proto
+    /// ([`dynamic::set`](crate::client::dynamic::set)).
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_changed(
+        &mut self,
+        actor: &str,
+        method: &str,
+        text: &str,
+        changes: &[Vec<String>],
+    ) -> Result<(), Problem> {
+        self.call_to(actor, method, text, changes, None).await
+    }
+
+    async fn call_to(
+        &mut self,
+        actor: &str,
+        method: &str,
+        text: &str,
+        changes: &[Vec<String>],
+        target: Option<Target>,
     ) -> Result<(), Problem> {
         self.actor(actor).await?;
         let (home, method) = match method.strip_prefix("system ") {
@@ -443,14 +480,21 @@ impl World {
         };
         let method = Method::find(method, home)
             .map_err(|what| Problem::author(what, "correct the method's name"))?;
-        let text = self.fill_text_proto(text)?;
-        let message = method.request(&text).map_err(|what| {
-            Problem::author(format!("the request: {what}"), "correct the text proto")
-        })?;
-        self.send(actor, method, message, target).await
+        let mut filled = Vec::with_capacity(changes.len());
+        for change in changes {
+            filled.push((change[0].clone(), self.fill_text_proto(&change[1])?));
+        }
+        let mut messages = Vec::new();
+        for text in requests(text) {
+            let text = self.fill_text_proto(&text)?;
+            messages.push(method.request(&text, &filled).map_err(|what| {
+                Problem::author(format!("the request: {what}"), "correct the text proto")
+            })?);
+        }
+        self.send(actor, method, messages, target).await
     }
 
-    /// Calls a method with these bytes for a request.
+    /// Calls a method with these messages' bytes for a request.
     ///
     /// # Errors
     /// As [`Self::call`].
@@ -458,25 +502,21 @@ impl World {
         &mut self,
         actor: &str,
         method: Method,
-        message: Vec<u8>,
-        target: Option<u32>,
+        messages: Vec<Vec<u8>>,
+        target: Option<Target>,
     ) -> Result<(), Problem> {
         self.calls += 1;
         let request_id = format!("call-{}", self.calls);
         let after_event = self.running()?.last_event();
         let mut metadata = self.actor(actor).await?.metadata.clone();
         metadata.push(("x-request-id".to_owned(), request_id.clone()));
-        let request = Request {
-            method: method.path(),
-            metadata,
-            messages: vec![message],
-            patience: CALL_PATIENCE,
-        };
+        let request =
+            Request { method: method.path(), metadata, messages, patience: CALL_PATIENCE };
         let mut kept = if target.is_none() { self.open.remove(actor) } else { None };
         let (outcome, local) = match &mut kept {
             Some(connection) => (connection.call(&request).await, Some(connection.local.clone())),
             None => {
-                let target = target.map_or(Target::Front(method.listener), Target::Replica);
+                let target = target.unwrap_or(Target::Front(method.listener));
                 match self.connect(actor, target).await? {
                     (Ok(mut connection), local) => (connection.call(&request).await, local),
                     (Err(error), local) => (Outcome::Broken(error), local),
@@ -552,8 +592,8 @@ impl World {
         target: Target,
     ) -> Result<(Result<Connection, TransportError>, Option<String>), Problem> {
         let guise = self.actor(actor).await?.clone();
-        if let Target::Replica(id) = target
-            && id >= self.setup.replicas
+        if let Target::Replica(id) = &target
+            && *id >= self.setup.replicas
         {
             return Err(Problem::author(
                 format!("there is no replica {id}"),
@@ -561,9 +601,12 @@ impl World {
             ));
         }
         let environment = self.running()?;
-        let root = environment.sandbox().file("kingdom/kingdom_root.pem").unwrap_or_default();
-        let roots = pem_certificates(root)
-            .map_err(|error| Problem::harness(format!("the Kingdom's root: {error}")))?;
+        let root = match &target {
+            Target::Duchy(id) => format!("participants/{id}/{id}_root.pem"),
+            Target::Front(_) | Target::Replica(_) => "kingdom/kingdom_root.pem".to_owned(),
+        };
+        let roots = pem_certificates(environment.sandbox().file(&root).unwrap_or_default())
+            .map_err(|error| Problem::harness(format!("{root}: {error}")))?;
         let tls = TlsOptions {
             credential: guise.credential,
             security: guise.security,
@@ -716,6 +759,24 @@ impl World {
 }
 
 /// `edp1.certificate`, but not the inside of a text proto block.
+/// The messages of a doc string: one, or for a client stream several between lines of `---`; a
+/// stream of none is the single word `nothing`.
+fn requests(text: &str) -> Vec<String> {
+    if text.trim() == "nothing" {
+        return Vec::new();
+    }
+    let mut messages = vec![String::new()];
+    for line in text.lines() {
+        if line.trim() == "---" {
+            messages.push(String::new());
+        } else if let Some(message) = messages.last_mut() {
+            message.push_str(line);
+            message.push('\n');
+        }
+    }
+    messages
+}
+
 fn looks_like_a_variable(text: &str) -> bool {
     let name = text.trim();
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c))

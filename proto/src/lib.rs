@@ -7,8 +7,10 @@
 
 pub mod api_id;
 pub mod name;
+mod verbatim;
 
 pub use api_id::ApiId;
+pub use verbatim::Verbatim;
 
 /// The encoded `google.protobuf.FileDescriptorSet` of everything in this crate, imports and
 /// `google.api` options included. Served by reflection (contract 1.0.14).

@@ -1,7 +1,7 @@
 //! One connection: handshake, identity, HTTP/2, and its end.
 
 use super::cork::{Again, Cork, Inline};
-use super::{Control, LoadedFiles, Phase, Replica};
+use super::{Control, LoadedFiles, Phase, Server};
 use crate::cause::Cause;
 use crate::event::{Connection, Event, Kind, Listener, PeerFacts, ServerFacts};
 use crate::pipeline::{Identity, Peer};
@@ -23,21 +23,21 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves one stream from handshake to end.
 pub(super) async fn serve(
-    replica: Arc<Replica>,
+    server: Arc<Server>,
     loaded: Arc<LoadedFiles>,
     mut phase: watch::Receiver<Phase>,
     stream: BoxStream,
     peer_address: String,
     listener: Listener,
 ) {
-    let core = replica.shared.core.clone();
+    let core = server.shared.core.clone();
     let config = match listener {
         Listener::Operator => loaded.operator.clone(),
-        Listener::Public | Listener::System => loaded.public.clone(),
+        Listener::Public | Listener::System | Listener::Duchy => loaded.public.clone(),
     };
     let mut connection = Connection {
-        id: replica.shared.next_connection.fetch_add(1, Ordering::SeqCst),
-        replica: replica.id,
+        id: server.shared.next_connection.fetch_add(1, Ordering::SeqCst),
+        process: server.process.clone(),
         listener,
         peer_address,
         peer: None,
@@ -90,10 +90,10 @@ pub(super) async fn serve(
         Event { connection: Some(connection.clone()), cause, ..Event::new(Kind::Handshake, "ok") };
     core.events.record(core.clock.now(), event);
 
-    let routes = replica.shared.routes(listener);
+    let routes = server.shared.routes(listener, &loaded);
     let peer = Arc::new(Peer {
         core,
-        faults: replica.shared.faults.clone(),
+        faults: server.shared.faults.clone(),
         contents: loaded.contents.clone(),
         limiter: loaded.limiter.clone().filter(|_| listener == Listener::Public),
         connection,

@@ -10,9 +10,10 @@ use crate::error::{Code, Refusal};
 use crate::model::event_group_metadata_descriptor::{self as descriptor, Content, Descriptor};
 use crate::model::{Read, Write};
 use kingdom_proto::name::{DataProviderName, EventGroupMetadataDescriptorName};
-use kingdom_proto::v2alpha as pb;
+use kingdom_proto::{Verbatim, v2alpha as pb};
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
+use prost_types::FileDescriptorSet;
 use std::collections::BTreeSet;
 
 /// The id that stands for all data providers in List and BatchGet (contract 1.4.13).
@@ -200,8 +201,9 @@ fn require_reader(caller: Caller<'_>, provider: &DataProviderName) -> Answer<()>
 }
 
 /// Links the files of a set; `None` if they do not link. The well-known files may be left out.
-fn link(set: Option<prost_types::FileDescriptorSet>) -> Option<Content> {
-    let Some(set) = set else { return Some(Content::default()) };
+fn link(sent: Option<Verbatim>) -> Option<Content> {
+    let Some(sent) = sent else { return Some(Content::default()) };
+    let set = FileDescriptorSet::decode(sent.bytes()).ok()?;
     let given: BTreeSet<&str> = set.file.iter().map(|file| file.name()).collect();
     let well_known = DescriptorPool::global();
     let absent = well_known
@@ -222,19 +224,15 @@ fn link(set: Option<prost_types::FileDescriptorSet>) -> Option<Content> {
             file.message_type.iter().map(move |message| format!("{package}{}", message.name()))
         })
         .collect();
-    Some(Content { descriptor_set: Some(set.encode_to_vec()), types })
+    Some(Content { descriptor_set: Some(sent.bytes().to_vec()), types })
 }
 
 /// A descriptor as reads show it.
 pub fn to_proto(row: &Descriptor) -> pb::EventGroupMetadataDescriptor {
-    let set = row.content.descriptor_set.as_deref();
     pb::EventGroupMetadataDescriptor {
         name: descriptor::name(row.data_provider, row.id),
         // Always there, as the real server's own field is: only possibly empty.
-        descriptor_set: Some(
-            set.and_then(|bytes| prost_types::FileDescriptorSet::decode(bytes).ok())
-                .unwrap_or_default(),
-        ),
+        descriptor_set: Some(row.content.descriptor_set.clone().unwrap_or_default().into()),
     }
 }
 
@@ -244,9 +242,7 @@ mod tests {
     use crate::public::fixture::{World, metadata as info, principal, refused};
     use crate::quirk::Quirk;
     use prost_types::field_descriptor_proto::{Label, Type};
-    use prost_types::{
-        DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
-    };
+    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
     const MISSING: &str = "AAAAAAAAAZQ";
     const IN_USE: &str = "EVENT_GROUP_METADATA_DESCRIPTOR_ALREADY_EXISTS_WITH_TYPE";
@@ -295,12 +291,33 @@ mod tests {
         let request = pb::CreateEventGroupMetadataDescriptorRequest {
             parent: world.dp(i),
             event_group_metadata_descriptor: Some(pb::EventGroupMetadataDescriptor {
-                descriptor_set: Some(set),
+                descriptor_set: Some(set.encode_to_vec().into()),
                 ..Default::default()
             }),
             request_id: request_id.to_owned(),
         };
         world.write(|w| create(w, Some(&own), &request))
+    }
+
+    /// Custom options, which prost's own types do not know, are what such a set is for.
+    #[test]
+    fn a_descriptor_set_is_read_back_byte_for_byte_custom_options_included() {
+        let mut world = World::new();
+        let own = world.as_dp(0);
+        let mut sent = good("A").encode_to_vec();
+        // An unknown field of the set: field 1000, a string.
+        sent.extend([0xc2, 0x3e, 2, b'h', b'i']);
+        let request = pb::CreateEventGroupMetadataDescriptorRequest {
+            parent: world.dp(0),
+            event_group_metadata_descriptor: Some(pb::EventGroupMetadataDescriptor {
+                descriptor_set: Some(sent.clone().into()),
+                ..Default::default()
+            }),
+            request_id: String::new(),
+        };
+        let name = world.write(|w| create(w, Some(&own), &request)).unwrap().name;
+        let read = get_as(&world, Some(&own), &name).unwrap();
+        assert_eq!(read.descriptor_set.as_ref().map(Verbatim::bytes), Some(sent.as_slice()));
     }
 
     fn created(world: &mut World, i: usize, message: &str) -> String {
@@ -316,7 +333,7 @@ mod tests {
         let request = pb::UpdateEventGroupMetadataDescriptorRequest {
             event_group_metadata_descriptor: Some(pb::EventGroupMetadataDescriptor {
                 name: name.to_owned(),
-                descriptor_set: Some(set),
+                descriptor_set: Some(set.encode_to_vec().into()),
             }),
         };
         world.write(|w| update(w, caller, &request))
@@ -368,7 +385,7 @@ mod tests {
         let name = created(&mut world, 0, "A");
         for allowed in [world.as_dp(0), world.as_mc(1)] {
             let row = get_as(&world, Some(&allowed), &name).unwrap();
-            assert_eq!(row.descriptor_set, Some(good("A")));
+            assert_eq!(row.descriptor_set, Some(good("A").encode_to_vec().into()));
         }
         for denied in [world.as_dp(1), world.as_mp(0), principal("duchies/worker1")] {
             let answer = get_as(&world, Some(&denied), &name);
@@ -399,7 +416,7 @@ mod tests {
             assert_eq!(refused(answer), (Code::PermissionDenied, None));
         }
         let row = update_as(&mut world, Some(&own), &name, good("B")).unwrap();
-        assert_eq!(row.descriptor_set, Some(good("B")));
+        assert_eq!(row.descriptor_set, Some(good("B").encode_to_vec().into()));
         // the old type is free again
         created(&mut world, 0, "A");
     }
@@ -497,8 +514,8 @@ mod tests {
         with_imports.file.insert(0, duration.file_descriptor_proto().clone());
         // files in any order
         with_imports.file.reverse();
-        assert_eq!(link(Some(with_imports)).unwrap().types, ["example.A"]);
-        assert_eq!(link(Some(good("A"))).unwrap().types, ["example.A"]);
+        assert_eq!(link(Some(with_imports.encode_to_vec().into())).unwrap().types, ["example.A"]);
+        assert_eq!(link(Some(good("A").encode_to_vec().into())).unwrap().types, ["example.A"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
+pub(crate) mod duchy;
 mod operator;
 mod public_api;
 mod system;

@@ -70,12 +70,16 @@ impl Method {
         format!("{}/{}", self.descriptor.parent_service().full_name(), self.descriptor.name())
     }
 
-    /// The request, encoded, from its text form.
+    /// The request, encoded, from its text form and changes of it ([`set`]).
     ///
     /// # Errors
     /// Line, column and reason.
-    pub fn request(&self, text: &str) -> Result<Vec<u8>, String> {
-        encode(self.descriptor.input(), text)
+    pub fn request(&self, text: &str, changes: &[(String, String)]) -> Result<Vec<u8>, String> {
+        let mut message = parse(self.descriptor.input(), text)?;
+        for (path, value) in changes {
+            set(&mut message, path, value).map_err(|what| format!("{path}: {what}"))?;
+        }
+        Ok(message.encode_to_vec())
     }
 
     /// A response message.
@@ -193,6 +197,80 @@ pub fn at(message: &DynamicMessage, path: &str) -> Result<At, String> {
     }
 }
 
+/// Puts a field's text form at a path, or clears it with `unset`: a scalar as it stands in text proto,
+/// a message by the inside of its braces. An index one past the end appends. A packed message is
+/// unpacked on the way and packed again.
+///
+/// # Errors
+/// No such field, or the text is none of its values.
+pub fn set(message: &mut DynamicMessage, path: &str, text: &str) -> Result<(), String> {
+    let (segment, rest) = match path.split_once('.') {
+        Some((segment, rest)) => (segment, Some(rest)),
+        None => (path, None),
+    };
+    let (name, index) = match segment.split_once('[') {
+        Some((name, index)) => (name, Some(index.trim_end_matches(']'))),
+        None => (segment, None),
+    };
+    let descriptor = message.descriptor();
+    let field = descriptor.get_field_by_name(name);
+    if field.is_none() && descriptor.full_name() == "google.protobuf.Any" {
+        let mut inner = unpack(message)?;
+        set(&mut inner, path, text)?;
+        message.set_field_by_name("value", Value::Bytes(inner.encode_to_vec().into()));
+        return Ok(());
+    }
+    let field = field.ok_or_else(|| {
+        let known: Vec<_> = descriptor.fields().map(|field| field.name().to_owned()).collect();
+        format!("{} has no field {name}; it has {}", descriptor.full_name(), known.join(", "))
+    })?;
+    let index = match index.map(str::parse::<usize>) {
+        None => None,
+        Some(Ok(index)) => Some(index),
+        Some(Err(_)) => return Err(format!("`{segment}` has no number for an index")),
+    };
+    let Some(rest) = rest else {
+        if index.is_none() {
+            message.clear_field(&field);
+        }
+        if text == "unset" {
+            return match index {
+                None => Ok(()),
+                Some(_) => Err("an element cannot be unset".to_owned()),
+            };
+        }
+        let written = match field.kind() {
+            Kind::Message(_) => format!("{name} {{ {text} }}"),
+            _ => format!("{name}: {text}"),
+        };
+        let parsed = parse(descriptor, &written)?.get_field(&field).into_owned();
+        let Some(index) = index else {
+            message.set_field(&field, parsed);
+            return Ok(());
+        };
+        let element = parsed.as_list().and_then(|list| list.first()).cloned();
+        return match (message.get_field_mut(&field).as_list_mut(), element) {
+            (Some(list), Some(element)) if index == list.len() => {
+                list.push(element);
+                Ok(())
+            }
+            (Some(list), Some(element)) if index < list.len() => {
+                list[index] = element;
+                Ok(())
+            }
+            _ => Err(format!("there is no {segment}")),
+        };
+    };
+    let value = message.get_field_mut(&field);
+    let inner = match index {
+        None => value.as_message_mut(),
+        Some(index) => {
+            value.as_list_mut().and_then(|list| list.get_mut(index)).and_then(Value::as_message_mut)
+        }
+    };
+    set(inner.ok_or_else(|| format!("there is no {segment} to go into"))?, rest, text)
+}
+
 fn descend(value: &Value, kind: &Kind, rest: Option<&str>) -> Result<At, String> {
     match (rest, value) {
         (Some(rest), Value::Message(message)) => at(message, rest),
@@ -265,7 +343,34 @@ mod tests {
     #[test]
     fn an_unknown_enum_number_can_be_sent() {
         let text = "name: \"n\" revocation_state: 7";
-        assert!(method("Certificates.RevokeCertificate").request(text).is_ok());
+        assert!(method("Certificates.RevokeCertificate").request(text, &[]).is_ok());
+    }
+
+    #[test]
+    fn what_stands_at_a_path_is_replaced_inside_packed_messages_and_lists_too() {
+        let create = method("Measurements.CreateMeasurement");
+        let text = "measurement { measurement_spec { message { \
+                    [type.googleapis.com/wfa.measurement.api.v2alpha.MeasurementSpec] { \
+                    nonce_hashes: [\"a\", \"b\"] reach { } } } } data_providers { key: \"k\" } }";
+        let change = |path: &str, value: &str| {
+            let bytes = create.request(text, &[(path.to_owned(), value.to_owned())])?;
+            let message = DynamicMessage::decode(create.descriptor.input(), bytes.as_slice());
+            message.map_err(|error| error.to_string())
+        };
+        let spec = "measurement.measurement_spec.message";
+        let changed =
+            change(&format!("{spec}.impression.maximum_frequency_per_user"), "3").unwrap();
+        let read = |path: &str| at(&changed, &format!("{spec}.{path}")).unwrap();
+        assert_eq!(read("impression.maximum_frequency_per_user"), At::One("3".to_owned()));
+        assert_eq!(read("reach"), At::One("unset".to_owned()));
+        assert_eq!(read("nonce_hashes"), At::Many(vec!["61".to_owned(), "62".to_owned()]));
+        let path = format!("{spec}.nonce_hashes[2]");
+        let longer = change(&path, "\"c\"").unwrap();
+        assert_eq!(at(&longer, &path), Ok(At::One("63".to_owned())));
+        let cleared = change("measurement.data_providers", "unset").unwrap();
+        assert_eq!(at(&cleared, "measurement.data_providers"), Ok(At::Many(Vec::new())));
+        assert!(change("measurement.nonsense", "1").unwrap_err().contains("has no field"));
+        assert!(change("measurement.data_providers[7].key", "\"x\"").is_err());
     }
 
     #[test]

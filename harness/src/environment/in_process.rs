@@ -4,6 +4,7 @@ use super::{Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, T
 use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
+use fake_kingdom::duchy::Fulfilment;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::{Files, MemoryFiles, Role};
 use fake_kingdom::model::Timestamp;
@@ -12,6 +13,7 @@ use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::transport::Network;
 use fake_kingdom::{Kingdom, Reload, StartError};
 use futures::future::LocalBoxFuture;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub(super) trait Dialler {
 pub(super) struct InProcess<D> {
     kingdom: Kingdom,
     files: MemoryFiles,
+    duchy_files: BTreeMap<String, MemoryFiles>,
     sandbox: Sandbox,
     clock: Clock,
     dialler: D,
@@ -38,12 +41,18 @@ impl<D: Dialler + 'static> InProcess<D> {
         let sandbox = Sandbox::generate(setup.seed, &[setup.clock.now()])
             .map_err(|error| Problem::harness(format!("no sandbox: {error}")))?;
         let files = sandbox.memory_files();
+        let duchy_files: BTreeMap<_, _> = sandbox.duchy_memory_files().into_iter().collect();
+        let duchies = sandbox.duchy_memory_files().into_iter().map(|(duchy, _)| {
+            let files = duchy_files[&duchy].clone();
+            (duchy, Files::Memory(files))
+        });
         let provision = sandbox
             .provision()
             .map_err(|error| Problem::harness(format!("no resources: {error}")))?;
         let reload = if setup.reload_hot { Reload::Hot } else { Reload::AtStart };
         let kingdom = Kingdom::builder(Files::Memory(files.clone()))
             .provision(provision)
+            .duchies(duchies)
             .network(network)
             .clock(setup.clock.clone())
             .seed(setup.seed)
@@ -61,10 +70,10 @@ impl<D: Dialler + 'static> InProcess<D> {
                 }
                 error => Problem::harness(format!("the Kingdom does not start: {error}")),
             })?;
-        Ok(Box::new(Self { kingdom, files, sandbox, clock: setup.clock, dialler }))
+        Ok(Box::new(Self { kingdom, files, duchy_files, sandbox, clock: setup.clock, dialler }))
     }
 
-    fn address(&self, target: Target) -> io::Result<String> {
+    fn address(&self, target: &Target) -> io::Result<String> {
         Ok(match target {
             Target::Front(Listener::Public) => self.kingdom.public_address().to_owned(),
             Target::Front(Listener::System) => self.kingdom.system_address().to_owned(),
@@ -72,8 +81,15 @@ impl<D: Dialler + 'static> InProcess<D> {
             Target::Replica(id) => self
                 .kingdom
                 .control()
-                .replica_status(id)
+                .replica_status(*id)
                 .and_then(|status| status.public)
+                .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?,
+            Target::Duchy(id) => self
+                .kingdom
+                .control()
+                .duchy(id)
+                .ok()
+                .and_then(|duchy| duchy.status().address)
                 .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?,
         })
     }
@@ -106,7 +122,7 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
 
     fn dial(&self, target: Target) -> LocalBoxFuture<'_, io::Result<Dialled>> {
         Box::pin(async move {
-            let address = self.address(target)?;
+            let address = self.address(&target)?;
             self.dialler.dial(&address).await
         })
     }
@@ -146,12 +162,61 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
         })
     }
 
+    fn act_on_duchy<'a>(
+        &'a self,
+        duchy: &'a str,
+        action: ReplicaAction,
+    ) -> LocalBoxFuture<'a, Result<Result<(), String>, Problem>> {
+        Box::pin(async move {
+            let duchy = self.kingdom.control().duchy(duchy).map_err(|_| no_such_duchy(duchy))?;
+            let outcome = match action {
+                ReplicaAction::Start => duchy.start().await,
+                ReplicaAction::Restart => duchy.restart().await,
+                ReplicaAction::Reload => duchy.reload(),
+                ReplicaAction::Stop => {
+                    duchy.stop().await;
+                    Ok(())
+                }
+                ReplicaAction::Drain => {
+                    duchy.drain();
+                    Ok(())
+                }
+                ReplicaAction::Cut => {
+                    duchy.cut();
+                    Ok(())
+                }
+            };
+            match outcome {
+                Ok(()) => Ok(Ok(())),
+                Err(error @ StartError::Bind { .. }) => {
+                    Err(Problem::environment(error.to_string(), "run again"))
+                }
+                Err(refusal) => Ok(Err(refusal.to_string())),
+            }
+        })
+    }
+
+    fn fulfilments(&self, duchy: &str) -> Result<Vec<Fulfilment>, Problem> {
+        let duchy = self.kingdom.control().duchy(duchy).map_err(|_| no_such_duchy(duchy))?;
+        Ok(duchy.fulfilments())
+    }
+
     fn file(&self, role: Role) -> Option<Vec<u8>> {
         self.files.get(role)
     }
 
     fn set_file(&self, role: Role, content: Vec<u8>) {
         self.files.set(role, content);
+    }
+
+    fn duchy_file(&self, duchy: &str, role: Role) -> Option<Vec<u8>> {
+        self.duchy_files.get(duchy)?.get(role)
+    }
+
+    fn set_duchy_file(&self, duchy: &str, role: Role, content: Vec<u8>) -> Result<(), Problem> {
+        let files = self.duchy_files.get(duchy).ok_or_else(|| no_such_duchy(duchy))?;
+        files.set(role, content);
+        Ok(())
     }
 
     fn last_event(&self) -> u64 {
@@ -197,4 +262,11 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+fn no_such_duchy(id: &str) -> Problem {
+    Problem::author(
+        format!("no Duchy `{id}` serves here"),
+        "the Duchies of a sandbox are aggregator, worker1 and worker2",
+    )
 }

@@ -7,6 +7,7 @@ pub mod simulated;
 use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
+use fake_kingdom::duchy::Fulfilment;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::Role;
 use fake_kingdom::model::Timestamp;
@@ -83,7 +84,7 @@ pub struct Setup {
     pub clock: Clock,
     /// Quirks (contract 2.14).
     pub quirks: Quirks,
-    /// Protocols and for whom they are on (contract 1.5.15).
+    /// Which protocols are on (contract 1.5.15).
     pub protocols: Protocols,
     /// How many replicas.
     pub replicas: u32,
@@ -112,7 +113,7 @@ impl Setup {
 }
 
 /// The three TLS listeners of a Kingdom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listener {
     /// The public API.
     Public,
@@ -123,12 +124,14 @@ pub enum Listener {
 }
 
 /// Where a connection goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// The address in front of all replicas.
     Front(Listener),
     /// One replica's own public address.
     Replica(u32),
+    /// A Duchy's own server for providers, by the Duchy's id (contract 1.7.14).
+    Duchy(String),
 }
 
 /// An open stream, and the address by which the server's events name this end of it.
@@ -173,6 +176,24 @@ pub trait Environment {
         id: u32,
         action: ReplicaAction,
     ) -> LocalBoxFuture<'_, Result<Result<(), String>, Problem>>;
+    /// Acts on a Duchy's own server; the inner error is its refusal to start with its files.
+    fn act_on_duchy<'a>(
+        &'a self,
+        duchy: &'a str,
+        action: ReplicaAction,
+    ) -> LocalBoxFuture<'a, Result<Result<(), String>, Problem>>;
+    /// What providers have fulfilled at a Duchy.
+    ///
+    /// # Errors
+    /// No such Duchy.
+    fn fulfilments(&self, duchy: &str) -> Result<Vec<Fulfilment>, Problem>;
+    /// The present content of one of a Duchy's own files.
+    fn duchy_file(&self, duchy: &str, role: Role) -> Option<Vec<u8>>;
+    /// Replaces one of a Duchy's own files whole.
+    ///
+    /// # Errors
+    /// No such Duchy.
+    fn set_duchy_file(&self, duchy: &str, role: Role, content: Vec<u8>) -> Result<(), Problem>;
     /// The present content of one of the servers' files.
     fn file(&self, role: Role) -> Option<Vec<u8>>;
     /// Replaces one of the servers' files whole.

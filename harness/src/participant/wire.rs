@@ -30,7 +30,7 @@ pub trait Dial {
     fn dial<'a>(&'a self, to: &'a Destination) -> LocalBoxFuture<'a, io::Result<Dialled>>;
 }
 
-/// Dials what an environment runs. It runs no Duchy: their addresses refuse.
+/// Dials what an environment runs.
 #[derive(Clone, Copy)]
 pub struct Within<'a>(pub &'a dyn Environment);
 
@@ -39,9 +39,7 @@ impl Dial for Within<'_> {
         match to {
             Destination::PublicApi => self.0.dial(Target::Front(Listener::Public)),
             Destination::SystemApi => self.0.dial(Target::Front(Listener::System)),
-            Destination::Duchy(_) => {
-                Box::pin(async { Err(io::Error::from(io::ErrorKind::ConnectionRefused)) })
-            }
+            Destination::Duchy(id) => self.0.dial(Target::Duchy(id.clone())),
         }
     }
 }
@@ -152,8 +150,6 @@ methods! {
     FAIL_PARTICIPANT
         "wfa.measurement.system.v1alpha.ComputationParticipants/FailComputationParticipant"
         system::FailComputationParticipantRequest => system::ComputationParticipant;
-    FULFILL_IN_KINGDOM "wfa.measurement.system.v1alpha.Requisitions/FulfillRequisition"
-        system::FulfillRequisitionRequest => system::Requisition;
 }
 
 /// A call that did not succeed.

@@ -119,10 +119,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let gone = world.authority(given.text(0)).await?.certificate_der().to_vec();
                 let bundle = world.running()?.file(Role::CertCollection).unwrap_or_default();
-                let mut roots = halo_pki::pem_certificates(&bundle)
-                    .map_err(|error| Problem::harness(error.to_string()))?;
-                roots.retain(|root| *root != gone);
-                set(world, Role::CertCollection, halo_pki::bundle_pem(&roots).into_bytes()).await
+                set(world, Role::CertCollection, without(&bundle, &gone)?).await
             }
         ),
         step!(
@@ -221,6 +218,14 @@ async fn send(world: &mut World, actor: &str, name: &str, value: &str) -> crate:
     world.set(format!("{actor}.sent"), Var::Text(value.clone()));
     world.actor(actor).await?.metadata.push((name.to_owned(), value));
     Ok(())
+}
+
+/// A trust bundle without one of its roots.
+pub(super) fn without(bundle: &[u8], gone: &[u8]) -> Result<Vec<u8>, Problem> {
+    let mut roots =
+        halo_pki::pem_certificates(bundle).map_err(|error| Problem::harness(error.to_string()))?;
+    roots.retain(|root| root != gone);
+    Ok(halo_pki::bundle_pem(&roots).into_bytes())
 }
 
 fn role(text: &str) -> Role {

@@ -29,7 +29,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"(\w+) calls ([\w.]+) on replica (\d+) with",
             "When edp1 calls Certificates.GetCertificate on replica 1 with",
             |world, given| {
-                let replica = Some(given.number(2)?);
+                let replica = Some(Target::Replica(given.number(2)?));
                 Ok(world.call(given.text(0), given.text(1), given.doc()?, replica).await?)
             }
         ),
@@ -45,7 +45,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     .map_err(|what| Problem::author(what, "correct the method's name"))?;
                 let bytes = hex::decode(given.text(2))
                     .map_err(|error| Problem::author(error.to_string(), "write whole bytes"))?;
-                Ok(world.send(actor, method, bytes, None).await?)
+                Ok(world.send(actor, method, vec![bytes], None).await?)
             }
         ),
         step!(

@@ -7,9 +7,11 @@
 mod authentication;
 mod calls;
 mod certificates;
+mod duchies;
 mod events;
 mod faults;
 mod keys;
+mod measurements;
 mod replicas;
 mod settings;
 mod time;
@@ -150,6 +152,8 @@ impl Registry {
             calls::steps(),
             certificates::steps(),
             keys::steps(),
+            duchies::steps(),
+            measurements::steps(),
             events::steps(),
             replicas::steps(),
             time::steps(),

@@ -69,7 +69,7 @@ async fn act(world: &mut World, id: u32, action: ReplicaAction) -> StepResult {
     }
 }
 
-fn action(word: &str) -> ReplicaAction {
+pub(super) fn action(word: &str) -> ReplicaAction {
     match word {
         "stopped" => ReplicaAction::Stop,
         "started" => ReplicaAction::Start,

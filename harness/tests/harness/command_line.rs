@@ -183,6 +183,9 @@ fn a_fault_of_harness_or_environment_exits_4_unless_the_subject_failed_too() {
     let harness = judgement(Verdict::Invalid, Some(Owner::Harness));
     let interrupted = judgement(Verdict::Invalid, Some(Owner::User));
     assert_eq!(exit(&[&pass, &interrupted]), Exit::Invalid);
+    assert_eq!(exit(&[&fail, &interrupted]), Exit::Invalid, "a run that was broken off");
+    assert_eq!(exit(&[&harness, &interrupted]), Exit::Invalid);
+    assert_eq!(overall(&[&fail, &interrupted]), Verdict::Invalid);
     let skipped = judgement(Verdict::NotApplicable, Some(Owner::Environment));
     assert_eq!(exit(&[&pass, &skipped]), Exit::Passed);
     assert_eq!(exit(&[&skipped]), Exit::Invalid);
@@ -191,6 +194,29 @@ fn a_fault_of_harness_or_environment_exits_4_unless_the_subject_failed_too() {
     assert_eq!(exit(&[&pass, &author, &harness]), Exit::HarnessFailed);
     assert_eq!(exit(&[&fail, &harness]), Exit::SubjectFailed);
     assert_eq!(overall(&[&pass, &author, &fail]), Verdict::Fail);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_at_the_end_exits_4_and_the_summary_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[BAD]);
+    let report = folder.path().join("report");
+    // What the record is written to first, before it takes its name.
+    std::fs::create_dir_all(report.join("run.part")).unwrap();
+    let (exit, text) = run(&path, &["--report", &report.display().to_string()]);
+    assert_eq!(exit, Exit::HarnessFailed);
+    assert!(text.contains("1 failed"), "{text}");
+}
+
+#[test]
+fn the_line_to_run_again_can_be_pasted_though_a_path_has_a_space_and_a_quote() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("it's a folder");
+    std::fs::create_dir(&odd).unwrap();
+    let path = features(&odd, &[BAD]);
+    let (_, text) = run(&path, &[]);
+    let expected = format!("--features '{}'", path.display().to_string().replace('\'', "'\\''"));
+    assert!(text.contains(&expected), "{text}");
 }
 
 #[test]

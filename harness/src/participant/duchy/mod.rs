@@ -15,7 +15,6 @@ use fake_kingdom::sandbox::{ParticipantKind, Sandbox};
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
 use halo_consent::{KeyTemplate, PrivateKeyset};
-use kingdom_proto::name::{ComputationName, ComputationRequisitionName, RequisitionName};
 use kingdom_proto::{system, v2alpha as pb};
 use prost::Message as _;
 use rand_core::RngCore as _;
@@ -42,7 +41,7 @@ pub struct Duchy {
     pub roots: RootOfDuchy,
     /// Its key for HMSS seeds (3.6.1).
     pub keyset: PrivateKeyset,
-    /// Names of the system API's requisitions whose data it holds.
+    /// Ids of the requisitions whose data its fulfilment server stored.
     pub held: BTreeSet<String>,
 }
 
@@ -227,29 +226,9 @@ impl Duchy {
         format!("{computation}/participants/{}", self.id)
     }
 
-    /// Takes the data of a requisition: tells the Kingdom that it was fulfilled here.
-    ///
-    /// # Errors
-    /// The Kingdom's status, which passes on to the provider (1.7.10).
-    pub async fn take(
-        &mut self,
-        dial: &dyn Dial,
-        computation: &str,
-        header: &pb::fulfill_requisition_request::Header,
-    ) -> Result<system::Requisition, CallError> {
-        let bad = || CallError::own("the header or the computation has no readable name");
-        let computation = ComputationName::parse(computation).ok_or_else(bad)?;
-        let requisition = RequisitionName::parse(&header.name).ok_or_else(bad)?;
-        let name = ComputationRequisitionName::new(computation.computation, requisition.requisition)
-            .to_string();
-        self.held.insert(name.clone());
-        let request = system::FulfillRequisitionRequest {
-            name,
-            nonce: header.nonce,
-            etag: header.etag.clone(),
-            ..system::FulfillRequisitionRequest::default()
-        };
-        self.base.call(dial, wire::FULFILL_IN_KINGDOM, &request).await
+    /// Notes that its fulfilment server stored the data of a requisition, by any of its names.
+    pub fn hold(&mut self, requisition: &str) {
+        self.held.insert(requisition.rsplit('/').next().unwrap_or_default().to_owned());
     }
 
     /// The confirmation phase of LLv2 and RO-LLv2 (3.12.3): confirms, or fails the computation for

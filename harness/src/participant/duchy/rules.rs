@@ -25,7 +25,7 @@ pub struct Confirmation<'a> {
     pub bundle: &'a TrustBundle,
     /// Whose root is whose.
     pub roots: &'a RootOfDuchy,
-    /// Names of the requisitions whose data this Duchy holds.
+    /// Ids of the requisitions whose data this Duchy holds.
     pub held: &'a BTreeSet<String>,
     /// When.
     pub now_unix_seconds: i64,
@@ -57,8 +57,8 @@ pub fn confirm(facts: &Confirmation<'_>) -> Result<Vec<String>, Thrown> {
         let fulfiller = ComputationParticipantName::parse(
             &requisition.fulfilling_computation_participant,
         );
-        if fulfiller.is_some_and(|name| name.duchy == facts.duchy)
-            && !facts.held.contains(&requisition.name)
+        let id = requisition.name.rsplit('/').next().unwrap_or_default();
+        if fulfiller.is_some_and(|name| name.duchy == facts.duchy) && !facts.held.contains(id)
         {
             findings.push(format!("the data of {} is not here", requisition.name));
         }

@@ -1,0 +1,79 @@
+Feature: Fulfilling a requisition at a Duchy, where the protocol decides
+
+  @contract-1.7.15
+  Scenario: as documented, a key identifier that the Duchy's own map does not have is nobody
+    Given the quirk duchy-unmapped-akid-is-unknown is as-documented
+    And mc1 has an LLv2 reach measurement called m with edp1 and edp2
+    And the principal map of worker1 is
+      """
+      entries { authority_key_identifier: "\x01" principal_resource_name: "{edp1}" }
+      """
+    And worker1's server is restarted
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
+      """
+      header { name: "{edp1.m_requisition}" nonce: {edp1.m_nonce} }
+      """
+    Then the call fails with UNAUTHENTICATED
+
+  @contract-1.7.14
+  Scenario: a Duchy knows nothing of a direct measurement
+    Given mc1 has a direct reach measurement called m with edp1
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+      }
+      """
+    Then the call fails with NOT_FOUND
+    And the error has no ErrorInfo
+
+  @contract-5.10
+  Scenario: a provider's new root is cut off from a Duchy until the Duchy's own files have it
+    Given mc1 has an LLv2 reach measurement called m with edp1 and edp2
+    And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
+    And edp1 gets a new root
+    And edp1 presents a leaf of its new root
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+      }
+      """
+    Then the connection is refused
+    And the server recorded a refused handshake with cause unknown_issuer
+    When the trust bundle of worker1 includes edp1's new root
+    And the principal map of worker1 gains
+      """
+      entries { authority_key_identifier: "{edp1.new_root_skid}" principal_resource_name: "{edp1}" }
+      """
+    And worker1's server is restarted
+    And edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+      }
+      """
+    Then the call succeeds
+
+  @contract-5.4.1
+  Scenario: a Duchy that was cut off from the Kingdom cannot fulfil
+    Given mc1 has an LLv2 reach measurement called m with edp1 and edp2
+    And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
+    And the trust bundle no longer includes worker1's root
+    And all 2 replicas are restarted
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+      }
+      """
+    Then the call fails with UNAVAILABLE
+    And edp1 sees its requisition of mc1.m in state UNFULFILLED
