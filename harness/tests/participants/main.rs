@@ -2,4 +2,5 @@
 //! contract.
 
 mod data_provider;
+mod multi_party;
 mod support;

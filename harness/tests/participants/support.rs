@@ -1,16 +1,18 @@
 //! A stage: a Kingdom in memory and the sandbox's participants.
 
+use fake_kingdom::fault::{Action, FaultRule, StatusName, Target};
 use fake_kingdom::seam::entropy::Seed;
 use futures::future::LocalBoxFuture;
 use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
 use halo_harness::environment::{Dialled, Environment, EnvironmentKind, Setup};
 use halo_harness::participant::data_provider::DataProvider;
+use halo_harness::participant::duchy::Duchy;
 use halo_harness::participant::measurement_consumer::{MeasurementConsumer, Measure, Wish};
-use halo_harness::participant::wire::{Destination, Dial, Within};
+use halo_harness::participant::wire::{self, Destination, Dial, Within};
 use halo_harness::participant::{Base, EventKind, ParticipantEvent};
 use halo_harness::quirk::{Fidelity, PeerQuirk};
-use halo_pki::{Authority, Leaf, LeafSpec, Validity};
-use kingdom_proto::v2alpha as pb;
+use halo_pki::{Authority, AuthoritySpec, Leaf, LeafSpec, Validity};
+use kingdom_proto::{system, v2alpha as pb};
 use std::io;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -73,6 +75,20 @@ impl Stage {
         Authority::load(file("pem"), std::str::from_utf8(file("key")).unwrap()).unwrap()
     }
 
+    /// An authority that nobody knows.
+    pub(crate) fn new_root(&self, name: &str) -> Authority {
+        let spec = AuthoritySpec {
+            organization: "Halo conformance TEST ONLY".to_owned(),
+            common_name: format!("{name} root TEST ONLY"),
+            dns_name: format!("ca.{name}.test"),
+            validity: Validity {
+                not_before: self.now() - time::Duration::days(1),
+                not_after: self.now() + time::Duration::days(3000),
+            },
+        };
+        Authority::create(&spec, &mut SEED.child(&format!("test/root/{name}"))).unwrap()
+    }
+
     /// A fresh leaf of a participant's own authority.
     pub(crate) fn leaf(&self, authority: &str, purpose: &str) -> Leaf {
         self.leaf_of(&self.authority(authority), purpose, |_| {})
@@ -110,6 +126,75 @@ impl Stage {
 
     pub(crate) fn reach_of_both(&self) -> Wish {
         Wish::new(Measure::Reach, &[&self.resource("edp1"), &self.resource("edp2")])
+    }
+}
+
+impl Stage {
+    /// Answers one call of a method with a status, as a fault of the Kingdom.
+    pub(crate) fn fault(&self, method: &str, status: StatusName) {
+        self.fault_after(method, status, 0);
+    }
+
+    /// The same, after some calls have passed.
+    pub(crate) fn fault_after(&self, method: &str, status: StatusName, skip: u64) {
+        self.environment.add_fault(FaultRule {
+            target: Target { method: Some(method.to_owned()), ..Target::default() },
+            action: Action::Status(status),
+            count: Some(1),
+            skip,
+        });
+    }
+
+    /// An EventGroup of a provider for mc1.
+    pub(crate) async fn event_group(&self, provider: &mut DataProvider, id: &str) -> String {
+        let consumer = self.resource("mc1");
+        provider.create_event_group(self, &consumer, id, None).await.unwrap().name
+    }
+
+    /// What a provider would see if it listed its requisitions now.
+    pub(crate) async fn listed(&self, provider: &mut DataProvider) -> Vec<pb::Requisition> {
+        let request = pb::ListRequisitionsRequest {
+            parent: provider.base.identity.resource.clone(),
+            page_size: 500,
+            filter: Some(pb::list_requisitions_request::Filter {
+                states: vec![pb::requisition::State::Unfulfilled.into()],
+                ..Default::default()
+            }),
+            ..pb::ListRequisitionsRequest::default()
+        };
+        let base = &mut provider.base;
+        base.call(self, wire::LIST_REQUISITIONS, &request).await.unwrap().requisitions
+    }
+
+    /// The three Duchies.
+    pub(crate) fn duchies(&self) -> Vec<Duchy> {
+        let environment = &self.environment;
+        ["aggregator", "worker1", "worker2"]
+            .into_iter()
+            .map(|name| {
+                Duchy::of(environment.sandbox(), name, environment.clock(), SEED).unwrap()
+            })
+            .collect()
+    }
+
+    /// The computation of a measurement.
+    pub(crate) async fn computation(
+        &self,
+        duchy: &mut Duchy,
+        consumer: &mut MeasurementConsumer,
+        measurement: &str,
+    ) -> system::Computation {
+        let measurement = consumer.get(self, measurement).await.unwrap();
+        let spec = measurement.measurement_spec.unwrap().message.unwrap().value;
+        duchy.find_computation(self, &spec).await.unwrap()
+    }
+}
+
+/// HMSS, TrusTEE or neither, for mc1 and both providers.
+pub(crate) fn protocols(hmss: bool, trustee: bool) -> impl FnOnce(&mut Setup) {
+    move |setup| {
+        setup.protocols.hmss_enabled = hmss;
+        setup.protocols.trustee_enabled = trustee;
     }
 }
 

@@ -106,7 +106,11 @@ impl DataProvider {
         })
     }
 
-    async fn handle(
+    /// Fulfils, refuses or leaves one requisition as it was listed.
+    ///
+    /// # Errors
+    /// The real process ends.
+    pub async fn handle(
         &mut self,
         dial: &dyn Dial,
         requisition: &pb::Requisition,
@@ -287,6 +291,22 @@ impl DataProvider {
         }
         self.keys.insert(0, keyset);
         Ok(())
+    }
+
+    /// Says which protocols it supports (1.5.15).
+    ///
+    /// # Errors
+    /// The Kingdom's status.
+    pub async fn replace_capabilities(
+        &mut self,
+        dial: &dyn Dial,
+        capabilities: pb::data_provider::Capabilities,
+    ) -> Result<pb::DataProvider, CallError> {
+        let request = pb::ReplaceDataProviderCapabilitiesRequest {
+            name: self.base.identity.resource.clone(),
+            capabilities: Some(capabilities),
+        };
+        self.base.call(dial, wire::REPLACE_CAPABILITIES, &request).await
     }
 
     /// Registers an EventGroup for a measurement consumer, with metadata encrypted to its public key

@@ -29,6 +29,9 @@ use system::computation_participant::{Failure, RequisitionParams};
 /// The API version that Duchies write into results.
 const API_VERSION: &str = "v2alpha";
 
+/// The sandbox's Duchy that aggregates.
+const AGGREGATOR: &str = "aggregator";
+
 /// A Duchy's processes and their files.
 pub struct Duchy {
     /// What it has in common with other participants.
@@ -37,6 +40,8 @@ pub struct Duchy {
     pub id: String,
     /// The certificate it is configured with now (3.9.2, 5.8.1) and its key.
     pub signing: SigningPair,
+    /// Whether it aggregates: then it has no key of its own in HMSS (3.7.8).
+    pub aggregates: bool,
     /// Whose root is whose (2.10).
     pub roots: RootOfDuchy,
     /// Its key for HMSS seeds (3.6.1).
@@ -74,7 +79,15 @@ impl Duchy {
             }
         }
         let signing = signing_pair(sandbox, name)?;
-        Ok(Self { base, id: name.to_owned(), signing, roots, keyset, held: BTreeSet::new() })
+        Ok(Self {
+            base,
+            id: name.to_owned(),
+            signing,
+            aggregates: name == AGGREGATOR,
+            roots,
+            keyset,
+            held: BTreeSet::new(),
+        })
     }
 
     /// Registers another certificate, and signs with it from now on (5.8.1).
@@ -162,6 +175,9 @@ impl Duchy {
         };
         let oid = algorithm.oid().to_owned();
         Ok(match config {
+            Some(Wanted::HonestMajorityShareShuffle(_)) if self.aggregates => {
+                Protocol::HonestMajorityShareShuffle(HonestMajorityShareShuffle::default())
+            }
             Some(Wanted::HonestMajorityShareShuffle(_)) => {
                 let key = self.keyset.public().to_encryption_public_key();
                 Protocol::HonestMajorityShareShuffle(HonestMajorityShareShuffle {
