@@ -5,11 +5,12 @@
 //! The official command-line tool verifies no provider when it creates (3.15.2) and reads no
 //! revocation state (3.13.3): [`MeasurementConsumer::as_the_official_tool`].
 
-use super::trust::{Untrusted, Verifier, owner_of};
+use super::trust::{Untrusted, Verifier};
 use super::wire::{self, CallError, Dial};
 use super::{
-    BadSandbox, Base, CannotMake, EventKind, Identity, SigningPair, create_certificate,
-    decryption_keyset, pack, public_key_of, seal, signing_pair, to_wire, unpack, update_public_key,
+    BadSandbox, Base, CannotMake, ED25519, EventKind, Identity, SigningPair, create_certificate,
+    decryption_keyset, pack, public_key_of, seal, signing_pair, spoil, to_wire, unpack,
+    update_public_key,
 };
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
@@ -132,7 +133,6 @@ defects! {
     UnusableMeasurementKey "an unusable measurement key" "3.5.1: the key has no format, which shows when it is used.";
 }
 
-const ED25519: &str = "1.3.101.112";
 const RSA_SHA256: &str = "1.2.840.113549.1.1.11";
 
 /// A measurement consumer and its files.
@@ -160,7 +160,9 @@ pub struct VerifiedResult {
 
 /// A result, or a provider, that was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{subject} is not trusted ({clause}): {cause}; the owner has to sign with a certificate in force")]
+#[error(
+    "{subject} is not trusted ({clause}): {cause}; the owner has to sign with a certificate in force"
+)]
 pub struct Rejection {
     /// Row or clause.
     pub clause: &'static str,
@@ -412,9 +414,8 @@ impl MeasurementConsumer {
             Some(prost_types::Timestamp { seconds, nanos: 0 })
         };
         let interval = || Some(Interval { start_time: days(30), end_time: days(1) });
-        let filter = || {
-            (!part.filter.is_empty()).then(|| EventFilter { expression: part.filter.clone() })
-        };
+        let filter =
+            || (!part.filter.is_empty()).then(|| EventFilter { expression: part.filter.clone() });
         let entry = |name: &String| EventGroupEntry {
             key: name.clone(),
             value: Some(requisition_spec::event_group_entry::Value {
@@ -457,11 +458,7 @@ impl MeasurementConsumer {
     ///
     /// # Errors
     /// The Kingdom's status.
-    pub async fn get(
-        &mut self,
-        dial: &dyn Dial,
-        name: &str,
-    ) -> Result<pb::Measurement, CallError> {
+    pub async fn get(&mut self, dial: &dyn Dial, name: &str) -> Result<pb::Measurement, CallError> {
         let request = pb::GetMeasurementRequest { name: name.to_owned() };
         self.base.call(dial, wire::GET_MEASUREMENT, &request).await
     }
@@ -480,8 +477,7 @@ impl MeasurementConsumer {
     }
 
     /// Reads and checks every result of a measurement: certificate, decryption, revocation state,
-    /// issuer, path, signature, and that the certificate is one of a provider of the measurement or
-    /// of a Duchy.
+    /// issuer, path, signature.
     ///
     /// # Errors
     /// [`ConsumerError::Rejected`] for the first result that is not trusted.
@@ -498,7 +494,7 @@ impl MeasurementConsumer {
         for output in &measurement.results {
             let certificate = self.certificate(dial, &output.certificate).await?;
             let result = self
-                .open_result(&measurement, &certificate, output)
+                .open_result(&certificate, output)
                 .map_err(|(clause, cause)| self.reject(clause, &output.certificate, cause))?;
             self.base.note(EventKind::ResultRead, "3.15.1", name, &output.certificate);
             read.push(VerifiedResult { result, certificate: output.certificate.clone() });
@@ -508,23 +504,17 @@ impl MeasurementConsumer {
 
     fn open_result(
         &self,
-        measurement: &pb::Measurement,
         certificate: &pb::Certificate,
         output: &pb::measurement::ResultOutput,
     ) -> Result<pb::measurement::Result, (&'static str, String)> {
         let sealed = output.encrypted_result.clone().unwrap_or_default();
-        let opened = open_with(&self.keys, &sealed).map_err(|error| ("3.13.2/c", error.to_string()))?;
+        let opened =
+            open_with(&self.keys, &sealed).map_err(|error| ("3.13.2/c", error.to_string()))?;
         if let Some(cause) = self.revocation(certificate) {
             return Err(("3.13.2/d", cause));
         }
         let signed = to_wire(opened);
         self.verify(certificate, &signed).map_err(|error| ("3.13.2/e", error.to_string()))?;
-        let owner = owner_of(&certificate.name);
-        let is_party = owner.starts_with("duchies/")
-            || measurement.data_providers.iter().any(|entry| entry.key == owner);
-        if !is_party {
-            return Err(("3.4", format!("{owner} has no part in the measurement")));
-        }
         unpack(signed.message.as_ref()).map_err(|why| ("3.5.4", why))
     }
 
@@ -568,8 +558,7 @@ pub(super) fn open_with(
     keys: &[PrivateKeyset],
     sealed: &pb::EncryptedMessage,
 ) -> Result<halo_consent::SignedMessage, OpenError> {
-    let mut outcome =
-        Err(OpenError::Decrypt(halo_consent::DecryptError::DecryptionFailed));
+    let mut outcome = Err(OpenError::Decrypt(halo_consent::DecryptError::DecryptionFailed));
     for keyset in keys {
         outcome = open_signed(keyset, &sealed.ciphertext, &sealed.type_url);
         if !matches!(outcome, Err(OpenError::Decrypt(_))) {
@@ -622,11 +611,5 @@ fn measurement_spec(wish: &Wish, key: &prost_types::Any, nonces: &[u64]) -> pb::
             .clone()
             .map(|report| ReportingMetadata { report, metric: String::new() }),
         ..pb::MeasurementSpec::default()
-    }
-}
-
-fn spoil(bytes: &mut [u8]) {
-    if let Some(last) = bytes.last_mut() {
-        *last ^= 1;
     }
 }

@@ -291,7 +291,11 @@ impl<'a> Files<'a> {
     fn certificates(&self, file: &str) -> Result<Vec<Vec<u8>>, BadSandbox> {
         let certificates =
             halo_pki::pem_certificates(self.bytes(file)?).map_err(|error| self.bad(error))?;
-        if certificates.is_empty() { Err(self.bad(format!("{file} is empty"))) } else { Ok(certificates) }
+        if certificates.is_empty() {
+            Err(self.bad(format!("{file} is empty")))
+        } else {
+            Ok(certificates)
+        }
     }
 
     fn bad(&self, what: impl fmt::Display) -> BadSandbox {
@@ -377,8 +381,7 @@ impl Base {
         let name = certificate.to_owned();
         match state {
             Some(state) => {
-                let request =
-                    pb::RevokeCertificateRequest { name, revocation_state: state.into() };
+                let request = pb::RevokeCertificateRequest { name, revocation_state: state.into() };
                 self.call(dial, wire::REVOKE_CERTIFICATE, &request).await
             }
             None => {
@@ -456,6 +459,16 @@ impl Base {
             server_name: "localhost".to_owned(),
             clock: self.identity.clock.clone(),
         }
+    }
+}
+
+/// An OID that is not in table 3.2.1, for defects.
+const ED25519: &str = "1.3.101.112";
+
+/// Flips the last bit, for defects.
+fn spoil(bytes: &mut [u8]) {
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
     }
 }
 

@@ -33,8 +33,7 @@ impl ModelProvider {
     /// # Errors
     /// The Kingdom's status.
     pub async fn own(&mut self, dial: &dyn Dial) -> Result<pb::ModelProvider, CallError> {
-        let request =
-            pb::GetModelProviderRequest { name: self.base.identity.resource.clone() };
+        let request = pb::GetModelProviderRequest { name: self.base.identity.resource.clone() };
         self.base.call(dial, wire::GET_MODEL_PROVIDER, &request).await
     }
 

@@ -295,7 +295,8 @@ mod tests {
 
     #[test]
     fn every_method_is_one_of_the_services() {
-        let pool = prost_reflect::DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap();
+        let pool =
+            prost_reflect::DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap();
         for path in PATHS {
             let (service, method) = path.split_once('/').unwrap();
             let service = pool.get_service_by_name(service).unwrap_or_else(|| panic!("{path}"));

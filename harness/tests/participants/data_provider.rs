@@ -1,8 +1,6 @@
 //! What a data provider checks, refuses or ends at: contract 3.10, over the wire.
 
-use crate::support::{
-    SEED, Stage, documented, failure, faithful, last, play, said, signing_key,
-};
+use crate::support::{SEED, Stage, documented, failure, faithful, last, play, said, signing_key};
 use fake_kingdom::fault::StatusName;
 use halo_consent::SigningKey;
 use halo_harness::participant::EventKind::{
@@ -10,9 +8,7 @@ use halo_harness::participant::EventKind::{
 };
 use halo_harness::participant::data_provider::MetadataError;
 use halo_harness::participant::data_provider::rules::{Decision, Methodology, ProtocolKind};
-use halo_harness::participant::measurement_consumer::{
-    Defect, Measure, MeasurementConsumer, Wish,
-};
+use halo_harness::participant::measurement_consumer::{Defect, Measure, MeasurementConsumer, Wish};
 use halo_harness::quirk::PeerQuirk;
 use halo_pki::hostile::Variant;
 use halo_pki::{AkidChoice, Leaf};
@@ -74,7 +70,11 @@ fn each_defect_is_refused_with_its_justification() {
             let name = stage.create(&mut consumer, &stage.reach().with(defect)).await;
             provider.poll(stage).await.unwrap();
             let event = last(&provider.base);
-            assert_eq!(said(&provider.base), (RequisitionRefused, clause, justification), "{event:?}");
+            assert_eq!(
+                said(&provider.base),
+                (RequisitionRefused, clause, justification),
+                "{event:?}"
+            );
             let measurement = consumer.get(stage, &name).await.unwrap();
             assert_eq!(measurement.state(), State::Failed, "{defect:?}");
             assert_eq!(failure(&measurement), Reason::RequisitionRefused);
@@ -144,15 +144,8 @@ fn a_certificate_that_cannot_be_fetched_ends_the_process_or_waits() {
 }
 
 /// Gives mc1 a consent signalling certificate of its own making, and creates with it.
-async fn create_under(
-    stage: &Stage,
-    consumer: &mut MeasurementConsumer,
-    leaf: &Leaf,
-) -> String {
-    consumer
-        .rotate_certificate(stage, leaf.certificate_der(), signing_key(leaf))
-        .await
-        .unwrap();
+async fn create_under(stage: &Stage, consumer: &mut MeasurementConsumer, leaf: &Leaf) -> String {
+    consumer.rotate_certificate(stage, leaf.certificate_der(), signing_key(leaf)).await.unwrap();
     stage.create(consumer, &stage.reach()).await
 }
 
@@ -572,8 +565,7 @@ fn metadata_is_encrypted_only_to_a_key_that_verifies() {
         let key = signing_key(&leaf);
         consumer.rotate_certificate(stage, leaf.certificate_der(), key).await.unwrap();
         consumer.rotate_encryption_key(stage, stage.keyset("mc new")).await.unwrap();
-        let refused =
-            provider.create_event_group(stage, &mc1, "sim-eg-2", Some(&metadata)).await;
+        let refused = provider.create_event_group(stage, &mc1, "sim-eg-2", Some(&metadata)).await;
         assert!(matches!(refused, Err(MetadataError::Untrusted(_))));
         assert_eq!(said(&provider.base), (Rejected, "3.15.3", ""));
         faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);

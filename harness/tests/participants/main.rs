@@ -2,5 +2,9 @@
 //! contract.
 
 mod data_provider;
+mod edp_aggregator;
+mod measurement_consumer;
 mod multi_party;
+mod others;
+mod reporting;
 mod support;

@@ -429,9 +429,10 @@ fn the_shuffle_phase_tells_transient_from_permanent() {
             let all = seeds(&scene);
             let index = if all[1].is_empty() { 2 } else { 1 };
             let mut own = all[index].clone();
-            let other = scene.providers.iter().find(|provider| {
-                provider.signing.certificate != own[0].certificate
-            });
+            let other = scene
+                .providers
+                .iter()
+                .find(|provider| provider.signing.certificate != own[0].certificate);
             match what {
                 "missing certificate" => {
                     let owner = own[0].certificate.rsplit_once('/').unwrap().0.to_owned();

@@ -7,7 +7,7 @@ use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
 use halo_harness::environment::{Dialled, Environment, EnvironmentKind, Setup};
 use halo_harness::participant::data_provider::DataProvider;
 use halo_harness::participant::duchy::Duchy;
-use halo_harness::participant::measurement_consumer::{MeasurementConsumer, Measure, Wish};
+use halo_harness::participant::measurement_consumer::{Measure, MeasurementConsumer, Wish};
 use halo_harness::participant::wire::{self, Destination, Dial, Within};
 use halo_harness::participant::{Base, EventKind, ParticipantEvent};
 use halo_harness::quirk::{Fidelity, PeerQuirk};
@@ -171,9 +171,7 @@ impl Stage {
         let environment = &self.environment;
         ["aggregator", "worker1", "worker2"]
             .into_iter()
-            .map(|name| {
-                Duchy::of(environment.sandbox(), name, environment.clock(), SEED).unwrap()
-            })
+            .map(|name| Duchy::of(environment.sandbox(), name, environment.clock(), SEED).unwrap())
             .collect()
     }
 

@@ -1,9 +1,9 @@
 //! Fulfilling: a signed and encrypted result to the Kingdom (Direct), or data to a Duchy (MPC).
 
-use super::DataProvider;
 use super::rules::{Order, duchy_key};
+use super::{DataProvider, ResultDefect};
 use crate::participant::wire::{self, CallError, Dial};
-use crate::participant::{CannotMake, from_wire, seal};
+use crate::participant::{CannotMake, ED25519, from_wire, seal, spoil};
 use crate::quirk::PeerQuirk;
 use halo_consent::requisition_fingerprint;
 use kingdom_proto::v2alpha as pb;
@@ -81,9 +81,19 @@ async fn direct(
     requisition: &pb::Requisition,
     order: &Order,
 ) -> Result<(), Failure> {
-    let signed = provider.signing.sign(&result(provider, order))?;
+    let mut signed = provider.signing.sign(&result(provider, order))?;
+    match provider.result_defect {
+        Some(ResultDefect::SpoiltSignature) => spoil(&mut signed.signature),
+        Some(ResultDefect::UnsupportedOid) => {
+            signed.signature_algorithm_oid = ED25519.to_owned();
+        }
+        Some(ResultDefect::SpoiltCiphertext) | None => {}
+    }
     let key = order.measurement_spec.measurement_public_key.as_ref();
-    let encrypted = seal(key, signed, &mut provider.base.rng)?;
+    let mut encrypted = seal(key, signed, &mut provider.base.rng)?;
+    if provider.result_defect == Some(ResultDefect::SpoiltCiphertext) {
+        spoil(&mut encrypted.ciphertext);
+    }
     let without_etag = provider.base.faithful(PeerQuirk::DirectFulfilmentWithoutEtag);
     let request = pb::FulfillDirectRequisitionRequest {
         name: requisition.name.clone(),
@@ -160,7 +170,9 @@ async fn share_shuffle(
     };
     // The seed goes to the worker whose key is shown, the share to the other one (3.7.8, 3.7.9).
     let shown = requisition.duchies.iter().find_map(entry_key).and_then(|key| {
-        from_wire(&key).message.map(|any| prost_types::Any { type_url: any.type_url, value: any.value })
+        from_wire(&key)
+            .message
+            .map(|any| prost_types::Any { type_url: any.type_url, value: any.value })
     });
     let duchy = requisition
         .duchies

@@ -32,8 +32,36 @@ pub struct DataProvider {
     pub serves: Option<String>,
     /// What it fulfils.
     pub policy: Policy,
+    /// What is wrong with its Direct results on purpose.
+    pub result_defect: Option<ResultDefect>,
     /// The Duchy it sends LLv2 sketches to; `None` = the first of the requisition's.
     pub llv2_duchy: Option<String>,
+}
+
+/// Something that is wrong on purpose with a Direct result, for its reader to find (3.13.2, 3.15.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultDefect {
+    /// One bit of the signature is flipped.
+    SpoiltSignature,
+    /// The OID names Ed25519 (3.2.3).
+    UnsupportedOid,
+    /// One bit of the ciphertext is flipped.
+    SpoiltCiphertext,
+}
+
+impl ResultDefect {
+    /// All.
+    pub const ALL: &'static [Self] =
+        &[Self::SpoiltSignature, Self::UnsupportedOid, Self::SpoiltCiphertext];
+
+    /// Its name in scenarios.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SpoiltSignature => "a spoilt signature",
+            Self::UnsupportedOid => "an unsupported OID",
+            Self::SpoiltCiphertext => "a spoilt ciphertext",
+        }
+    }
 }
 
 impl DataProvider {
@@ -53,6 +81,7 @@ impl DataProvider {
             keys: vec![decryption_keyset(sandbox, name)?],
             serves: None,
             policy: Policy::default(),
+            result_defect: None,
             llv2_duchy: None,
         })
     }

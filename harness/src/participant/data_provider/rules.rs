@@ -293,11 +293,8 @@ pub fn consent(facts: &Facts<'_>) -> Result<Consent, Halt> {
     let quirks = &facts.quirks;
     let verifier = verifier(facts);
 
-    let certificate = certificate(
-        facts.certificates,
-        &requisition.measurement_consumer_certificate,
-        "3.10/1",
-    )?;
+    let certificate =
+        certificate(facts.certificates, &requisition.measurement_consumer_certificate, "3.10/1")?;
     let leaf = certificate.x509_der.as_slice();
     let issuer = verifier.issuer(leaf, &certificate.name).map_err(|error| {
         let what = Untrusted::from(error);
@@ -333,10 +330,10 @@ pub fn consent(facts: &Facts<'_>) -> Result<Consent, Halt> {
             _ => Halt::end("3.10/8", SpecInvalid, why),
         }
     })?;
-    let packed = inner.message.as_ref().map(|any| prost_types::Any {
-        type_url: any.type_url.clone(),
-        value: any.value.clone(),
-    });
+    let packed = inner
+        .message
+        .as_ref()
+        .map(|any| prost_types::Any { type_url: any.type_url.clone(), value: any.value.clone() });
     let requisition_spec: pb::RequisitionSpec = unpack(packed.as_ref())
         .map_err(|why| Halt::end("3.10/9", SpecInvalid, format!("the RequisitionSpec: {why}")))?;
 
@@ -357,7 +354,10 @@ pub fn consent(facts: &Facts<'_>) -> Result<Consent, Halt> {
 
 /// 3.8.3: Any equality, or the legacy byte fields if the RequisitionSpec has no Any.
 #[allow(deprecated, reason = "the legacy form is compared (contract 3.8.3)")]
-fn same_measurement_key(measurement: &pb::MeasurementSpec, requisition: &pb::RequisitionSpec) -> bool {
+fn same_measurement_key(
+    measurement: &pb::MeasurementSpec,
+    requisition: &pb::RequisitionSpec,
+) -> bool {
     match &requisition.measurement_public_key {
         Some(key) => Some(key) == measurement.measurement_public_key.as_ref(),
         None => {

@@ -62,8 +62,10 @@ impl Duchy {
         seed: Seed,
     ) -> Result<Self, BadSandbox> {
         let mut base = Base::new(Identity::of(sandbox, name, clock, seed)?);
-        let bad =
-            |what: &dyn std::fmt::Display| BadSandbox { name: name.to_owned(), what: what.to_string() };
+        let bad = |what: &dyn std::fmt::Display| BadSandbox {
+            name: name.to_owned(),
+            what: what.to_string(),
+        };
         let template = KeyTemplate::DhkemX25519HkdfSha256HkdfSha256Aes256Gcm;
         let keyset =
             PrivateKeyset::generate(template, &mut base.rng).map_err(|error| bad(&error))?;
@@ -120,7 +122,10 @@ impl Duchy {
     ) -> Result<system::Computation, CallError> {
         type Response = system::StreamActiveComputationsResponse;
         let wanted = |response: &Response| {
-            response.computation.as_ref().is_some_and(|one| one.measurement_spec == measurement_spec)
+            response
+                .computation
+                .as_ref()
+                .is_some_and(|one| one.measurement_spec == measurement_spec)
         };
         let request = system::StreamActiveComputationsRequest::default();
         let found = self
@@ -170,9 +175,7 @@ impl Duchy {
     pub fn params(&mut self, computation: &system::Computation) -> Result<Protocol, CallError> {
         let config = computation.mpc_protocol_config.clone().and_then(|config| config.protocol);
         let algorithm = self.signing.key.default_algorithm();
-        let sign = |bytes: &[u8]| {
-            self.signing.key.sign(algorithm, bytes).map_err(CallError::own)
-        };
+        let sign = |bytes: &[u8]| self.signing.key.sign(algorithm, bytes).map_err(CallError::own);
         let oid = algorithm.oid().to_owned();
         Ok(match config {
             Some(Wanted::HonestMajorityShareShuffle(_)) if self.aggregates => {

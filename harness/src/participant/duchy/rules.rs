@@ -54,12 +54,10 @@ pub fn confirm(facts: &Confirmation<'_>) -> Result<Vec<String>, Thrown> {
         findings.push("the nonces are not those of the MeasurementSpec".to_owned());
     }
     for requisition in &computation.requisitions {
-        let fulfiller = ComputationParticipantName::parse(
-            &requisition.fulfilling_computation_participant,
-        );
+        let fulfiller =
+            ComputationParticipantName::parse(&requisition.fulfilling_computation_participant);
         let id = requisition.name.rsplit('/').next().unwrap_or_default();
-        if fulfiller.is_some_and(|name| name.duchy == facts.duchy) && !facts.held.contains(id)
-        {
+        if fulfiller.is_some_and(|name| name.duchy == facts.duchy) && !facts.held.contains(id) {
             findings.push(format!("the data of {} is not here", requisition.name));
         }
     }
@@ -148,9 +146,8 @@ pub fn shuffle(
     if let Err(error) = verified {
         return Shuffle::Permanent(format!("{}: {error}", seed.certificate));
     }
-    let message = opened
-        .message
-        .map(|any| prost_types::Any { type_url: any.type_url, value: any.value });
+    let message =
+        opened.message.map(|any| prost_types::Any { type_url: any.type_url, value: any.value });
     match unpack(message.as_ref()) {
         Ok(seed) => Shuffle::Passed(seed),
         Err(why) => Shuffle::Permanent(format!("the seed: {why}")),

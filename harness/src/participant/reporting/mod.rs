@@ -86,10 +86,8 @@ impl Reporting {
         }
         if self.consumer.base.faithful(PeerQuirk::ReportingRereadsSigningKey) {
             // 5.4.3: the key of the file, the certificate name of the configuration.
-            let key = SigningKey::from_pkcs8_der(&self.signing_key_file).map_err(|error| Answer {
-                code: "UNKNOWN",
-                clause: "5.4.3",
-                cause: error.to_string(),
+            let key = SigningKey::from_pkcs8_der(&self.signing_key_file).map_err(|error| {
+                Answer { code: "UNKNOWN", clause: "5.4.3", cause: error.to_string() }
             })?;
             self.consumer.signing.key = key.into();
         }

@@ -134,10 +134,16 @@ pub fn readable_result(
 /// text of Reporting's own; otherwise UNKNOWN.
 pub fn passed_on(error: &CallError) -> Answer {
     let code = match error.code {
-        "INVALID_ARGUMENT" | "PERMISSION_DENIED" | "FAILED_PRECONDITION" | "NOT_FOUND" => error.code,
+        "INVALID_ARGUMENT" | "PERMISSION_DENIED" | "FAILED_PRECONDITION" | "NOT_FOUND" => {
+            error.code
+        }
         _ => UNKNOWN,
     };
-    Answer { code, clause: "3.13.1", cause: "the Kingdom did not create the measurement".to_owned() }
+    Answer {
+        code,
+        clause: "3.13.1",
+        cause: "the Kingdom did not create the measurement".to_owned(),
+    }
 }
 
 fn certificate<'a>(
