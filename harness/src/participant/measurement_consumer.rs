@@ -610,6 +610,5 @@ fn measurement_spec(wish: &Wish, key: &prost_types::Any, nonces: &[u64]) -> pb::
             .report
             .clone()
             .map(|report| ReportingMetadata { report, metric: String::new() }),
-        ..pb::MeasurementSpec::default()
     }
 }

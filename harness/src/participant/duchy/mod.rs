@@ -173,7 +173,7 @@ impl Duchy {
     /// # Errors
     /// The key cannot be signed.
     pub fn params(&mut self, computation: &system::Computation) -> Result<Protocol, CallError> {
-        let config = computation.mpc_protocol_config.clone().and_then(|config| config.protocol);
+        let config = computation.mpc_protocol_config.and_then(|config| config.protocol);
         let algorithm = self.signing.key.default_algorithm();
         let sign = |bytes: &[u8]| self.signing.key.sign(algorithm, bytes).map_err(CallError::own);
         let oid = algorithm.oid().to_owned();
@@ -204,7 +204,7 @@ impl Duchy {
                     el_gamal_public_key: key,
                     el_gamal_public_key_signature_algorithm_oid: oid,
                 };
-                let config = computation.mpc_protocol_config.clone().unwrap_or_default();
+                let config = computation.mpc_protocol_config.unwrap_or_default();
                 match config.protocol {
                     Some(Wanted::ReachOnlyLiquidLegionsV2(_)) => {
                         Protocol::ReachOnlyLiquidLegionsV2(signed)
@@ -237,7 +237,7 @@ impl Duchy {
             etag: String::new(),
         };
         let set = self.base.call(dial, wire::SET_PARAMS, &request).await?;
-        self.base.note(EventKind::ParamsSet, "1.8.9", name, &self.signing.certificate.clone());
+        self.base.note(EventKind::ParamsSet, "1.8.9", name, self.signing.certificate.clone());
         Ok(set)
     }
 
