@@ -104,7 +104,7 @@ pub fn channel(
         let (network, address) = (network.clone(), address.clone());
         let (connector, name) = (connector.clone(), name.clone());
         async move {
-            let stream = network.connect(&address).await?;
+            let (stream, _) = network.connect(&address).await?;
             let tls = connector.connect(name, stream).await?;
             Ok::<_, io::Error>(TokioIo::new(tls))
         }

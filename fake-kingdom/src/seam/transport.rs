@@ -17,7 +17,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 /// A boxed byte stream.
 pub type BoxStream = Box<dyn Stream>;
 
-/// An accepted stream and the peer's address as text.
+/// A stream and the address of its client's end as text.
 pub type Accepted = (BoxStream, String);
 
 /// A bound address that accepts streams. Dropping it makes the address refuse connections.
@@ -32,8 +32,9 @@ pub trait Incoming: Send {
 pub trait Network: Send + Sync + fmt::Debug {
     /// Binds an address; port 0 means any free one.
     fn bind<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Incoming>>>;
-    /// Dials an address.
-    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<BoxStream>>;
+    /// Dials an address; answers the stream and the name of this end of it, which is the peer's
+    /// address at the other end.
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Accepted>>;
 }
 
 /// Real TCP.
@@ -54,11 +55,12 @@ impl Network for Tcp {
         })
     }
 
-    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<BoxStream>> {
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Accepted>> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as BoxStream)
+            let own = stream.local_addr()?.to_string();
+            Ok((Box::new(stream) as BoxStream, own))
         })
     }
 }
@@ -133,16 +135,17 @@ impl Network for Memory {
         })
     }
 
-    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<BoxStream>> {
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Accepted>> {
         Box::pin(async move {
             let (near, far): (DuplexStream, DuplexStream) = tokio::io::duplex(BUFFER_BYTES);
-            let client = 1 + self.shared.next_client.fetch_add(1, Ordering::SeqCst);
+            let own =
+                format!("client:{}", 1 + self.shared.next_client.fetch_add(1, Ordering::SeqCst));
             self.shared
                 .listeners()
                 .get(address)
-                .and_then(|sender| sender.send((Box::new(far), format!("client:{client}"))).ok())
+                .and_then(|sender| sender.send((Box::new(far), own.clone())).ok())
                 .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
-            Ok(Box::new(near) as BoxStream)
+            Ok((Box::new(near) as BoxStream, own))
         })
     }
 }

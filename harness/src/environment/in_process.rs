@@ -1,6 +1,6 @@
 //! A Kingdom in this process, over whatever network: what loopback and simulation share.
 
-use super::{Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, Target};
+use super::{Dial, Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, Target};
 use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
@@ -11,32 +11,25 @@ use fake_kingdom::model::Timestamp;
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::transport::Network;
-use fake_kingdom::{Kingdom, Reload, StartError};
-use futures::future::LocalBoxFuture;
+use fake_kingdom::{Control, Kingdom, Reload, StartError};
+use futures::future::{BoxFuture, LocalBoxFuture};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Opens a stream and knows its own end's name.
-pub(super) trait Dialler {
-    fn dial<'a>(&'a self, address: &'a str) -> LocalBoxFuture<'a, io::Result<Dialled>>;
-}
-
-pub(super) struct InProcess<D> {
+pub(super) struct InProcess {
     kingdom: Kingdom,
     files: MemoryFiles,
     duchy_files: BTreeMap<String, MemoryFiles>,
     sandbox: Sandbox,
     clock: Clock,
-    dialler: D,
 }
 
-impl<D: Dialler + 'static> InProcess<D> {
+impl InProcess {
     pub(super) async fn start(
         setup: Setup,
         network: Arc<dyn Network>,
-        dialler: D,
     ) -> Result<Box<dyn Environment>, Problem> {
         let sandbox = Sandbox::generate(setup.seed, &[setup.clock.now()])
             .map_err(|error| Problem::harness(format!("no sandbox: {error}")))?;
@@ -70,28 +63,17 @@ impl<D: Dialler + 'static> InProcess<D> {
                 }
                 error => Problem::harness(format!("the Kingdom does not start: {error}")),
             })?;
-        Ok(Box::new(Self { kingdom, files, duchy_files, sandbox, clock: setup.clock, dialler }))
+        Ok(Box::new(Self { kingdom, files, duchy_files, sandbox, clock: setup.clock }))
     }
 
-    fn address(&self, target: &Target) -> io::Result<String> {
-        Ok(match target {
-            Target::Front(Listener::Public) => self.kingdom.public_address().to_owned(),
-            Target::Front(Listener::System) => self.kingdom.system_address().to_owned(),
-            Target::Front(Listener::Operator) => self.kingdom.operator_address().to_owned(),
-            Target::Replica(id) => self
-                .kingdom
-                .control()
-                .replica_status(*id)
-                .and_then(|status| status.public)
-                .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?,
-            Target::Duchy(id) => self
-                .kingdom
-                .control()
-                .duchy(id)
-                .ok()
-                .and_then(|duchy| duchy.status().address)
-                .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?,
-        })
+    fn fronts(&self) -> BTreeMap<Listener, String> {
+        [
+            (Listener::Public, self.kingdom.public_address()),
+            (Listener::System, self.kingdom.system_address()),
+            (Listener::Operator, self.kingdom.operator_address()),
+        ]
+        .map(|(listener, address)| (listener, address.to_owned()))
+        .into()
     }
 
     fn events_after(&self, after: u64) -> Result<Vec<ServerEvent>, Problem> {
@@ -111,7 +93,7 @@ impl<D: Dialler + 'static> InProcess<D> {
     }
 }
 
-impl<D: Dialler + 'static> Environment for InProcess<D> {
+impl Environment for InProcess {
     fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -121,10 +103,12 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
     }
 
     fn dial(&self, target: Target) -> LocalBoxFuture<'_, io::Result<Dialled>> {
-        Box::pin(async move {
-            let address = self.address(&target)?;
-            self.dialler.dial(&address).await
-        })
+        let dialler = self.dialler();
+        Box::pin(async move { dialler.dial(&target).await })
+    }
+
+    fn dialler(&self) -> Arc<dyn Dial> {
+        Arc::new(Dialler { control: self.kingdom.control().clone(), fronts: self.fronts() })
     }
 
     fn advance(&self, by: Duration) -> Result<(), Problem> {
@@ -261,6 +245,33 @@ impl<D: Dialler + 'static> Environment for InProcess<D> {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+/// Dials this Kingdom from any task.
+struct Dialler {
+    control: Control,
+    fronts: BTreeMap<Listener, String>,
+}
+
+impl Dialler {
+    fn address(&self, target: &Target) -> Option<String> {
+        match target {
+            Target::Front(listener) => self.fronts.get(listener).cloned(),
+            Target::Replica(id) => self.control.replica_status(*id)?.public,
+            Target::Duchy(id) => self.control.duchy(id).ok()?.status().address,
+        }
+    }
+}
+
+impl Dial for Dialler {
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<Dialled>> {
+        Box::pin(async move {
+            let nobody = || io::Error::from(io::ErrorKind::ConnectionRefused);
+            let address = self.address(target).ok_or_else(nobody)?;
+            let (stream, local) = self.control.network().connect(&address).await?;
+            Ok(Dialled { stream, local })
+        })
     }
 }
 

@@ -18,8 +18,9 @@ use fake_kingdom::seam::entropy::Seed;
 use fake_kingdom::seam::transport::BoxStream;
 use fake_kingdom::settings::Protocols;
 use fake_kingdom::tls::ClientAuth;
-use futures::future::LocalBoxFuture;
+use futures::future::{BoxFuture, LocalBoxFuture};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -142,6 +143,12 @@ pub struct Dialled {
     pub local: String,
 }
 
+/// Opens streams to what an environment runs, from any task, as long as it runs.
+pub trait Dial: Send + Sync {
+    /// Opens a stream.
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<Dialled>>;
+}
+
 /// What can be done to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as in interfaces.md section 3")]
@@ -165,6 +172,8 @@ pub trait Environment {
     fn sandbox(&self) -> &Sandbox;
     /// Opens a stream.
     fn dial(&self, target: Target) -> LocalBoxFuture<'_, io::Result<Dialled>>;
+    /// What opens streams from tasks of their own.
+    fn dialler(&self) -> Arc<dyn Dial>;
     /// Moves the clock forward at once.
     ///
     /// # Errors

@@ -6,6 +6,9 @@ use crate::environment::{Listener, Target};
 use crate::error::Problem;
 use crate::verdict::check::{self, Outcome};
 use crate::world::{Call, OPERATOR, Var, World};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -78,6 +81,26 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 world.kingdom().await?;
                 let value = world.fill(given.text(1))?;
                 world.set(given.text(0), Var::Text(value));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"([a-z0-9_.]+) is the message ([\w.]+) with",
+            "Given spec is the message wfa.measurement.api.v2alpha.MeasurementSpec with",
+            |world, given| {
+                let bytes = message(world, given).await?;
+                world.set(given.text(0), Var::Bytes(bytes));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"([a-z0-9_.]+) is the page token ([\w.]+) with",
+            "Given token is the page token wfa.measurement.api.v2alpha.ListMeasurementsPageToken with",
+            |world, given| {
+                let bytes = message(world, given).await?;
+                world.set(given.text(0), Var::Text(BASE64URL.encode(bytes)));
                 Ok(())
             }
         ),
@@ -234,6 +257,46 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
+            r#"the text (\S+) contains "([^"]+)""#,
+            "Then the text failure.message contains \"{edp1.m_requisition_id}\"",
+            |world, given| {
+                let wanted = world.fill(given.text(1))?;
+                let observed = one(world, given.text(0))?;
+                world.check(check::contains(given.text(0), &wanted, &observed))
+            }
+        ),
+        step!(
+            Check,
+            r"exactly (\d+) of (\S+) (?:is|are) set",
+            "Then exactly 1 of duchies[*].value.honest_majority_share_shuffle.public_key is set",
+            |world, given| {
+                let observed = many(world, given.text(1))?;
+                let set = observed.iter().filter(|value| *value != "unset").count().to_string();
+                world.check(check::equal(given.text(1), given.text(0), &set))
+            }
+        ),
+        step!(
+            Check,
+            r"the response field (\S+) is the weak tag of (\S+)",
+            "Then the response field etag is the weak tag of update_time",
+            |world, given| {
+                let part =
+                    |world: &mut World, name| one(world, &format!("{}.{name}", given.text(1)));
+                let (seconds, nanos) = (part(world, "seconds")?, part(world, "nanos")?);
+                let number = |text: &str| {
+                    text.parse::<i64>().map_err(|_| {
+                        Problem::author(format!("`{text}` is no number"), "name a timestamp")
+                    })
+                };
+                let mut bytes = number(&seconds)?.to_be_bytes().to_vec();
+                bytes.extend_from_slice(&number(&nanos)?.to_be_bytes()[4..]);
+                let digits = hex::encode_upper(Sha256::digest(bytes));
+                let observed = one(world, given.text(0))?;
+                world.check(check::equal(given.text(0), &format!("W/\"{digits}\""), &observed))
+            }
+        ),
+        step!(
+            Check,
             r#"the response field (\S+) is not "([^"]*)""#,
             "Then the response field name is not \"{edp1.certificate}\"",
             |world, given| {
@@ -354,6 +417,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             }
         ),
     ]
+}
+
+/// The doc string as the message that the step names, encoded.
+async fn message(world: &mut World, given: &super::Arguments) -> Result<Vec<u8>, Problem> {
+    world.kingdom().await?;
+    let text = world.fill_text_proto(given.doc()?)?;
+    dynamic::encode_named(given.text(1), &text)
+        .map_err(|what| Problem::author(what, "correct the message"))
 }
 
 /// Two texts to compare, at least one of them observed: two literals prove nothing.

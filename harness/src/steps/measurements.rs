@@ -61,6 +61,25 @@ fn actions() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"(\w+) creates a batch of (\d+) reach measurements? with (\w+)",
+            "When mc1 creates a batch of 2 reach measurements with edp1",
+            |world, given| {
+                let text = batch_text(given)?;
+                Ok(world.call(given.text(0), BATCH_CREATE, &text, None).await?)
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) creates a batch of (\d+) reach measurements? with (\w+), where",
+            "When mc1 creates a batch of 2 reach measurements with edp1, where",
+            |world, given| {
+                let text = batch_text(given)?;
+                let changes = given.table(2)?;
+                Ok(world.call_changed(given.text(0), BATCH_CREATE, &text, changes).await?)
+            }
+        ),
+        step!(
+            Action,
             r"(\w+) supports (HMSS|TrusTEE|HMSS and TrusTEE)",
             "Given edp1 supports HMSS and TrusTEE",
             |world, given| { support(world, given.text(0), given.text(1)).await }
@@ -264,6 +283,7 @@ const CONFIRM: &str = "system ComputationParticipants.ConfirmComputationParticip
 const FAIL: &str = "system ComputationParticipants.FailComputationParticipant";
 const SET_RESULT: &str = "system Computations.SetComputationResult";
 const REFUSE: &str = "Requisitions.RefuseRequisition";
+const BATCH_CREATE: &str = "Measurements.BatchCreateMeasurements";
 const CREATE: &str = "Measurements.CreateMeasurement";
 
 /// A measurement by what the scenario calls it.
@@ -387,6 +407,14 @@ async fn support(world: &mut World, provider: &str, protocols: &str) -> StepResu
         protocols.contains("TrusTEE")
     );
     must(world, provider, "DataProviders.ReplaceDataProviderCapabilities", &text).await
+}
+
+/// A batch of requests that the Kingdom accepts, each alike.
+fn batch_text(given: &Arguments) -> Result<String, Problem> {
+    let consumer = given.text(0);
+    let child = create_text("reach", consumer, &[given.text(2)]);
+    let children = format!("requests {{ {child} }} ").repeat(given.number(1)?);
+    Ok(format!("parent: \"{{{consumer}}}\" {children}"))
 }
 
 /// A request that the Kingdom accepts. What it holds opaque is no real signature and no real

@@ -47,6 +47,13 @@ pub fn status(outcome: Outcome<'_>, code: &str, reason: Option<&str>) -> Check {
     holds("status", &expected, &outcome.show(), agree)
 }
 
+/// A text that must stand inside another.
+pub fn contains(what: impl Into<String>, wanted: &str, observed: &str) -> Check {
+    // Nothing stands inside everything: that proves nothing.
+    let agree = !wanted.is_empty() && observed.contains(wanted);
+    holds(what, &format!("a text with {wanted}"), observed, agree)
+}
+
 /// Presence or absence.
 pub fn absent(what: impl Into<String>, observed: Option<&str>) -> Check {
     holds(what, "absent", observed.unwrap_or("absent"), observed.is_none())
