@@ -14,6 +14,7 @@ pub mod client;
 pub mod environment;
 pub mod error;
 pub mod observation;
+pub mod participant;
 pub mod probe;
 pub mod quirk;
 pub mod report;

@@ -16,7 +16,7 @@ pub struct Seed(u64);
 
 impl Seed {
     /// A seed that was given.
-    pub fn new(value: u64) -> Self {
+    pub const fn new(value: u64) -> Self {
         Self(value)
     }
 

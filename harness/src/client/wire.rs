@@ -179,6 +179,11 @@ impl Caller {
         self.sender.is_closed()
     }
 
+    /// Whether the other end has closed it, or it broke.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Makes one call.
     pub async fn call(&mut self, request: &Request) -> Outcome {
         let answer = tokio::time::timeout(request.patience, self.exchange(request)).await;
@@ -187,6 +192,50 @@ impl Caller {
             Ok(Err(error)) => Outcome::Broken(error),
             Err(_) => Outcome::Broken(TransportError::Timeout),
         }
+    }
+
+    /// Makes one call whose answer is a stream, and stops reading after the first message that is
+    /// enough: the status is then OK by assumption, since none has come yet.
+    pub async fn call_until(
+        &mut self,
+        request: &Request,
+        enough: &dyn Fn(&[u8]) -> bool,
+    ) -> Outcome {
+        let answer =
+            tokio::time::timeout(request.patience, self.exchange_until(request, enough)).await;
+        match answer {
+            Ok(Ok((messages, status))) => Outcome::Answered { messages, status },
+            Ok(Err(error)) => Outcome::Broken(error),
+            Err(_) => Outcome::Broken(TransportError::Timeout),
+        }
+    }
+
+    async fn exchange_until(
+        &mut self,
+        request: &Request,
+        enough: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<(Vec<Vec<u8>>, Status), TransportError> {
+        let broke = |error: hyper::Error| TransportError::Connection(error.to_string());
+        self.sender.ready().await.map_err(broke)?;
+        let response = self.sender.send_request(http_request(request)?).await.map_err(broke)?;
+        let (head, mut body) = response.into_parts();
+        let (mut data, mut messages, mut trailers) = (Vec::new(), Vec::new(), None);
+        while let Some(frame) = body.frame().await {
+            match frame.map_err(broke)?.into_data() {
+                Err(frame) => trailers = frame.into_trailers().ok().or(trailers),
+                Ok(bytes) => {
+                    data.extend_from_slice(&bytes);
+                    for message in whole_frames(&mut data)? {
+                        let found = enough(&message);
+                        messages.push(message);
+                        if found {
+                            return Ok((messages, Status::ok()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok((messages, read_status(&trailers.unwrap_or(head.headers))?))
     }
 
     async fn exchange(
@@ -365,6 +414,21 @@ fn frames(mut data: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
     Ok(messages)
 }
 
+/// Takes the whole frames off the front of what has come so far.
+fn whole_frames(data: &mut Vec<u8>) -> Result<Vec<Vec<u8>>, TransportError> {
+    let mut end = 0;
+    while let Some(length) = data[end..].get(1..5) {
+        let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        if data.len() - end < 5 + length {
+            break;
+        }
+        end += 5 + length;
+    }
+    let rest = data.split_off(end);
+    let whole = std::mem::replace(data, rest);
+    frames(&whole)
+}
+
 fn read_status(trailers: &HeaderMap) -> Result<Status, TransportError> {
     let bad = TransportError::Protocol;
     let text = |name: &str| trailers.get(name).map(|value| value.as_bytes());
@@ -427,6 +491,15 @@ mod tests {
     fn frames_are_split_and_a_cut_off_frame_is_an_error() {
         assert_eq!(frames(b"\0\0\0\0\x01a\0\0\0\0\0"), Ok(vec![b"a".to_vec(), Vec::new()]));
         assert!(frames(b"\0\0\0\0\x02a").is_err());
+    }
+
+    #[test]
+    fn whole_frames_leave_what_is_cut_off_for_later() {
+        let mut data = b"\0\0\0\0\x01a\0\0\0\0\x02b".to_vec();
+        assert_eq!(whole_frames(&mut data), Ok(vec![b"a".to_vec()]));
+        data.push(b'c');
+        assert_eq!(whole_frames(&mut data), Ok(vec![b"bc".to_vec()]));
+        assert_eq!(whole_frames(&mut data), Ok(Vec::new()));
     }
 
     #[test]
