@@ -161,6 +161,20 @@ impl Connection {
         self.caller.call(request).await
     }
 
+    /// [`Caller::call_until`].
+    pub async fn call_until(
+        &mut self,
+        request: &Request,
+        enough: &dyn Fn(&[u8]) -> bool,
+    ) -> Outcome {
+        self.caller.call_until(request, enough).await
+    }
+
+    /// [`Caller::is_closed`].
+    pub fn is_closed(&self) -> bool {
+        self.caller.is_closed()
+    }
+
     /// What makes calls on it, several at once.
     pub fn caller(&self) -> Caller {
         self.caller.clone()
@@ -175,11 +189,6 @@ pub struct Caller {
 
 impl Caller {
     /// Whether the connection takes no more calls: it ended, or the server sent a GOAWAY.
-    pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    /// Whether the other end has closed it, or it broke.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
@@ -215,13 +224,10 @@ impl Caller {
         request: &Request,
         enough: &dyn Fn(&[u8]) -> bool,
     ) -> Result<(Vec<Vec<u8>>, Status), TransportError> {
-        let broke = |error: hyper::Error| TransportError::Connection(error.to_string());
-        self.sender.ready().await.map_err(broke)?;
-        let response = self.sender.send_request(http_request(request)?).await.map_err(broke)?;
-        let (head, mut body) = response.into_parts();
+        let (head, mut body) = self.send(request).await?.into_parts();
         let (mut data, mut messages, mut trailers) = (Vec::new(), Vec::new(), None);
         while let Some(frame) = body.frame().await {
-            match frame.map_err(broke)?.into_data() {
+            match frame.map_err(|error| broke(&error))?.into_data() {
                 Err(frame) => trailers = frame.into_trailers().ok().or(trailers),
                 Ok(bytes) => {
                     data.extend_from_slice(&bytes);
@@ -238,18 +244,21 @@ impl Caller {
         Ok((messages, read_status(&trailers.unwrap_or(head.headers))?))
     }
 
+    async fn send(
+        &mut self,
+        request: &Request,
+    ) -> Result<http::Response<Incoming>, TransportError> {
+        self.sender.ready().await.map_err(|error| not_sent(&error))?;
+        let body = stream::once(ready(Ok(Frame::data(framed(&request.messages)?)))).boxed();
+        let request = http_request(request, body)?;
+        self.sender.send_request(request).await.map_err(|error| broke(&error))
+    }
+
     async fn exchange(
         &mut self,
         request: &Request,
     ) -> Result<(Vec<Vec<u8>>, Status), TransportError> {
-        self.sender.ready().await.map_err(|error| not_sent(&error))?;
-        let body = stream::once(ready(Ok(Frame::data(framed(&request.messages)?)))).boxed();
-        let response = self
-            .sender
-            .send_request(http_request(request, body)?)
-            .await
-            .map_err(|error| broke(&error))?;
-        let (head, body) = response.into_parts();
+        let (head, body) = self.send(request).await?.into_parts();
         if head.status != http::StatusCode::OK {
             return Err(TransportError::Protocol(format!("HTTP status {}", head.status)));
         }

@@ -103,12 +103,12 @@ impl Session {
             .build()
             .map_err(|error| ToolError::failed(format!("no asynchronous runtime: {error}")))?;
         let connection = runtime.block_on(async {
-            let stream = Tcp.connect(target).await.map_err(|error| {
+            let (stream, local) = Tcp.connect(target).await.map_err(|error| {
                 ToolError::failed(format!(
                     "cannot connect to {target}: {error}; is the Kingdom running, and is this its address?"
                 ))
             })?;
-            Connection::open(stream, String::new(), &options).await.map_err(|error| {
+            Connection::open(stream, local, &options).await.map_err(|error| {
                 ToolError::failed(format!(
                     "no secure connection to {target}: {error}; check --cert-collection-file and the name in the server's certificate"
                 ))
