@@ -1,6 +1,7 @@
 //! What was observed, in order: an append-only log of typed facts, the only thing a verdict sees.
 
 use crate::error::Problem;
+use crate::probe::Run;
 use fake_kingdom::model::Timestamp;
 use serde::Deserialize;
 
@@ -33,6 +34,8 @@ pub enum Fact {
     Call(CallFact),
     /// What the server recorded, joined to a call of ours.
     Server(Box<ServerEvent>),
+    /// A run of probes ended.
+    Probes(Box<Run>),
     /// A `Then` compared something.
     Check(Check),
     /// Something else than a check stopped the scenario.
@@ -149,6 +152,14 @@ impl ObservationLog {
     /// All facts, oldest first.
     pub fn all(&self) -> &[Observation] {
         &self.all
+    }
+
+    /// The run of probes that ended last.
+    pub fn probes(&self) -> Option<&Run> {
+        self.all.iter().rev().find_map(|observation| match &observation.fact {
+            Fact::Probes(run) => Some(&**run),
+            _ => None,
+        })
     }
 
     /// How many comparisons there were.

@@ -4,13 +4,19 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{OsRng, RngCore, SeedableRng, TryRngCore};
 use sha2::{Digest, Sha256};
 
+/// The operating system's generator, for keys and nonces that somebody may rely on.
+#[allow(clippy::disallowed_methods, reason = "the one place that owns randomness")]
+pub fn system() -> impl RngCore {
+    OsRng.unwrap_err()
+}
+
 /// The root of all randomness of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seed(u64);
 
 impl Seed {
     /// A seed that was given.
-    pub fn new(value: u64) -> Self {
+    pub const fn new(value: u64) -> Self {
         Self(value)
     }
 

@@ -7,7 +7,7 @@
 //! fake and the checkers that judge it can share it without sharing anything else.
 //!
 //! * [`SigningKey`], [`verify`], [`SignatureAlgorithm`]: signatures, 3.1 and 3.2.
-//! * [`check_path`]: the certificate path check of a peer, 3.3.
+//! * [`check_path`]: the certificate path check of a peer, 3.3; [`check_issuer_signature`]: less, 4.5.
 //! * [`PrivateKeyset`], [`PublicKeyset`], [`KeyTemplate`]: Tink key sets and hybrid encryption,
 //!   3.5 and 3.6.
 //! * [`SignedMessage`], [`open`], [`unpack`]: the containers around them, 3.1.1 and 3.5.4.
@@ -53,7 +53,7 @@ pub use keyset::{
     DecryptError, EncryptError, KeyTemplate, KeysetError, PrivateKeyset, PublicKeyset,
     unwrap_keyset, wrap_keyset,
 };
-pub use path::{PathError, check_path};
+pub use path::{PathError, check_issuer_signature, check_path};
 pub use signature::{
     SignError, SigningKey, SigningKeyError, VerifyError, certificate_key_type, verify,
 };

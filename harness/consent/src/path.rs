@@ -110,6 +110,17 @@ pub fn check_path(
     Ok(())
 }
 
+/// Checks the issuer's signature on a leaf and nothing else: no names, no dates, no extensions
+/// (contract 4.5).
+///
+/// # Errors
+/// [`PathError`]: a certificate that cannot be read, an unsupported algorithm, a bad signature.
+pub fn check_issuer_signature(leaf_der: &[u8], issuer_der: &[u8]) -> Result<(), PathError> {
+    let leaf = read(leaf_der).map_err(PathError::BadLeaf)?;
+    let issuer = read(issuer_der).map_err(PathError::BadIssuer)?;
+    check_signature(&leaf, &issuer)
+}
+
 fn read(der: &[u8]) -> Result<X509Certificate<'_>, &'static str> {
     let certificate = parse_certificate(der).map_err(reason)?;
     if certificate.signature_algorithm.algorithm != certificate.tbs_certificate.signature.algorithm

@@ -149,6 +149,17 @@ pub fn encode_named(full_name: &str, text: &str) -> Result<Vec<u8>, String> {
     encode(descriptor, text)
 }
 
+/// Reads a message of this full name.
+///
+/// # Errors
+/// No such message, or the bytes are not one.
+pub fn decode_named(full_name: &str, bytes: &[u8]) -> Result<DynamicMessage, String> {
+    let descriptor = POOL
+        .get_message_by_name(full_name)
+        .ok_or_else(|| format!("no message is named {full_name}"))?;
+    DynamicMessage::decode(descriptor, bytes).map_err(|error| error.to_string())
+}
+
 /// The text form of a message, read for comparison with a response.
 ///
 /// # Errors

@@ -44,6 +44,19 @@ pub struct Status {
     pub trailers: Vec<(String, String)>,
 }
 
+impl Status {
+    /// OK, with nothing beside it.
+    pub(super) fn ok() -> Self {
+        Self {
+            code: NAMES[0],
+            description: String::new(),
+            error_info: None,
+            details: Vec::new(),
+            trailers: Vec::new(),
+        }
+    }
+}
+
 /// `google.rpc.ErrorInfo`.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ErrorInfo {

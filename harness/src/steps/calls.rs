@@ -518,7 +518,10 @@ fn kind_of(error: &crate::client::TransportError) -> &'static str {
         E::NobodyListens => "nobody listens",
         E::Dial(_) => "no connection",
         E::Credential(_) => "the client cannot use its credential",
-        E::Handshake(_) | E::Connection(_) => "the connection was refused or broke",
+        E::ServerCertificate { .. } => "the client refuses the server's certificate",
+        E::Handshake(_) | E::Connection(_) | E::NotProcessed(_) => {
+            "the connection was refused or broke"
+        }
         E::Protocol(_) => "the answer is not gRPC",
         E::Timeout => "no answer in time",
     }

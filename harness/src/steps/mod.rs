@@ -14,6 +14,7 @@ mod faults;
 mod keys;
 mod measurements;
 mod operator;
+mod probes;
 mod records;
 mod replicas;
 mod settings;
@@ -159,6 +160,7 @@ impl Registry {
             measurements::steps(),
             event_groups::steps(),
             operator::steps(),
+            probes::steps(),
             events::steps(),
             records::steps(),
             replicas::steps(),

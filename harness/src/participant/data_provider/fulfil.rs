@@ -1,0 +1,248 @@
+//! Fulfilling: a signed and encrypted result to the Kingdom (Direct), or data to a Duchy (MPC).
+
+use super::rules::{Order, duchy_key};
+use super::{DataProvider, ResultDefect};
+use crate::participant::wire::{self, CallError, Dial};
+use crate::participant::{CannotMake, ED25519, from_wire, seal, spoil};
+use crate::quirk::PeerQuirk;
+use halo_consent::requisition_fingerprint;
+use kingdom_proto::v2alpha as pb;
+use pb::fulfill_requisition_request::header::{
+    self, HonestMajorityShareShuffle, Protocol as HeaderProtocol, TrusTee,
+};
+use pb::fulfill_requisition_request::{BodyChunk, Header, Payload};
+use pb::measurement::result;
+use pb::measurement_spec::MeasurementType;
+use pb::protocol_config::NoiseMechanism;
+use pb::protocol_config::protocol::Protocol;
+use rand_core::RngCore as _;
+
+/// Octets in one chunk of a body (3.14).
+const CHUNK_OCTETS: usize = 32 * 1024;
+
+/// Octets of the opaque data that stands for sketches, shares and frequency vectors: more than one
+/// chunk.
+const DATA_OCTETS: usize = CHUNK_OCTETS + 1024;
+
+/// Why a requisition was not fulfilled.
+pub(super) enum Failure {
+    Call(CallError),
+    Make(CannotMake),
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<CannotMake> for Failure {
+    fn from(error: CannotMake) -> Self {
+        Self::Make(error)
+    }
+}
+
+pub(super) async fn fulfil(
+    provider: &mut DataProvider,
+    dial: &dyn Dial,
+    requisition: &pb::Requisition,
+    order: &Order,
+) -> Result<(), Failure> {
+    match &order.protocol {
+        Protocol::Direct(_) => direct(provider, dial, requisition, order).await,
+        Protocol::LiquidLegionsV2(_) | Protocol::ReachOnlyLiquidLegionsV2(_) => {
+            let first = requisition.duchies.iter().map(|entry| duchy_id(&entry.key)).min();
+            let duchy = provider.llv2_duchy.clone().or(first).unwrap_or_default();
+            let sketch = octets(provider);
+            let header = header(requisition, order, &requisition.etag, None);
+            at_duchy(provider, dial, &duchy, header, &sketch).await
+        }
+        Protocol::HonestMajorityShareShuffle(_) => {
+            share_shuffle(provider, dial, requisition, order).await
+        }
+        Protocol::TrusTee(_) => {
+            let duchy =
+                requisition.duchies.first().map(|entry| duchy_id(&entry.key)).unwrap_or_default();
+            let vector = octets(provider);
+            let protocol = HeaderProtocol::TrusTee(TrusTee {
+                data_format: header::trus_tee::DataFormat::FrequencyVector.into(),
+                ..TrusTee::default()
+            });
+            // 3.10.4: no etag.
+            let header = header(requisition, order, "", Some(protocol));
+            at_duchy(provider, dial, &duchy, header, &vector).await
+        }
+    }
+}
+
+async fn direct(
+    provider: &mut DataProvider,
+    dial: &dyn Dial,
+    requisition: &pb::Requisition,
+    order: &Order,
+) -> Result<(), Failure> {
+    let mut signed = provider.signing.sign(&result(provider, order))?;
+    match provider.result_defect {
+        Some(ResultDefect::SpoiltSignature) => spoil(&mut signed.signature),
+        Some(ResultDefect::UnsupportedOid) => {
+            signed.signature_algorithm_oid = ED25519.to_owned();
+        }
+        Some(ResultDefect::SpoiltCiphertext) | None => {}
+    }
+    let key = order.measurement_spec.measurement_public_key.as_ref();
+    let mut encrypted = seal(key, signed, &mut provider.base.rng)?;
+    if provider.result_defect == Some(ResultDefect::SpoiltCiphertext) {
+        spoil(&mut encrypted.ciphertext);
+    }
+    let without_etag = provider.base.faithful(PeerQuirk::DirectFulfilmentWithoutEtag);
+    let request = pb::FulfillDirectRequisitionRequest {
+        name: requisition.name.clone(),
+        encrypted_result: Some(encrypted),
+        nonce: order.requisition_spec.nonce,
+        certificate: provider.signing.certificate.clone(),
+        etag: if without_etag { String::new() } else { requisition.etag.clone() },
+        ..pb::FulfillDirectRequisitionRequest::default()
+    };
+    provider.base.call(dial, wire::FULFILL_DIRECT, &request).await?;
+    Ok(())
+}
+
+/// A result of the type that is asked for. The numbers stand for a computation that the reference
+/// provider does not make: they follow from its seed and the nonce, so that readers can be checked.
+fn result(provider: &DataProvider, order: &Order) -> pb::measurement::Result {
+    let mut rng = provider
+        .base
+        .identity
+        .seed
+        .child(&format!("{}/result/{}", provider.base.identity.name, order.requisition_spec.nonce));
+    let number = i64::from(rng.next_u32() >> 12);
+    let noise = NoiseMechanism::ContinuousGaussian.into();
+    let reach = || result::Reach {
+        value: number,
+        noise_mechanism: noise,
+        methodology: Some(result::reach::Methodology::DeterministicCountDistinct(
+            pb::DeterministicCountDistinct {},
+        )),
+    };
+    let mut made = pb::measurement::Result::default();
+    match order.measurement_spec.measurement_type {
+        Some(MeasurementType::ReachAndFrequency(_)) => {
+            made.reach = Some(reach());
+            made.frequency = Some(result::Frequency {
+                relative_frequency_distribution: [(1, 0.75), (2, 0.25)].into(),
+                noise_mechanism: noise,
+                methodology: Some(result::frequency::Methodology::DeterministicDistribution(
+                    pb::DeterministicDistribution {},
+                )),
+            });
+        }
+        Some(MeasurementType::Impression(_)) => {
+            made.impression = Some(result::Impression {
+                value: number,
+                noise_mechanism: noise,
+                methodology: Some(result::impression::Methodology::DeterministicCount(
+                    pb::DeterministicCount::default(),
+                )),
+            });
+        }
+        Some(MeasurementType::Duration(_)) => {
+            made.watch_duration = Some(result::WatchDuration {
+                value: Some(prost_types::Duration { seconds: number, nanos: 0 }),
+                noise_mechanism: noise,
+                methodology: Some(result::watch_duration::Methodology::DeterministicSum(
+                    pb::DeterministicSum {},
+                )),
+            });
+        }
+        _ => made.reach = Some(reach()),
+    }
+    made
+}
+
+async fn share_shuffle(
+    provider: &mut DataProvider,
+    dial: &dyn Dial,
+    requisition: &pb::Requisition,
+    order: &Order,
+) -> Result<(), Failure> {
+    let entry_key = |entry: &pb::requisition::DuchyEntry| {
+        duchy_key(entry.value.as_ref().and_then(|value| value.protocol.as_ref())).cloned()
+    };
+    // The seed goes to the worker whose key is shown, the share to the other one (3.7.8, 3.7.9).
+    let shown = requisition.duchies.iter().find_map(entry_key).and_then(|key| {
+        from_wire(&key)
+            .message
+            .map(|any| prost_types::Any { type_url: any.type_url, value: any.value })
+    });
+    let duchy = requisition
+        .duchies
+        .iter()
+        .find(|entry| entry_key(entry).is_none())
+        .map(|entry| duchy_id(&entry.key))
+        .unwrap_or_default();
+    let mut seed = vec![0; 48];
+    provider.base.rng.fill_bytes(&mut seed);
+    let signed = provider.signing.sign(&pb::RandomSeed { data: seed })?;
+    let secret_seed = seal(shown.as_ref(), signed, &mut provider.base.rng)?;
+    let share = octets(provider);
+    let protocol = HeaderProtocol::HonestMajorityShareShuffle(HonestMajorityShareShuffle {
+        secret_seed: Some(secret_seed),
+        register_count: i64::try_from(share.len()).unwrap_or_default(),
+        data_provider_certificate: provider.signing.certificate.clone(),
+    });
+    // 3.10.4: the etag is read again just before.
+    let request = pb::GetRequisitionRequest { name: requisition.name.clone() };
+    let etag = provider.base.call(dial, wire::GET_REQUISITION, &request).await?.etag;
+    let header = header(requisition, order, &etag, Some(protocol));
+    at_duchy(provider, dial, &duchy, header, &share).await
+}
+
+fn header(
+    requisition: &pb::Requisition,
+    order: &Order,
+    etag: &str,
+    protocol: Option<HeaderProtocol>,
+) -> Header {
+    let signed = requisition.measurement_spec.clone().unwrap_or_default();
+    let spec = from_wire(&signed);
+    let sealed = requisition.encrypted_requisition_spec.clone().unwrap_or_default();
+    Header {
+        name: requisition.name.clone(),
+        requisition_fingerprint: requisition_fingerprint(spec.signed_bytes(), &sealed.ciphertext)
+            .to_vec(),
+        nonce: order.requisition_spec.nonce,
+        protocol,
+        etag: etag.to_owned(),
+        ..Header::default()
+    }
+}
+
+/// Sends header and body to a Duchy's fulfilment server (1.7.14).
+async fn at_duchy(
+    provider: &mut DataProvider,
+    dial: &dyn Dial,
+    duchy: &str,
+    header: Header,
+    body: &[u8],
+) -> Result<(), Failure> {
+    let message = |payload| pb::FulfillRequisitionRequest { payload: Some(payload) };
+    let mut requests = vec![message(Payload::Header(header))];
+    requests.extend(
+        body.chunks(CHUNK_OCTETS)
+            .map(|chunk| message(Payload::BodyChunk(BodyChunk { data: chunk.to_vec() }))),
+    );
+    let requests: Vec<_> = requests.iter().collect();
+    provider.base.stream_to_duchy(dial, duchy, wire::FULFILL_AT_DUCHY, &requests).await?;
+    Ok(())
+}
+
+fn octets(provider: &mut DataProvider) -> Vec<u8> {
+    let mut data = vec![0; DATA_OCTETS];
+    provider.base.rng.fill_bytes(&mut data);
+    data
+}
+
+/// The id of a Duchy entry's key, which is bare or, as documented, a resource name (1.7.13).
+fn duchy_id(key: &str) -> String {
+    key.strip_prefix("duchies/").unwrap_or(key).to_owned()
+}

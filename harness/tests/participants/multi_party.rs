@@ -1,0 +1,477 @@
+//! Multi-party computations: providers (contract 3.10 rows 14 to 16, 3.14), Duchies (3.12).
+
+use crate::support::{Stage, documented, faithful, last, play_with, protocols, said, signing_key};
+use fake_kingdom::fault::StatusName;
+use halo_harness::participant::EventKind::{
+    ComputationFailed, ParticipantConfirmed, ParticipantEnded, RequisitionFulfilled,
+    RequisitionRefused, RequisitionSkipped, StageRetried,
+};
+use halo_harness::participant::data_provider::DataProvider;
+use halo_harness::participant::duchy::Duchy;
+use halo_harness::participant::duchy::rules::{ReceivedSeed, Shuffle};
+use halo_harness::participant::measurement_consumer::MeasurementConsumer;
+use halo_harness::quirk::PeerQuirk;
+use halo_pki::AkidChoice;
+use kingdom_proto::{system, v2alpha as pb};
+use pb::measurement::State;
+use system::computation_participant::requisition_params::Protocol;
+
+const CSI: &str = "CONSENT_SIGNAL_INVALID";
+const SPEC_INVALID: &str = "SPEC_INVALID";
+
+/// A measurement of both providers with its participants.
+struct Scene<'a> {
+    stage: &'a Stage,
+    consumer: MeasurementConsumer,
+    providers: Vec<DataProvider>,
+    duchies: Vec<Duchy>,
+    measurement: String,
+    computation: system::Computation,
+}
+
+impl<'a> Scene<'a> {
+    async fn new(stage: &'a Stage) -> Self {
+        let mut consumer = stage.consumer();
+        let mut providers = vec![stage.data_provider("edp1"), stage.data_provider("edp2")];
+        for provider in &mut providers {
+            let capabilities = pb::data_provider::Capabilities {
+                honest_majority_share_shuffle_supported: true,
+                trus_tee_supported: true,
+                ..Default::default()
+            };
+            provider.replace_capabilities(stage, capabilities).await.unwrap();
+        }
+        let mut duchies = stage.duchies();
+        let measurement = stage.create(&mut consumer, &stage.reach_of_both()).await;
+        let computation = stage.computation(&mut duchies[0], &mut consumer, &measurement).await;
+        Self { stage, consumer, providers, duchies, measurement, computation }
+    }
+
+    /// The Duchies that take part give their parameters.
+    async fn set_params(&mut self) {
+        for duchy in &mut self.duchies {
+            if takes_part(&self.computation, &duchy.id) {
+                duchy.set_params(self.stage, &self.computation).await.unwrap();
+            }
+        }
+    }
+
+    async fn poll(&mut self) {
+        for provider in &mut self.providers {
+            provider.poll(self.stage).await.unwrap();
+        }
+    }
+
+    /// Each Duchy learns what its fulfilment server stored.
+    fn hold(&mut self) {
+        for duchy in &mut self.duchies {
+            for fulfilment in self.stage.environment.fulfilments(&duchy.id).unwrap() {
+                duchy.hold(&fulfilment.requisition);
+            }
+        }
+    }
+
+    async fn state(&mut self) -> State {
+        self.consumer.get(self.stage, &self.measurement).await.unwrap().state()
+    }
+}
+
+fn takes_part(computation: &system::Computation, duchy: &str) -> bool {
+    computation
+        .computation_participants
+        .iter()
+        .any(|participant| participant.name.ends_with(&format!("/{duchy}")))
+}
+
+/// 3.7, 3.9.2, 3.12.3: an LLv2 measurement from creation to the read result.
+#[test]
+fn an_llv2_measurement_is_fulfilled_confirmed_and_its_result_read() {
+    play_with(protocols(false, false), async |stage: &Stage| {
+        let mut scene = Scene::new(stage).await;
+        scene.set_params().await;
+        scene.poll().await;
+        for provider in &scene.providers {
+            assert_eq!(said(&provider.base), (RequisitionFulfilled, "3.10", ""));
+        }
+        scene.hold();
+        let name = scene.computation.name.clone();
+        for duchy in &mut scene.duchies {
+            assert_eq!(duchy.confirm(stage, &name).await.unwrap(), Vec::<String>::new());
+            assert_eq!(said(&duchy.base).0, ParticipantConfirmed);
+        }
+        // 3.9.2: the aggregator rotates in mid-computation and signs with the new certificate.
+        let aggregator = &mut scene.duchies[0];
+        let leaf = stage.leaf("aggregator", "new");
+        let key = signing_key(&leaf);
+        aggregator.rotate_certificate(stage, leaf.certificate_der(), key).await.unwrap();
+        let reach = pb::measurement::result::Reach { value: 12_345, ..Default::default() };
+        let result = pb::measurement::Result { reach: Some(reach), ..Default::default() };
+        aggregator.deliver(stage, &scene.computation, &result).await.unwrap();
+        let results = scene.consumer.results(stage, &scene.measurement).await.unwrap();
+        assert_eq!(results.len(), 1);
+        assert_eq!(results[0].result, result);
+        assert_eq!(results[0].certificate, scene.duchies[0].signing.certificate);
+    });
+}
+
+/// 3.7.8, 3.7.9, 3.12.4: an HMSS measurement, with the seeds as the Duchies' servers stored them.
+#[test]
+fn an_hmss_measurement_is_fulfilled_and_its_seeds_pass_the_shuffle_phase() {
+    play_with(protocols(true, false), async |stage: &Stage| {
+        let mut scene = Scene::new(stage).await;
+        scene.set_params().await;
+        scene.poll().await;
+        for provider in &scene.providers {
+            assert_eq!(said(&provider.base), (RequisitionFulfilled, "3.10", ""));
+        }
+        assert_eq!(scene.state().await, State::Computing);
+        let seeds = seeds(&scene);
+        assert_eq!(seeds.iter().map(Vec::len).sum::<usize>(), 2);
+        let name = scene.computation.name.clone();
+        for (duchy, seeds) in scene.duchies.iter_mut().zip(&seeds) {
+            if !seeds.is_empty() {
+                let outcome = duchy.shuffle(stage, &name, seeds).await.unwrap();
+                assert!(matches!(outcome, Shuffle::Passed(seed) if seed.data.len() == 48));
+            }
+        }
+    });
+}
+
+/// The seeds for each Duchy: a seed is stored by the fulfilling worker and opened by the other one.
+fn seeds(scene: &Scene<'_>) -> Vec<Vec<ReceivedSeed>> {
+    let mut seeds = vec![Vec::new(); scene.duchies.len()];
+    for (index, other) in [(1, 2), (2, 1)] {
+        let stored = scene.stage.environment.fulfilments(&scene.duchies[index].id).unwrap();
+        seeds[other].extend(stored.into_iter().map(|fulfilment| ReceivedSeed {
+            sealed: fulfilment.secret_seed.unwrap(),
+            certificate: fulfilment.data_provider_certificate.unwrap(),
+        }));
+    }
+    seeds
+}
+
+/// 3.14, 3.7.10: a TrusTEE measurement; the vector arrives in chunks of 32 KiB, in clear.
+#[test]
+fn a_trus_tee_measurement_is_fulfilled_in_clear() {
+    play_with(protocols(false, true), async |stage: &Stage| {
+        let mut scene = Scene::new(stage).await;
+        scene.set_params().await;
+        scene.poll().await;
+        for provider in &scene.providers {
+            assert_eq!(said(&provider.base), (RequisitionFulfilled, "3.10", ""));
+        }
+        assert_eq!(scene.state().await, State::Computing);
+        let stored = stage.environment.fulfilments("aggregator").unwrap();
+        assert_eq!(stored.len(), 2);
+        assert!(stored.iter().all(|one| one.secret_seed.is_none() && one.body_bytes > 32 * 1024));
+    });
+}
+
+/// 3.10 row 14: what is wrong with a Duchy's certificate or key.
+#[test]
+fn a_duchys_bad_key_or_certificate_is_refused_or_ends_the_process() {
+    for (what, ends) in [
+        ("spoilt signature", false),
+        ("unsupported oid", true),
+        ("no akid", true),
+        ("foreign root", false),
+        ("another owner's root", false),
+        ("expired", false),
+        ("fetch fails", true),
+    ] {
+        play_with(protocols(false, false), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            let computation = scene.computation.clone();
+            let worker = &mut scene.duchies[1];
+            let mut authority = stage.authority("worker1");
+            if what == "foreign root" {
+                authority = stage.new_root("stranger");
+            } else if what == "another owner's root" {
+                authority = stage.authority("edp2");
+            }
+            let leaf = stage.leaf_of(&authority, "worker1 new", |spec| match what {
+                "no akid" => spec.akid = AkidChoice::Absent,
+                "expired" => spec.validity.not_after = stage.now() + time::Duration::hours(1),
+                _ => {}
+            });
+            let key = signing_key(&leaf);
+            worker.rotate_certificate(stage, leaf.certificate_der(), key).await.unwrap();
+            let mut params = worker.params(&computation).unwrap();
+            if let Protocol::LiquidLegionsV2(key) = &mut params {
+                match what {
+                    "spoilt signature" => key.el_gamal_public_key_signature[9] ^= 1,
+                    "unsupported oid" => {
+                        key.el_gamal_public_key_signature_algorithm_oid = "1.3.101.112".to_owned();
+                    }
+                    _ => {}
+                }
+            }
+            worker.send_params(stage, &computation, params).await.unwrap();
+            scene.duchies[0].set_params(stage, &computation).await.unwrap();
+            scene.duchies[2].set_params(stage, &computation).await.unwrap();
+            stage.advance(std::time::Duration::from_secs(2 * 3600));
+            let provider = &mut scene.providers[0];
+
+            let fault = || {
+                if what == "fetch fails" {
+                    // The MC's certificate passes, the first Duchy's does not.
+                    stage.fault_after("Certificates/GetCertificate", StatusName::Unavailable, 1);
+                }
+            };
+            faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+            faithful(&mut provider.base, PeerQuirk::UnsupportedOidIsNotABadSignature);
+            if ends {
+                fault();
+                let ended = provider.poll(stage).await.unwrap_err();
+                assert_eq!(ended.clause, "3.10/14", "{what}: {ended}");
+                assert_eq!(said(&provider.base), (ParticipantEnded, "3.10/14", ""));
+                documented(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+                documented(&mut provider.base, PeerQuirk::UnsupportedOidIsNotABadSignature);
+            }
+            fault();
+            provider.poll(stage).await.unwrap();
+            let expected = match what {
+                "fetch fails" => (RequisitionSkipped, "3.10/14", ""),
+                _ => (RequisitionRefused, "3.10/14", CSI),
+            };
+            assert_eq!(said(&provider.base), expected, "{what}: {:?}", last(&provider.base));
+        });
+    }
+}
+
+/// 3.10 row 15: HMSS with other than two entries, of which one shows a key; TrusTEE with other than
+/// one. The Kingdom never shows it: a requisition as listed, changed.
+#[test]
+fn a_wrong_number_of_duchy_entries_is_refused() {
+    use halo_harness::participant::data_provider::rules::Decision;
+    use pb::requisition::duchy_entry::value::Protocol as Shown;
+    for (hmss, what) in
+        [(true, "one left out"), (true, "both show"), (true, "none shows"), (false, "doubled")]
+    {
+        play_with(protocols(hmss, !hmss), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            scene.set_params().await;
+            let provider = &mut scene.providers[0];
+            let mut requisition = stage.listed(provider).await.remove(0);
+            assert!(matches!(provider.judge(stage, &requisition).await, Decision::Fulfil(_)));
+            let entries = &mut requisition.duchies;
+            let shows = |entry: &pb::requisition::DuchyEntry| {
+                matches!(
+                    &entry.value.as_ref().unwrap().protocol,
+                    Some(Shown::HonestMajorityShareShuffle(key)) if key.public_key.is_some()
+                )
+            };
+            match what {
+                "one left out" => {
+                    entries.pop();
+                }
+                "doubled" => {
+                    let again = entries[0].clone();
+                    entries.push(again);
+                }
+                "both show" => {
+                    let shown = entries.iter().find(|entry| shows(entry)).unwrap().clone();
+                    *entries = vec![shown.clone(), shown];
+                }
+                _ => {
+                    let hidden = entries.iter().find(|entry| !shows(entry)).unwrap().clone();
+                    *entries = vec![hidden.clone(), hidden];
+                }
+            }
+            match provider.judge(stage, &requisition).await {
+                Decision::Refuse(refusal) => {
+                    assert_eq!(refusal.clause, "3.10/15", "{what}");
+                    assert_eq!(refusal.justification.as_str_name(), SPEC_INVALID);
+                }
+                other => panic!("{what}: {other:?}"),
+            }
+        });
+    }
+}
+
+/// 3.10 row 16: MPC noise other than DISCRETE_GAUSSIAN.
+#[test]
+fn mpc_noise_other_than_discrete_gaussian_is_refused() {
+    let adjust = |setup: &mut halo_harness::environment::Setup| {
+        setup.protocols.llv2.noise_mechanism =
+            fake_kingdom::model::protocol::NoiseMechanism::Geometric;
+    };
+    play_with(adjust, async |stage: &Stage| {
+        let mut scene = Scene::new(stage).await;
+        scene.set_params().await;
+        let provider = &mut scene.providers[0];
+        provider.poll(stage).await.unwrap();
+        assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/16", SPEC_INVALID));
+    });
+}
+
+/// 3.12.3, 3.4.2: each finding of the confirmation phase fails the computation for good; all of them
+/// are collected.
+#[test]
+fn the_confirmation_phase_collects_its_findings_and_fails_the_computation() {
+    for (what, clause, count) in [
+        ("spoilt key", "3.12.3", 1),
+        ("spoilt key of an expired certificate", "3.12.3", 2),
+        ("another trusted root", "3.12.3", 1),
+        ("missing data", "3.12.3", 2),
+        ("no configured root", "3.12.5", 1),
+        ("root not in the bundle", "3.12.5", 1),
+    ] {
+        play_with(protocols(false, false), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            let computation = scene.computation.clone();
+            let worker = &mut scene.duchies[1];
+            let owner = if what == "another trusted root" { "worker2" } else { "worker1" };
+            let leaf = stage.leaf_of(&stage.authority(owner), "worker1 new", |spec| {
+                if what.contains("expired") {
+                    spec.validity.not_after = stage.now() + time::Duration::hours(1);
+                }
+            });
+            let key = signing_key(&leaf);
+            worker.rotate_certificate(stage, leaf.certificate_der(), key).await.unwrap();
+            let mut params = worker.params(&computation).unwrap();
+            if let Protocol::LiquidLegionsV2(key) = &mut params
+                && what.contains("spoilt")
+            {
+                key.el_gamal_public_key_signature[9] ^= 1;
+            }
+            worker.send_params(stage, &computation, params).await.unwrap();
+            scene.duchies[0].set_params(stage, &computation).await.unwrap();
+            scene.duchies[2].set_params(stage, &computation).await.unwrap();
+            for provider in &mut scene.providers {
+                fulfil_unseen(stage, provider).await;
+            }
+            if what != "missing data" {
+                scene.hold();
+            }
+            if what.contains("expired") {
+                stage.advance(std::time::Duration::from_secs(2 * 3600));
+            }
+            let aggregator = &mut scene.duchies[0];
+            match what {
+                "no configured root" => {
+                    aggregator.roots.remove("worker2");
+                }
+                "root not in the bundle" => {
+                    let root = stage.authority("worker2");
+                    aggregator.base.identity.bundle.remove(root.certificate_der());
+                }
+                _ => {}
+            }
+            let findings = aggregator.confirm(stage, &computation.name).await.unwrap();
+            assert_eq!(findings.len(), count, "{what}: {findings:?}");
+            assert_eq!(said(&aggregator.base), (ComputationFailed, clause, ""), "{what}");
+            let measurement = scene.consumer.get(stage, &scene.measurement).await.unwrap();
+            assert_eq!(measurement.state(), State::Failed, "{what}");
+            let reason = pb::measurement::failure::Reason::ComputationParticipantFailed;
+            assert_eq!(crate::support::failure(&measurement), reason);
+        });
+    }
+}
+
+/// Fulfils what is listed though a Duchy's key is bad: without the Duchy entries there is nothing to
+/// verify, and LLv2 data may go to any Duchy.
+async fn fulfil_unseen(stage: &Stage, provider: &mut DataProvider) {
+    provider.llv2_duchy = Some("aggregator".to_owned());
+    let mut requisition = stage.listed(provider).await.remove(0);
+    requisition.duchies.clear();
+    provider.handle(stage, &requisition).await.unwrap();
+    assert_eq!(said(&provider.base).0, RequisitionFulfilled, "{:?}", last(&provider.base));
+}
+
+/// 3.12.3: the set of nonces equals nonce_hashes. The Kingdom takes other nonces at no fulfilment, so
+/// the computation is changed after it was read.
+#[test]
+fn nonces_that_are_not_the_specs_are_a_finding() {
+    use halo_harness::participant::duchy::rules::{Confirmation, confirm};
+    play_with(protocols(false, false), async |stage: &Stage| {
+        let mut scene = Scene::new(stage).await;
+        scene.set_params().await;
+        scene.poll().await;
+        scene.hold();
+        let name = scene.computation.name.clone();
+        let aggregator = &mut scene.duchies[0];
+        let mut computation = aggregator.computation(stage, &name).await.unwrap();
+        let judge = |computation: &system::Computation| {
+            confirm(&Confirmation {
+                duchy: "aggregator",
+                computation,
+                bundle: &aggregator.base.identity.bundle,
+                roots: &aggregator.roots,
+                held: &aggregator.held,
+                now_unix_seconds: aggregator.base.now_unix_seconds(),
+            })
+        };
+        assert_eq!(judge(&computation), Ok(Vec::new()));
+        computation.requisitions[0].nonce ^= 1;
+        assert_eq!(judge(&computation).unwrap().len(), 1);
+    });
+}
+
+/// 3.12.4: what the shuffle phase takes for permanent, and what for transient.
+#[test]
+fn the_shuffle_phase_tells_transient_from_permanent() {
+    for (what, permanent) in [
+        ("unavailable", false),
+        ("deadline exceeded", false),
+        ("aborted", false),
+        ("internal", true),
+        ("missing certificate", true),
+        ("undecryptable seed", true),
+        ("another provider's certificate", true),
+        ("unknown root", true),
+    ] {
+        play_with(protocols(true, false), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            scene.set_params().await;
+            scene.poll().await;
+            let name = scene.computation.name.clone();
+            let all = seeds(&scene);
+            let index = if all[1].is_empty() { 2 } else { 1 };
+            let mut own = all[index].clone();
+            let other = scene
+                .providers
+                .iter()
+                .find(|provider| provider.signing.certificate != own[0].certificate);
+            match what {
+                "missing certificate" => {
+                    let owner = own[0].certificate.rsplit_once('/').unwrap().0.to_owned();
+                    own[0].certificate = format!("{owner}/AAAAAAAAAZQ");
+                }
+                "undecryptable seed" => own[0].sealed.ciphertext[40] ^= 1,
+                "another provider's certificate" => {
+                    own[0].certificate = other.unwrap().signing.certificate.clone();
+                }
+                _ => {}
+            }
+            let duchy = &mut scene.duchies[index];
+            if what == "unknown root" {
+                for provider in ["edp1", "edp2"] {
+                    let root = stage.authority(provider);
+                    duchy.base.identity.bundle.remove(root.certificate_der());
+                }
+            }
+            let status = match what {
+                "unavailable" => Some(StatusName::Unavailable),
+                "deadline exceeded" => Some(StatusName::DeadlineExceeded),
+                "aborted" => Some(StatusName::Aborted),
+                "internal" => Some(StatusName::Internal),
+                _ => None,
+            };
+            if let Some(status) = status {
+                stage.fault("Certificates/GetCertificate", status);
+            }
+            let outcome = duchy.shuffle(stage, &name, &own).await.unwrap();
+            if permanent {
+                assert!(matches!(outcome, Shuffle::Permanent(_)), "{what}: {outcome:?}");
+                assert_eq!(said(&duchy.base).0, ComputationFailed);
+                assert_eq!(scene.state().await, State::Failed, "{what}");
+            } else {
+                assert!(matches!(outcome, Shuffle::Transient(_)), "{what}: {outcome:?}");
+                assert_eq!(said(&duchy.base).0, StageRetried);
+                let again = duchy.shuffle(stage, &name, &own).await.unwrap();
+                assert!(matches!(again, Shuffle::Passed(_)), "{what}: {again:?}");
+            }
+        });
+    }
+}
