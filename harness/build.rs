@@ -2,13 +2,15 @@
 //! cite clauses of the contract: what they cite is compiled in, for `list --clauses`.
 
 #[path = "src/coverage/scan.rs"]
+#[allow(unreachable_pub, reason = "a public module of the library, included here")]
 mod scan;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Where tests of section 3 stand.
-const TESTS: [&str; 2] = ["consent/tests/consent", "tests/participants"];
+/// Where tests of section 3, and of the quirks of table 5.12, stand.
+const TESTS: [&str; 4] =
+    ["consent/tests/consent", "tests/participants", "tests/tools", "src/tools"];
 
 fn main() -> std::io::Result<()> {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
@@ -24,7 +26,9 @@ fn main() -> std::io::Result<()> {
     for folder in TESTS {
         for file in rust_files(&root.join(folder))? {
             let shown = file.strip_prefix(&root).unwrap_or(&file).with_extension("");
-            for scan::Citing { test, clauses, quirks } in scan::citing(&std::fs::read_to_string(&file)?) {
+            for scan::Citing { test, clauses, quirks } in
+                scan::citing(&std::fs::read_to_string(&file)?)
+            {
                 let test = format!("harness/{}::{test}", shown.display());
                 let _ = writeln!(
                     citations,
