@@ -310,10 +310,12 @@ impl World {
 
     /// Sets `NAME_der` and `NAME_skid` from a certificate. Bytes that are none have no SKID.
     pub fn learn_certificate(&mut self, name: &str, der: Vec<u8>) {
-        if let Ok(facts) = halo_pki::inspect(&der)
-            && let Some(skid) = facts.skid
-        {
-            self.vars.insert(format!("{name}_skid"), Var::Bytes(skid));
+        if let Ok(facts) = halo_pki::inspect(&der) {
+            let seconds = facts.not_before.unix_timestamp().to_string();
+            self.vars.insert(format!("{name}_not_before"), Var::Text(seconds));
+            if let Some(skid) = facts.skid {
+                self.vars.insert(format!("{name}_skid"), Var::Bytes(skid));
+            }
         }
         self.vars.insert(format!("{name}_der"), Var::Bytes(der));
     }
