@@ -260,3 +260,17 @@ fn a_refused_creation_leaves_no_folder_and_no_trust_behind() {
     world.provision(&taken).bad(1, &["is /does/not/exist a sandbox?"]);
     world.provision(&["data-provider", "--sandbox-dir", folder]).bad(2, &["--participant-name"]);
 }
+
+#[test]
+fn when_no_answer_comes_the_keys_stay_since_the_resource_may_exist() {
+    let world = World::start();
+    let rule = r#"{"target":{"method":"/wfa.measurement.internal.kingdom.DataProviders/CreateDataProvider"},"action":{"cut":"after"},"count":1}"#;
+    let rule = serde_json::from_str(rule).expect("a rule");
+    let id = world.kingdom.control().add_fault(rule);
+    let folder = world.folder.path().to_str().expect("text");
+    let options = ["data-provider", "--sandbox-dir", folder, "--participant-name", "edp3"];
+    world.provision(&options).bad(1, &["no answer", "is unknown", "edp3"]);
+    assert_eq!(world.kingdom.control().list_faults()[0].fired, 1, "rule {id}");
+    assert!(Path::new(&world.file("edp3", "cs_private.der")).exists());
+    assert!(!world.own("edp3").join("identity.json").exists());
+}
