@@ -1,6 +1,7 @@
 //! What was observed, in order: an append-only log of typed facts, the only thing a verdict sees.
 
 use crate::error::Problem;
+use crate::participant::ParticipantEvent;
 use fake_kingdom::model::Timestamp;
 use serde::Deserialize;
 
@@ -33,6 +34,8 @@ pub enum Fact {
     Call(CallFact),
     /// What the server recorded, joined to a call of ours.
     Server(Box<ServerEvent>),
+    /// What a reference participant did.
+    Participant(Box<ParticipantEvent>),
     /// A `Then` compared something.
     Check(Check),
     /// Something else than a check stopped the scenario.

@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod keys;
 mod measurements;
+mod participants;
 mod replicas;
 mod settings;
 mod time;
@@ -154,6 +155,7 @@ impl Registry {
             keys::steps(),
             duchies::steps(),
             measurements::steps(),
+            participants::steps(),
             events::steps(),
             replicas::steps(),
             time::steps(),

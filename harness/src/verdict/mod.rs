@@ -140,7 +140,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Finished => finished = true,
             Fact::Call(_) => last_event = None,
             Fact::Server(event) => last_event = Some(event.seq),
-            Fact::StepDone | Fact::Changed { .. } => {}
+            Fact::StepDone | Fact::Changed { .. } | Fact::Participant(_) => {}
         }
     }
     if !finished {

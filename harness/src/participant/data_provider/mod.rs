@@ -19,6 +19,7 @@ use kingdom_proto::name::MeasurementName;
 use kingdom_proto::v2alpha as pb;
 use prost::{Message as _, Name as _};
 use rules::{Decision, Facts, Need, Order, Policy, Refusal, Step};
+use std::collections::BTreeMap;
 
 /// A data provider's process and its files.
 pub struct DataProvider {
@@ -32,6 +33,8 @@ pub struct DataProvider {
     pub serves: Option<String>,
     /// What it fulfils.
     pub policy: Policy,
+    /// The measurement of each requisition that it saw.
+    pub measurements: BTreeMap<String, String>,
     /// What is wrong with its Direct results on purpose.
     pub result_defect: Option<ResultDefect>,
     /// The Duchy it sends LLv2 sketches to; `None` = the first of the requisition's.
@@ -81,6 +84,7 @@ impl DataProvider {
             keys: vec![decryption_keyset(sandbox, name)?],
             serves: None,
             policy: Policy::default(),
+            measurements: BTreeMap::new(),
             result_defect: None,
             llv2_duchy: None,
         })
@@ -144,6 +148,7 @@ impl DataProvider {
         dial: &dyn Dial,
         requisition: &pb::Requisition,
     ) -> Result<(), Ended> {
+        self.saw(requisition);
         match self.judge(dial, requisition).await {
             Decision::Refuse(refusal) => self.refuse(dial, requisition, refusal).await,
             Decision::Fulfil(order) => self.fulfil(dial, requisition, &order).await,
@@ -156,6 +161,11 @@ impl DataProvider {
                 Ok(())
             }
         }
+    }
+
+    /// Remembers whose requisition this is, for those who read its events.
+    pub(super) fn saw(&mut self, requisition: &pb::Requisition) {
+        self.measurements.insert(requisition.name.clone(), requisition.measurement.clone());
     }
 
     /// Judges one requisition, fetching what the rows ask for.
