@@ -136,6 +136,9 @@ causes! {
     Timeout "timeout" Network "1.0.14"
         "No answer came in time."
         "Look for a slow peer or a partition.";
+    NobodyListens "nobody_listens" Server "5.5.2"
+        "Nobody listens at the address."
+        "Look for replicas that were all stopped at once, or that did not start with their new files.";
     FaultInjected "fault_injected" Harness "interfaces.md 3"
         "A fault rule of the control listener answered instead of the Kingdom."
         "None: the scenario asked for it. Remove the rule to go on.";

@@ -22,7 +22,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
 
-const ORGANIZATION: &str = "Halo fake Kingdom, TEST ONLY";
+/// Organization of every certificate that is made for a sandbox.
+pub const ORGANIZATION: &str = "Halo fake Kingdom, TEST ONLY";
 const ROOT_DAYS: i64 = 3650;
 const LEAF_DAYS: i64 = 365;
 const SCHEMA: &str = "fake-kingdom/sandbox/1";
@@ -213,17 +214,8 @@ impl Sandbox {
     /// # Errors
     /// The folder cannot be written.
     pub fn write(&self, folder: &Path, kept: &Ports, current: &Ports) -> Result<(), SandboxError> {
-        let absolute = std::path::absolute(folder)
-            .map_err(|source| SandboxError::Io { path: folder.to_owned(), source })?;
         for participant in &self.participants {
-            let own = folder.join("participants").join(&participant.name);
-            write_file(
-                &own.join("identity.json"),
-                json(&identity_json(participant)).as_bytes(),
-                true,
-            )?;
-            let env = client_env(participant, &absolute, current.public);
-            write_file(&own.join("client.env"), env.as_bytes(), true)?;
+            write_identity(folder, participant, current.public)?;
         }
         write_file(&folder.join("README.md"), readme(current).as_bytes(), false)?;
         let manifest = Manifest {
@@ -675,7 +667,7 @@ impl Maker {
 }
 
 /// Bytes as a text proto string, the way the real project's map files write them.
-fn escaped(bytes: &[u8]) -> String {
+pub fn escaped(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\x{byte:02X}")).collect()
 }
 
@@ -759,6 +751,25 @@ fn readme(ports: &Ports) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     )
+}
+
+/// Writes a participant's `identity.json` and `client.env` into the sandbox at `folder`, whose
+/// public API is at this port.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write_identity(
+    folder: &Path,
+    participant: &Participant,
+    public_port: u16,
+) -> Result<(), SandboxError> {
+    let absolute = std::path::absolute(folder)
+        .map_err(|source| SandboxError::Io { path: folder.to_owned(), source })?;
+    let own = folder.join("participants").join(&participant.name);
+    let identity = json(&identity_json(participant));
+    write_file(&own.join("identity.json"), identity.as_bytes(), true)?;
+    let env = client_env(participant, &absolute, public_port);
+    write_file(&own.join("client.env"), env.as_bytes(), true)
 }
 
 fn json(value: &impl Serialize) -> String {

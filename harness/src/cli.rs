@@ -6,6 +6,11 @@ use crate::report::{junit, record, summary};
 use crate::run::{self, Exit, Plan, Progress};
 use crate::scenario::{self, Scenario};
 use crate::steps::{Kind, Registry};
+use crate::tools::api::{self, ApiArgs};
+use crate::tools::keys::{self, KeysArgs};
+use crate::tools::pki::{self, PkiCommand};
+use crate::tools::provision::{self, ProvisionArgs};
+use crate::tools::{ToolError, usage_text};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fake_kingdom::audit::{self, Head};
 use fake_kingdom::cause::Cause;
@@ -43,6 +48,16 @@ enum Command {
     /// Check audit trails
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The real MeasurementSystem: certificates, public keys, measurements (docs/tools.md)
+    Api(Box<ApiArgs>),
+    /// The real EncryptionPublicKeys: wrap, unwrap and sign encryption keys (docs/tools.md)
+    Keys(KeysArgs),
+    /// The real CreateResource: new data providers, model providers, Duchy certificates
+    /// (docs/tools.md)
+    Provision(Box<ProvisionArgs>),
+    /// Make, show and check authorities and certificates (docs/tools.md)
+    #[command(subcommand)]
+    Pki(PkiCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,6 +162,15 @@ pub fn main(arguments: impl IntoIterator<Item = String>, out: &mut dyn Write) ->
         Command::Audit(AuditCommand::Verify { file, head, format }) => {
             verify_audit(&file, head.as_ref(), format, out)
         }
+        Command::Api(arguments) => tool_exit("api", api::run(&arguments, out)),
+        Command::Keys(arguments) => tool_exit("keys", keys::run(&arguments, out)),
+        Command::Provision(arguments) => tool_exit("provision", provision::run(&arguments, out)),
+        Command::Pki(command) => match pki::run(&command, out) {
+            Ok(pki::Outcome::Good) => Ok(Exit::Passed),
+            Ok(pki::Outcome::Problems) => Ok(Exit::SubjectFailed),
+            Ok(pki::Outcome::Nothing) => Ok(Exit::Invalid),
+            Err(error) => tool_exit("pki", Err(error)),
+        },
     };
     match outcome {
         Ok(exit) => Ok(exit),
@@ -183,6 +207,24 @@ impl From<io::Error> for Failure {
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Self::Harness(error.to_string())
+    }
+}
+
+/// Exit codes of the tools: 2 for usage, 1 for whatever else fails (contract 4.0.3).
+fn tool_exit(name: &'static str, outcome: Result<(), ToolError>) -> Result<Exit, Failure> {
+    match outcome {
+        Ok(()) => Ok(Exit::Passed),
+        Err(ToolError::Usage { command, what }) => {
+            let command = if command.is_empty() { vec![name] } else { command };
+            let usage = usage_text::<Cli>(&command);
+            writeln!(io::stderr(), "halo-harness {}: {what}\n\n{usage}", command.join(" "))?;
+            Ok(Exit::Usage)
+        }
+        Err(ToolError::Failed(what)) => {
+            writeln!(io::stderr(), "halo-harness {name}: {what}")?;
+            Ok(Exit::SubjectFailed)
+        }
+        Err(ToolError::Output(error)) => Err(error.into()),
     }
 }
 

@@ -292,7 +292,11 @@ impl World {
             let root = pem_certificates(&file(format!("{stem}_root.pem"))?)
                 .map_err(|error| broken(&error))?;
             let skid = halo_pki::inspect(&root[0]).map_err(|error| broken(&error))?.skid;
-            self.vars.insert(format!("{name}.root_skid"), Var::Bytes(skid.unwrap_or_default()));
+            let skid = skid.unwrap_or_default();
+            // As the rate limiter's overrides name it (contract 1.0.9).
+            let colon_hex = skid.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>();
+            self.vars.insert(format!("{name}.root_akid"), Var::Text(colon_hex.join(":")));
+            self.vars.insert(format!("{name}.root_skid"), Var::Bytes(skid));
         }
         for (name, stem) in guises {
             let chain =
@@ -559,6 +563,7 @@ impl World {
     async fn join(&mut self) -> Result<(), Problem> {
         let Some(call) = &self.last else { return Ok(()) };
         let event = match &call.outcome {
+            _ if call.method.listener == Listener::Health => None,
             Outcome::Answered { .. } => self.call_event().await?,
             Outcome::Broken(TransportError::NobodyListens | TransportError::Credential(_)) => None,
             Outcome::Broken(_) => self.handshake_event().await?,
@@ -604,7 +609,10 @@ impl World {
         actor: &str,
         target: Target,
     ) -> Result<(Result<Connection, TransportError>, Option<String>), Problem> {
-        let guise = self.actor(actor).await?.clone();
+        let mut guise = self.actor(actor).await?.clone();
+        if target == Target::Front(Listener::Health) {
+            guise.security = Security::Plaintext;
+        }
         if let Target::Replica(id) = &target
             && *id >= self.setup.replicas
         {

@@ -4,6 +4,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{OsRng, RngCore, SeedableRng, TryRngCore};
 use sha2::{Digest, Sha256};
 
+/// The operating system's generator, for keys and nonces that somebody may rely on.
+#[allow(clippy::disallowed_methods, reason = "the one place that owns randomness")]
+pub fn system() -> impl RngCore {
+    OsRng.unwrap_err()
+}
+
 /// The root of all randomness of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seed(u64);

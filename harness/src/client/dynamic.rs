@@ -7,11 +7,56 @@ use prost_reflect::{ReflectMessage as _, Value};
 use std::sync::LazyLock;
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap_or_default()
+    let mut pool = DescriptorPool::decode(kingdom_proto::FILE_DESCRIPTOR_SET).unwrap_or_default();
+    for text in BESIDE {
+        let file = pool.get_message_by_name("google.protobuf.FileDescriptorProto");
+        let file = file.and_then(|descriptor| {
+            let parsed = DynamicMessage::parse_text_format(descriptor, text).ok()?;
+            parsed.transcode_to::<prost_types::FileDescriptorProto>().ok()
+        });
+        // A file that does not parse leaves its methods unknown, which a test below would see.
+        let _ = file.map(|file| pool.add_file_descriptor_proto(file));
+    }
+    pool
 });
 
+/// Package of the server reflection that each TLS listener has beside its services.
+const REFLECTION: &str = "grpc.reflection.v1";
+
+/// What stands beside the services (contract 1.0.14), as far as scenarios use it: of the protocols of
+/// health and reflection the fields that they read.
+const BESIDE: [&str; 2] = [
+    r#"name: "grpc/health/v1/health.proto" package: "grpc.health.v1" syntax: "proto3"
+    message_type { name: "HealthCheckRequest"
+      field { name: "service" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING } }
+    message_type { name: "HealthCheckResponse"
+      field { name: "status" number: 1 label: LABEL_OPTIONAL type: TYPE_ENUM
+        type_name: ".grpc.health.v1.HealthCheckResponse.ServingStatus" }
+      enum_type { name: "ServingStatus" value { name: "UNKNOWN" number: 0 }
+        value { name: "SERVING" number: 1 } value { name: "NOT_SERVING" number: 2 } } }
+    service { name: "Health" method { name: "Check"
+      input_type: ".grpc.health.v1.HealthCheckRequest"
+      output_type: ".grpc.health.v1.HealthCheckResponse" } }"#,
+    r#"name: "grpc/reflection/v1/reflection.proto" package: "grpc.reflection.v1" syntax: "proto3"
+    message_type { name: "ServerReflectionRequest"
+      field { name: "list_services" number: 7 label: LABEL_OPTIONAL type: TYPE_STRING } }
+    message_type { name: "ServiceResponse"
+      field { name: "name" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING } }
+    message_type { name: "ListServiceResponse"
+      field { name: "service" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
+        type_name: ".grpc.reflection.v1.ServiceResponse" } }
+    message_type { name: "ServerReflectionResponse"
+      field { name: "list_services_response" number: 6 label: LABEL_OPTIONAL type: TYPE_MESSAGE
+        type_name: ".grpc.reflection.v1.ListServiceResponse" } }
+    service { name: "ServerReflection" method { name: "ServerReflectionInfo"
+      client_streaming: true server_streaming: true
+      input_type: ".grpc.reflection.v1.ServerReflectionRequest"
+      output_type: ".grpc.reflection.v1.ServerReflectionResponse" } }"#,
+];
+
 /// The packages that a short method name is looked up in, and where they are served.
-const PACKAGES: [(&str, Listener); 3] = [
+const PACKAGES: [(&str, Listener); 4] = [
+    ("grpc.health.v1", Listener::Health),
     ("wfa.measurement.api.v2alpha", Listener::Public),
     ("wfa.measurement.system.v1alpha", Listener::System),
     ("wfa.measurement.internal.kingdom", Listener::Operator),
@@ -46,6 +91,8 @@ impl Method {
             service.strip_prefix(package).is_some_and(|rest| rest.starts_with('.'))
         });
         let (full, listener) = match home {
+            // On every TLS listener: the caller says which.
+            None if service.starts_with(REFLECTION) => (service.to_owned(), listener),
             Some((_, home)) => (service.to_owned(), *home),
             None => {
                 let package = PACKAGES.iter().find(|(_, home)| *home == listener);
@@ -100,6 +147,17 @@ pub fn encode_named(full_name: &str, text: &str) -> Result<Vec<u8>, String> {
         .get_message_by_name(full_name)
         .ok_or_else(|| format!("no message is named {full_name}"))?;
     encode(descriptor, text)
+}
+
+/// Reads a message of this full name.
+///
+/// # Errors
+/// No such message, or the bytes are not one.
+pub fn decode_named(full_name: &str, bytes: &[u8]) -> Result<DynamicMessage, String> {
+    let descriptor = POOL
+        .get_message_by_name(full_name)
+        .ok_or_else(|| format!("no message is named {full_name}"))?;
+    DynamicMessage::decode(descriptor, bytes).map_err(|error| error.to_string())
 }
 
 /// The text form of a message, read for comparison with a response.
@@ -327,6 +385,15 @@ mod tests {
         let system = "wfa.measurement.system.v1alpha.Computations.GetComputation";
         assert_eq!(path(system, Listener::Public).unwrap().1, Listener::System);
         assert!(path("Certificates.Nonsense", Listener::Public).unwrap_err().contains("it has"));
+    }
+
+    #[test]
+    fn health_and_reflection_are_known_too() {
+        let reflection = "grpc.reflection.v1.ServerReflection.ServerReflectionInfo";
+        let found = Method::find(reflection, Listener::System).unwrap();
+        assert_eq!(found.listener, Listener::System);
+        let found = Method::find("grpc.health.v1.Health.Check", Listener::Public).unwrap();
+        assert_eq!(found.listener, Listener::Health);
     }
 
     #[test]

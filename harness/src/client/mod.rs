@@ -9,5 +9,5 @@ mod tls;
 mod wire;
 
 pub use status::{ErrorInfo, Status, code_name};
-pub use tls::{Credential, Security, TlsOptions};
-pub use wire::{Connection, Outcome, Request, TransportError};
+pub use tls::{Answering, Credential, Security, TlsOptions};
+pub use wire::{Caller, Connection, Outcome, Request, StreamCall, TransportError};

@@ -1,6 +1,7 @@
 //! The client's TLS: whatever a scenario wants to present, judged by the scenario's clock.
 
 use super::wire::TransportError;
+use fake_kingdom::cause::Cause;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::transport::BoxStream;
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -54,23 +55,51 @@ pub struct TlsOptions {
     pub clock: Clock,
 }
 
+/// Who answered a handshake, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answering {
+    /// Serial number of the server's leaf, lower-case hex.
+    pub serial: String,
+    /// Its subject key identifier, lower-case hex; empty if it has none.
+    pub skid: String,
+    /// Such as `TLSv1_3`.
+    pub tls_version: String,
+}
+
 impl TlsOptions {
-    /// Secures a stream.
-    pub(super) async fn secure(&self, stream: BoxStream) -> Result<BoxStream, TransportError> {
+    /// Secures a stream; `None` for plaintext, where nobody shows who he is.
+    pub(super) async fn secure(
+        &self,
+        stream: BoxStream,
+    ) -> Result<(BoxStream, Option<Answering>), TransportError> {
         if self.security == Security::Plaintext {
-            return Ok(stream);
+            return Ok((stream, None));
         }
         let config = self.config().map_err(TransportError::Credential)?;
-        let name = ServerName::try_from(self.server_name.clone())
-            .map_err(|error| TransportError::Credential(error.to_string()))?;
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
-            .map_err(|error| TransportError::Handshake(error.to_string()))?;
-        Ok(Box::new(stream))
+        self.secure_with(Arc::new(config), stream).await
     }
 
-    fn config(&self) -> Result<ClientConfig, String> {
+    /// [`Self::secure`] with the configuration that [`Self::config`] made before.
+    pub(super) async fn secure_with(
+        &self,
+        config: Arc<ClientConfig>,
+        stream: BoxStream,
+    ) -> Result<(BoxStream, Option<Answering>), TransportError> {
+        let name = ServerName::try_from(self.server_name.clone())
+            .map_err(|error| TransportError::Credential(error.to_string()))?;
+        let stream = TlsConnector::from(config)
+            .connect(name, stream)
+            .await
+            .map_err(|error| refused(&error))?;
+        let answering = answering(stream.get_ref().1);
+        Ok((Box::new(stream), Some(answering)))
+    }
+
+    /// What rustls makes of it.
+    ///
+    /// # Errors
+    /// The key or a root is unusable.
+    pub fn config(&self) -> Result<ClientConfig, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let versions: &[&rustls::SupportedProtocolVersion] = match self.security {
             Security::Tls12Only => &[&rustls::version::TLS12],
@@ -101,6 +130,35 @@ impl TlsOptions {
         config.resumption = Resumption::disabled();
         Ok(config)
     }
+}
+
+fn answering(connection: &rustls::ClientConnection) -> Answering {
+    let leaf = connection.peer_certificates().and_then(|chain| chain.first());
+    let facts = leaf.and_then(|leaf| halo_pki::inspect(leaf).ok());
+    let version = connection.protocol_version();
+    Answering {
+        serial: facts.as_ref().map(|facts| facts.serial.clone()).unwrap_or_default(),
+        skid: facts.and_then(|facts| facts.skid).map(hex::encode).unwrap_or_default(),
+        tls_version: version.map(|version| format!("{version:?}")).unwrap_or_default(),
+    }
+}
+
+/// A handshake that failed on this side: the server's leaf was refused, or something else.
+fn refused(error: &std::io::Error) -> TransportError {
+    use rustls::CertificateError as E;
+    let why = error.to_string();
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(inner)) = inner else {
+        return TransportError::Handshake(why);
+    };
+    let cause = match inner {
+        E::Expired | E::ExpiredContext { .. } => Cause::Expired,
+        E::NotValidYet | E::NotValidYetContext { .. } => Cause::NotYetValid,
+        E::UnknownIssuer => Cause::UnknownIssuer,
+        E::NotValidForName | E::NotValidForNameContext { .. } => Cause::ServerNameMismatch,
+        _ => Cause::WrongServerCertificate,
+    };
+    TransportError::ServerCertificate { cause, why }
 }
 
 #[derive(Debug)]

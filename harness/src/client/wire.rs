@@ -1,11 +1,13 @@
 //! gRPC over one HTTP/2 connection: frames out, frames and a status back.
 
 use super::status::{self, Status};
-use super::tls::TlsOptions;
+use super::tls::{Answering, TlsOptions};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use fake_kingdom::cause::Cause;
 use fake_kingdom::seam::transport::BoxStream;
-use futures::stream::{self, Once};
+use futures::StreamExt as _;
+use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -13,8 +15,10 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Ready, ready};
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
@@ -58,8 +62,18 @@ pub enum TransportError {
     Dial(String),
     /// The credential cannot be used by the client's own library.
     Credential(String),
-    /// The handshake failed on the client's side of it.
+    /// The client refused the server's leaf.
+    ServerCertificate {
+        /// Why, as a stable code.
+        cause: Cause,
+        /// The library's text.
+        why: String,
+    },
+    /// The handshake failed on the client's side of it for another reason.
     Handshake(String),
+    /// The server did not begin to process the call, by a GOAWAY or before it was sent: it may go
+    /// out again on another connection.
+    NotProcessed(String),
     /// The connection broke after the handshake, as the client saw it.
     Connection(String),
     /// The server broke a rule of gRPC.
@@ -74,7 +88,11 @@ impl fmt::Display for TransportError {
             Self::NobodyListens => f.write_str("nobody listens at the address"),
             Self::Dial(why) => write!(f, "cannot connect: {why}"),
             Self::Credential(why) => write!(f, "the client cannot use its credential: {why}"),
+            Self::ServerCertificate { why, .. } => {
+                write!(f, "the client refuses the server's certificate: {why}")
+            }
             Self::Handshake(why) => write!(f, "handshake failed: {why}"),
+            Self::NotProcessed(why) => write!(f, "not processed: {why}"),
             Self::Connection(why) => write!(f, "connection broke: {why}"),
             Self::Protocol(why) => write!(f, "the answer is not gRPC: {why}"),
             Self::Timeout => f.write_str("no answer in time"),
@@ -83,13 +101,15 @@ impl fmt::Display for TransportError {
 }
 
 /// A stream, so that no content-length is sent: gRPC clients send none.
-type Body = StreamBody<Once<Ready<Result<Frame<Bytes>, Infallible>>>>;
+type Body = StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
 /// One connection. Dropping it closes it.
 pub struct Connection {
-    sender: SendRequest<Body>,
+    caller: Caller,
     /// This end, as the server's events name it.
     pub local: String,
+    /// Who answered the handshake; `None` for plaintext.
+    pub answering: Option<Answering>,
     task: JoinHandle<()>,
 }
 
@@ -104,7 +124,28 @@ impl Connection {
         local: String,
         tls: &TlsOptions,
     ) -> Result<Self, TransportError> {
-        let stream = tls.secure(stream).await?;
+        let secured = tls.secure(stream).await?;
+        Self::over(secured, local).await
+    }
+
+    /// [`Self::open`] with a TLS configuration that was made before, by [`TlsOptions::config`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        stream: BoxStream,
+        local: String,
+        tls: &TlsOptions,
+        config: Arc<rustls::ClientConfig>,
+    ) -> Result<Self, TransportError> {
+        let secured = tls.secure_with(config, stream).await?;
+        Self::over(secured, local).await
+    }
+
+    async fn over(
+        (stream, answering): (BoxStream, Option<Answering>),
+        local: String,
+    ) -> Result<Self, TransportError> {
         let (sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
@@ -112,10 +153,42 @@ impl Connection {
         let task = tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Self { sender, local, task })
+        Ok(Self { caller: Caller { sender }, local, answering, task })
     }
 
-    /// Whether the other end has closed it, or it broke.
+    /// Makes one call.
+    pub async fn call(&mut self, request: &Request) -> Outcome {
+        self.caller.call(request).await
+    }
+
+    /// [`Caller::call_until`].
+    pub async fn call_until(
+        &mut self,
+        request: &Request,
+        enough: &dyn Fn(&[u8]) -> bool,
+    ) -> Outcome {
+        self.caller.call_until(request, enough).await
+    }
+
+    /// [`Caller::is_closed`].
+    pub fn is_closed(&self) -> bool {
+        self.caller.is_closed()
+    }
+
+    /// What makes calls on it, several at once.
+    pub fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+/// Makes calls on one connection, which it does not keep open.
+#[derive(Clone)]
+pub struct Caller {
+    sender: SendRequest<Body>,
+}
+
+impl Caller {
+    /// Whether the connection takes no more calls: it ended, or the server sent a GOAWAY.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
@@ -151,13 +224,10 @@ impl Connection {
         request: &Request,
         enough: &dyn Fn(&[u8]) -> bool,
     ) -> Result<(Vec<Vec<u8>>, Status), TransportError> {
-        let broke = |error: hyper::Error| TransportError::Connection(error.to_string());
-        self.sender.ready().await.map_err(broke)?;
-        let response = self.sender.send_request(http_request(request)?).await.map_err(broke)?;
-        let (head, mut body) = response.into_parts();
+        let (head, mut body) = self.send(request).await?.into_parts();
         let (mut data, mut messages, mut trailers) = (Vec::new(), Vec::new(), None);
         while let Some(frame) = body.frame().await {
-            match frame.map_err(broke)?.into_data() {
+            match frame.map_err(|error| broke(&error))?.into_data() {
                 Err(frame) => trailers = frame.into_trailers().ok().or(trailers),
                 Ok(bytes) => {
                     data.extend_from_slice(&bytes);
@@ -174,14 +244,21 @@ impl Connection {
         Ok((messages, read_status(&trailers.unwrap_or(head.headers))?))
     }
 
+    async fn send(
+        &mut self,
+        request: &Request,
+    ) -> Result<http::Response<Incoming>, TransportError> {
+        self.sender.ready().await.map_err(|error| not_sent(&error))?;
+        let body = stream::once(ready(Ok(Frame::data(framed(&request.messages)?)))).boxed();
+        let request = http_request(request, body)?;
+        self.sender.send_request(request).await.map_err(|error| broke(&error))
+    }
+
     async fn exchange(
         &mut self,
         request: &Request,
     ) -> Result<(Vec<Vec<u8>>, Status), TransportError> {
-        let broke = |error: hyper::Error| TransportError::Connection(error.to_string());
-        self.sender.ready().await.map_err(broke)?;
-        let response = self.sender.send_request(http_request(request)?).await.map_err(broke)?;
-        let (head, body) = response.into_parts();
+        let (head, body) = self.send(request).await?.into_parts();
         if head.status != http::StatusCode::OK {
             return Err(TransportError::Protocol(format!("HTTP status {}", head.status)));
         }
@@ -198,21 +275,115 @@ impl Drop for Connection {
     }
 }
 
-fn http_request(request: &Request) -> Result<http::Request<Body>, TransportError> {
-    let unusable = |what: &str| TransportError::Credential(format!("{what} cannot be sent"));
+/// A bidirectional stream: messages go out one by one, and come back one by one.
+pub struct StreamCall {
+    requests: mpsc::UnboundedSender<Vec<u8>>,
+    body: Incoming,
+    unread: Vec<u8>,
+}
+
+impl Caller {
+    /// Opens a bidirectional stream; its metadata and method are the request's, its messages the
+    /// first to go out.
+    ///
+    /// # Errors
+    /// The connection broke, or the server answered at once with a status.
+    pub async fn stream(&mut self, request: &Request) -> Result<StreamCall, TransportError> {
+        let (requests, mut outgoing) = mpsc::unbounded_channel::<Vec<u8>>();
+        for message in &request.messages {
+            let _ = requests.send(message.clone());
+        }
+        let body = stream::poll_fn(move |context| outgoing.poll_recv(context))
+            .filter_map(|message| ready(framed(&[message]).ok().map(|data| Ok(Frame::data(data)))))
+            .boxed();
+        let open = async {
+            self.sender.ready().await.map_err(|error| not_sent(&error))?;
+            let response = self
+                .sender
+                .send_request(http_request(request, body)?)
+                .await
+                .map_err(|error| broke(&error))?;
+            let (head, body) = response.into_parts();
+            if head.headers.contains_key("grpc-status") {
+                return Err(TransportError::Protocol("the stream was refused".to_owned()));
+            }
+            Ok(StreamCall { requests, body, unread: Vec::new() })
+        };
+        tokio::time::timeout(request.patience, open).await.unwrap_or(Err(TransportError::Timeout))
+    }
+}
+
+impl StreamCall {
+    /// What sends messages on it.
+    pub fn requests(&self) -> mpsc::UnboundedSender<Vec<u8>> {
+        self.requests.clone()
+    }
+
+    /// The next message; `None` when the stream ended, however it did.
+    pub async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(head) = self.unread.first_chunk::<5>() {
+                let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+                if self.unread.len() >= 5 + length {
+                    let rest = self.unread.split_off(5 + length);
+                    let message = std::mem::replace(&mut self.unread, rest);
+                    return Some(message[5..].to_vec());
+                }
+            }
+            let frame = self.body.frame().await?.ok()?;
+            self.unread.extend_from_slice(&frame.into_data().ok()?);
+        }
+    }
+}
+
+fn not_sent(error: &hyper::Error) -> TransportError {
+    TransportError::NotProcessed(error.to_string())
+}
+
+/// Whether the server began to process a call that got no answer: not if the call never left, its
+/// stream was refused, or a GOAWAY said that it was too late (RFC 9113 section 6.8).
+fn broke(error: &hyper::Error) -> TransportError {
+    let mut source = std::error::Error::source(error);
+    let mut too_late = error.is_canceled();
+    while let Some(inner) = source {
+        if let Some(h2) = inner.downcast_ref::<h2::Error>() {
+            let refused = h2.reason() == Some(h2::Reason::REFUSED_STREAM);
+            too_late |= h2.is_remote()
+                && (refused || (h2.is_go_away() && h2.reason() == Some(h2::Reason::NO_ERROR)));
+        }
+        source = inner.source();
+    }
+    if too_late {
+        TransportError::NotProcessed(error.to_string())
+    } else {
+        TransportError::Connection(error.to_string())
+    }
+}
+
+/// Messages as gRPC frames.
+fn framed(messages: &[Vec<u8>]) -> Result<Bytes, TransportError> {
     let mut body = Vec::new();
-    for message in &request.messages {
-        let length = u32::try_from(message.len()).map_err(|_| unusable("the message"))?;
+    for message in messages {
+        let length = u32::try_from(message.len())
+            .map_err(|_| TransportError::Credential("the message cannot be sent".to_owned()))?;
         body.push(0);
         body.extend_from_slice(&length.to_be_bytes());
         body.extend_from_slice(message);
     }
+    Ok(Bytes::from(body))
+}
+
+fn http_request(
+    request: &Request,
+    body: stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>,
+) -> Result<http::Request<Body>, TransportError> {
+    let unusable = |what: &str| TransportError::Credential(format!("{what} cannot be sent"));
     let mut built = http::Request::builder()
         .method(http::Method::POST)
         .uri(format!("https://kingdom/{}", request.method))
         .header("te", "trailers")
         .header("content-type", "application/grpc")
-        .body(StreamBody::new(stream::once(ready(Ok(Frame::data(Bytes::from(body)))))))
+        .body(StreamBody::new(body))
         .map_err(|_| unusable("the method"))?;
     for (name, value) in &request.metadata {
         let name = HeaderName::try_from(name).map_err(|_| unusable("a metadata name"))?;

@@ -71,6 +71,7 @@ impl InProcess {
             (Listener::Public, self.kingdom.public_address()),
             (Listener::System, self.kingdom.system_address()),
             (Listener::Operator, self.kingdom.operator_address()),
+            (Listener::Health, self.kingdom.health_address()),
         ]
         .map(|(listener, address)| (listener, address.to_owned()))
         .into()
@@ -241,6 +242,11 @@ impl Environment for InProcess {
 
     fn audit_head(&self) -> Head {
         self.kingdom.control().audit_head()
+    }
+
+    fn audit_lines(&self) -> Result<Vec<String>, Problem> {
+        let lines = self.kingdom.control().core().audit_lines(1, usize::MAX);
+        lines.map_err(|error| Problem::harness(format!("the audit trail: {error}")))
     }
 
     fn now(&self) -> Timestamp {

@@ -113,7 +113,7 @@ impl Setup {
     }
 }
 
-/// The three TLS listeners of a Kingdom.
+/// The listeners of a Kingdom: three with TLS, one without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listener {
     /// The public API.
@@ -122,6 +122,8 @@ pub enum Listener {
     System,
     /// The operator's internal API.
     Operator,
+    /// Plaintext health (contract 1.0.14).
+    Health,
 }
 
 /// Where a connection goes.
@@ -222,6 +224,11 @@ pub trait Environment {
     fn faults(&self) -> Vec<NumberedRule>;
     /// Count and hash of the audit trail.
     fn audit_head(&self) -> Head;
+    /// The audit trail, a line of JSON for each entry.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn audit_lines(&self) -> Result<Vec<String>, Problem>;
     /// The present.
     fn now(&self) -> Timestamp {
         self.clock().now()

@@ -53,6 +53,37 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"(\w+) asks for the services of the (public|system|operator) listener",
+            "When edp1 asks for the services of the public listener",
+            |world, given| {
+                let actor = given.text(0);
+                world.actor(actor).await?;
+                let listener = match given.text(1) {
+                    "public" => Listener::Public,
+                    "system" => Listener::System,
+                    _ => Listener::Operator,
+                };
+                let name = "grpc.reflection.v1.ServerReflection.ServerReflectionInfo";
+                let method = Method::find(name, listener).map_err(Problem::harness)?;
+                let request =
+                    method.request("list_services: \"*\"", &[]).map_err(Problem::harness)?;
+                Ok(world.send(actor, method, vec![request], None).await?)
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) calls ([\w.]+) (\d+) times with",
+            "When edp1 calls Certificates.GetCertificate 20 times with",
+            |world, given| {
+                let text = given.doc()?.to_owned();
+                for _ in 0..given.number::<usize>(2)? {
+                    world.call(given.text(0), given.text(1), &text, None).await?;
+                }
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
             r"(\w+) keeps a connection open",
             "Given edp1 keeps a connection open",
             |world, given| {
@@ -456,7 +487,10 @@ fn kind_of(error: &crate::client::TransportError) -> &'static str {
         E::NobodyListens => "nobody listens",
         E::Dial(_) => "no connection",
         E::Credential(_) => "the client cannot use its credential",
-        E::Handshake(_) | E::Connection(_) => "the connection was refused or broke",
+        E::ServerCertificate { .. } => "the client refuses the server's certificate",
+        E::Handshake(_) | E::Connection(_) | E::NotProcessed(_) => {
+            "the connection was refused or broke"
+        }
         E::Protocol(_) => "the answer is not gRPC",
         E::Timeout => "no answer in time",
     }

@@ -8,11 +8,14 @@ mod authentication;
 mod calls;
 mod certificates;
 mod duchies;
+mod event_groups;
 mod events;
 mod faults;
 mod keys;
 mod measurements;
+mod operator;
 mod participants;
+mod records;
 mod replicas;
 mod settings;
 mod time;
@@ -155,8 +158,11 @@ impl Registry {
             keys::steps(),
             duchies::steps(),
             measurements::steps(),
+            event_groups::steps(),
+            operator::steps(),
             participants::steps(),
             events::steps(),
+            records::steps(),
             replicas::steps(),
             time::steps(),
             faults::steps(),

@@ -1,5 +1,6 @@
 //! Observations in, judgement out. Pure.
 
+pub mod availability;
 pub mod check;
 
 use crate::error::Owner;

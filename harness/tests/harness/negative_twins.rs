@@ -18,6 +18,15 @@ const BAD_KEY: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
 const NOT_TRANSLATED: &str = "Given missing is \"{edp1}/certificates/AAAAAAAAAZQ\"\n\
                               When edp1 reads the certificate missing\n";
 
+const MEASURED: &str = "Given mc1 has a direct reach measurement called m with edp1\n\
+                        When edp1 calls Requisitions.GetRequisition with\n\"\"\"\n\
+                        name: \"{edp1.m_requisition}\"\n\"\"\"\n";
+const COMPUTED: &str =
+    "Given mc1 has an LLv2 reach measurement called m with edp1 and edp2\nAnd a running Kingdom\n";
+const FAILURES: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
+                        When mc1 calls Certificates.GetCertificate 20 times with\n\"\"\"\n\
+                        name: \"{mc1.certificate}\"\n\"\"\"\n";
+const GROUPED: &str = "Given edp1 has an event group called g for mc1\n";
 const HANDLED: &str = "Given mc1 creates a reach measurement called m with edp1\n\
                        When edp1 handles its requisitions\n";
 const REFUSED: &str = "Given mc1 creates a reach measurement called m with edp1 that has a spoilt signature\n\
@@ -104,6 +113,29 @@ const TWINS: &[(&str, &str)] = &[
     (READ, "Then replica 0 does not start"),
     (READ, "Then replica 0 does not reload"),
     (READ, "Then nobody listens"),
+    (READ, "Then the audit trail ends with\n| actor | nobody |"),
+    (READ, "Then the audit trail has 7 entries with action \"revoke\""),
+    (
+        READ,
+        "Then the audit trail verifies against the head \
+         \"1:0000000000000000000000000000000000000000000000000000000000000000\"",
+    ),
+    (READ, "Then an alert was raised"),
+    (FAILURES, "Then no alert was raised"),
+    (READ, "Then the text name contains \"{edp2.certificate}\""),
+    (READ, "Then the text name contains \"{edp1.certificate} and more\""),
+    (LIST, "Then exactly 1 of certificates[*].name is set"),
+    (LIST, "Then exactly 0 of certificates[*].name are set"),
+    (MEASURED, "Then the response field state is the weak tag of update_time"),
+    (MEASURED, "Then mc1 sees its measurement m in state COMPUTING"),
+    (MEASURED, "Then mc1 sees its measurement m failed with CERTIFICATE_REVOKED"),
+    (MEASURED, "Then edp1 sees its requisition of mc1.m in state FULFILLED"),
+    (MEASURED, "Then the operator sees mc1.m in state PENDING_COMPUTATION"),
+    (MEASURED, "Then the operator sees edp1's requisition of mc1.m in state PENDING_PARAMS"),
+    (MEASURED, "Then the operator sees edp2's requisition of mc1.m in state UNFULFILLED"),
+    (MEASURED, "Then the operator sees worker1's part in mc1.m in state CREATED"),
+    (COMPUTED, "Then the operator sees worker1's part in mc1.m in state READY"),
+    (GROUPED, "Then edp1 sees its event group g in state DELETED"),
     (READ, "Then the faults fired 1 time"),
     (HANDLED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID"),
     (REFUSED, "Then edp1 refuses mc1.m with SPEC_INVALID"),

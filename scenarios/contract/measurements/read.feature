@@ -335,7 +335,7 @@ Feature: Reading, listing and cancelling measurements
       | {mc1.one} |
       | {mc1.two} |
 
-  @contract-1.5.1/BatchGetMeasurements @contract-1.0.12/BatchGetMeasurements
+  @contract-1.5.1/BatchGetMeasurements @contract-1.0.12/GetMeasurement
   Scenario Outline: one bad name refuses the whole batch
     Given mc1 has a direct reach measurement called one with edp1
     When mc1 calls Measurements.BatchGetMeasurements with
@@ -363,7 +363,7 @@ Feature: Reading, listing and cancelling measurements
       | b |
       | c |
 
-  @contract-1.5.1/BatchCreateMeasurements @contract-1.5.17 @contract-1.0.12/BatchCreateMeasurements
+  @contract-1.5.1/BatchCreateMeasurements @contract-1.5.17 @contract-1.0.12/CreateMeasurement
   Scenario Outline: one bad child refuses the whole batch
     When mc1 creates a batch of 2 reach measurements with edp1, where
       | requests[1].<path> | <value> |
@@ -458,7 +458,7 @@ Feature: Reading, listing and cancelling measurements
       | FAILED    |
       | CANCELLED |
 
-  @contract-1.5.1/CancelMeasurement @contract-1.0.12/CancelMeasurement
+  @contract-1.5.1/CancelMeasurement @contract-1.0.12/CreateMeasurement
   Scenario: a measurement that does not exist cannot be cancelled
     When mc1 calls Measurements.CancelMeasurement with
       """

@@ -1,0 +1,310 @@
+//! The connections of one caller: new ones, the one that is reused, the one that carries a stream.
+
+use super::{Answer, ClientLeaf, CredentialAge};
+use crate::client::{Answering, Caller, Connection, Outcome, Request, TlsOptions, TransportError};
+use crate::environment::{Dial, Listener, Target};
+use fake_kingdom::cause::Cause;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// What a caller presents to the connections to come; a switch of its credential is put in here.
+#[derive(Clone)]
+pub struct Wardrobe(Arc<Mutex<Worn>>);
+
+struct Worn {
+    tls: TlsOptions,
+    first_skid: String,
+    leaf: ClientLeaf,
+    /// Made once per credential.
+    config: Result<Arc<rustls::ClientConfig>, String>,
+}
+
+impl Wardrobe {
+    /// A caller that presents this.
+    pub fn new(tls: TlsOptions) -> Self {
+        let leaf = leaf_of(&tls);
+        let config = tls.config().map(Arc::new);
+        Self(Arc::new(Mutex::new(Worn { tls, first_skid: leaf.skid.clone(), leaf, config })))
+    }
+
+    /// Presents something else on the connections to come; open ones keep what they have.
+    pub fn change(&self, tls: TlsOptions) {
+        let mut worn = self.worn();
+        worn.leaf = leaf_of(&tls);
+        worn.config = tls.config().map(Arc::new);
+        worn.tls = tls;
+    }
+
+    fn worn(&self) -> MutexGuard<'_, Worn> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn leaf_of(tls: &TlsOptions) -> ClientLeaf {
+    let der = tls.credential.as_ref().and_then(|credential| credential.chain.first());
+    let facts = der.and_then(|der| halo_pki::inspect(der).ok());
+    let akid = facts.as_ref().and_then(|facts| facts.akid().map(hex::encode));
+    ClientLeaf {
+        skid: facts.and_then(|facts| facts.skid).map(hex::encode).unwrap_or_default(),
+        akid: akid.unwrap_or_default(),
+    }
+}
+
+/// A connection and whose it is.
+pub(super) struct Line {
+    connection: Connection,
+    pub(super) facts: LineFacts,
+}
+
+/// What a probe keeps of its connection.
+#[derive(Clone, Debug)]
+pub(super) struct LineFacts {
+    pub(super) credential: CredentialAge,
+    pub(super) client: ClientLeaf,
+    pub(super) answering: Option<Answering>,
+    pub(super) local: Option<String>,
+}
+
+/// Why there is no connection, and what is known of the try.
+pub(super) struct NoLine {
+    pub(super) error: TransportError,
+    pub(super) facts: LineFacts,
+}
+
+impl Line {
+    pub(super) fn caller(&self) -> Caller {
+        self.connection.caller()
+    }
+}
+
+/// Opens a connection to the Kingdom's public address with what the caller presents now.
+pub(super) async fn open(dial: &dyn Dial, wardrobe: &Wardrobe) -> Result<Line, Box<NoLine>> {
+    let (tls, config, mut facts) = {
+        let worn = wardrobe.worn();
+        let credential =
+            if worn.leaf.skid == worn.first_skid { CredentialAge::Old } else { CredentialAge::New };
+        let facts =
+            LineFacts { credential, client: worn.leaf.clone(), answering: None, local: None };
+        (worn.tls.clone(), worn.config.clone(), facts)
+    };
+    let failed = |error, facts| Box::new(NoLine { error, facts });
+    let config = match config {
+        Ok(config) => config,
+        Err(why) => return Err(failed(TransportError::Credential(why), facts)),
+    };
+    let dialled = match dial.dial(&Target::Front(Listener::Public)).await {
+        Ok(dialled) => dialled,
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            return Err(failed(TransportError::NobodyListens, facts));
+        }
+        Err(error) => return Err(failed(TransportError::Dial(error.to_string()), facts)),
+    };
+    facts.local = Some(dialled.local.clone());
+    match Connection::open_with(dialled.stream, dialled.local, &tls, config).await {
+        Ok(connection) => {
+            facts.answering.clone_from(&connection.answering);
+            Ok(Line { connection, facts })
+        }
+        Err(error) => Err(failed(error, facts)),
+    }
+}
+
+/// The connection that a caller uses again and again: opened when needed, and anew when the server
+/// has closed it or said GOAWAY. Calls in flight keep the connection they are on.
+#[derive(Default)]
+pub(super) struct Channel {
+    current: tokio::sync::Mutex<Option<Arc<Line>>>,
+}
+
+impl Channel {
+    async fn line(&self, dial: &dyn Dial, wardrobe: &Wardrobe) -> Result<Arc<Line>, Box<NoLine>> {
+        let mut current = self.current.lock().await;
+        if let Some(line) = current.as_ref().filter(|line| !line.caller().is_closed()) {
+            return Ok(line.clone());
+        }
+        *current = None;
+        let line = Arc::new(open(dial, wardrobe).await?);
+        *current = Some(line.clone());
+        Ok(line)
+    }
+
+    /// Lets go of the connection, as a caller does that starts again.
+    pub(super) async fn close(&self) {
+        *self.current.lock().await = None;
+    }
+
+    /// One call; what the server did not begin to process goes out again on another connection, as
+    /// gRPC clients do on their own.
+    pub(super) async fn call(
+        &self,
+        dial: &dyn Dial,
+        wardrobe: &Wardrobe,
+        request: &Request,
+    ) -> (Outcome, Option<LineFacts>, bool) {
+        let mut reopened = false;
+        loop {
+            let line = match self.line(dial, wardrobe).await {
+                Ok(line) => line,
+                Err(no) => return (Outcome::Broken(no.error), Some(no.facts), reopened),
+            };
+            match line.caller().call(request).await {
+                Outcome::Broken(TransportError::NotProcessed(_)) if !reopened => reopened = true,
+                outcome => return (outcome, Some(line.facts.clone()), reopened),
+            }
+        }
+    }
+}
+
+/// The stream that a caller keeps open; opened anew when it ends.
+#[derive(Default)]
+pub(super) struct Stream {
+    current: tokio::sync::Mutex<Option<Arc<LiveStream>>>,
+}
+
+struct LiveStream {
+    line: Line,
+    /// What is waited for, in the order of the requests, together with the way out: one lock, so
+    /// that both have one order. `None` once the stream has ended.
+    waiting: Arc<Mutex<Option<Waiting>>>,
+    reader: JoinHandle<()>,
+    request_id: String,
+}
+
+struct Waiting {
+    requests: mpsc::UnboundedSender<Vec<u8>>,
+    answers: VecDeque<oneshot::Sender<Vec<u8>>>,
+}
+
+impl Drop for LiveStream {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl LiveStream {
+    /// Puts a request on the stream; the answer, or nothing if the stream has ended.
+    fn ask(&self, message: Vec<u8>) -> Option<oneshot::Receiver<Vec<u8>>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = waiting.as_mut()?;
+        waiting.requests.send(message).ok()?;
+        let (answer, answered) = oneshot::channel();
+        waiting.answers.push_back(answer);
+        Some(answered)
+    }
+}
+
+/// What one tick on the stream came to.
+pub(super) struct Asked {
+    pub(super) answer: Answer,
+    pub(super) facts: Option<LineFacts>,
+    pub(super) reopened: bool,
+    /// The request id of the stream it was asked on.
+    pub(super) request_id: Option<String>,
+}
+
+impl Stream {
+    pub(super) async fn close(&self) {
+        *self.current.lock().await = None;
+    }
+
+    /// Asks on the stream, on a new one if it ended meanwhile.
+    pub(super) async fn ask(
+        &self,
+        dial: &dyn Dial,
+        wardrobe: &Wardrobe,
+        request: &Request,
+        message: &[u8],
+    ) -> Asked {
+        let mut reopened = false;
+        loop {
+            let live = match self.live(dial, wardrobe, request).await {
+                Ok(live) => live,
+                Err(no) => {
+                    return Asked {
+                        answer: Answer::Broken(client_cause(&no.error)),
+                        facts: Some(no.facts),
+                        reopened,
+                        request_id: Some(request_id(request)),
+                    };
+                }
+            };
+            if let Some(answered) = live.ask(message.to_vec())
+                && answered.await.is_ok_and(|answer| !answer.is_empty())
+            {
+                return Asked {
+                    answer: Answer::Expected,
+                    facts: Some(live.line.facts.clone()),
+                    reopened,
+                    request_id: Some(live.request_id.clone()),
+                };
+            }
+            reopened = true;
+        }
+    }
+
+    async fn live(
+        &self,
+        dial: &dyn Dial,
+        wardrobe: &Wardrobe,
+        request: &Request,
+    ) -> Result<Arc<LiveStream>, Box<NoLine>> {
+        let mut current = self.current.lock().await;
+        let lives = |live: &Arc<LiveStream>| {
+            live.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+                && !live.line.caller().is_closed()
+        };
+        if let Some(live) = current.as_ref().filter(|live| lives(live)) {
+            return Ok(live.clone());
+        }
+        let line = open(dial, wardrobe).await?;
+        let mut stream = match line.caller().stream(request).await {
+            Ok(stream) => stream,
+            Err(error) => return Err(Box::new(NoLine { error, facts: line.facts })),
+        };
+        let answers = VecDeque::new();
+        let waiting = Arc::new(Mutex::new(Some(Waiting { requests: stream.requests(), answers })));
+        let reader = tokio::spawn({
+            let waiting = waiting.clone();
+            async move {
+                while let Some(message) = stream.next().await {
+                    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    let first = waiting.as_mut().and_then(|waiting| waiting.answers.pop_front());
+                    if let Some(first) = first {
+                        let _ = first.send(message);
+                    }
+                }
+                // Whoever waits is told by the drop of its sender.
+                waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
+        });
+        let live = Arc::new(LiveStream { line, waiting, reader, request_id: request_id(request) });
+        *current = Some(live.clone());
+        Ok(live)
+    }
+}
+
+fn request_id(request: &Request) -> String {
+    let found = request.metadata.iter().find(|(name, _)| name == "x-request-id");
+    found.map(|(_, id)| id.clone()).unwrap_or_default()
+}
+
+/// What the client's side alone knows of a broken call.
+pub(super) fn client_cause(error: &TransportError) -> Cause {
+    match error {
+        TransportError::ServerCertificate { cause, .. } => *cause,
+        TransportError::NobodyListens | TransportError::Dial(_) => Cause::NobodyListens,
+        TransportError::Credential(_) => Cause::HarnessFault,
+        TransportError::Handshake(_) => Cause::HandshakeFailed,
+        TransportError::NotProcessed(_) => Cause::Goaway,
+        TransportError::Connection(_) | TransportError::Protocol(_) => Cause::ConnectionCut,
+        TransportError::Timeout => Cause::Timeout,
+    }
+}
+
+/// Until when a probe that was due then may take.
+pub(super) fn deadline(due: Instant) -> Instant {
+    due + super::PATIENCE
+}

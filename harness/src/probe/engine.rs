@@ -1,0 +1,320 @@
+//! Sends probes on schedule and collects what became of them.
+
+use super::channel::{Channel, LineFacts, Stream, Wardrobe, client_cause, deadline, open};
+use super::schedule::{Density, RATE_PER_SECOND_MAX};
+use super::{Answer, ClientLeaf, CredentialAge, LATE_MAX, Lane, Probe};
+use crate::client::{Outcome, Request, TransportError};
+use crate::environment::Dial;
+use fake_kingdom::cause::Cause;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// One caller and what it calls.
+#[derive(Clone)]
+pub struct CallerSettings {
+    /// Its name.
+    pub actor: String,
+    /// The principal that the server has to see in it.
+    pub principal: String,
+    /// What it presents.
+    pub wardrobe: Wardrobe,
+    /// Metadata of each call, such as its API key.
+    pub metadata: Vec<(String, String)>,
+    /// The unary call of its lanes: method and encoded request.
+    pub call: (String, Vec<u8>),
+    /// The call that straddles the switch; another method, so that a fault rule can hold it alone.
+    pub straddling: (String, Vec<u8>),
+}
+
+/// A run of probes that goes on.
+pub struct Prober {
+    shared: Arc<Shared>,
+    schedule: JoinHandle<u64>,
+    done: mpsc::UnboundedReceiver<Probe>,
+    straddling: Mutex<u64>,
+}
+
+/// What a stopped run leaves.
+pub struct Stopped {
+    /// All probes: by schedule, then the straddling calls.
+    pub probes: Vec<Probe>,
+    /// The longest that the schedule was late.
+    pub lag_us_max: u64,
+}
+
+struct Shared {
+    density: Density,
+    dial: Arc<dyn Dial>,
+    callers: Vec<CallerState>,
+    origin: Instant,
+    /// Tells runs of one scenario apart in request ids.
+    label: String,
+    stopping: AtomicBool,
+    lag_us_max: AtomicU64,
+    done: mpsc::UnboundedSender<Probe>,
+}
+
+struct CallerState {
+    settings: CallerSettings,
+    channel: Channel,
+    stream: Stream,
+}
+
+/// `ServerReflectionRequest{list_services: "*"}`: field 7, one character.
+const LIST_SERVICES: &[u8] = &[0x3a, 1, b'*'];
+const REFLECTION: &str = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+
+impl Prober {
+    /// Begins to probe. Called inside the scenario's runtime.
+    ///
+    /// # Panics
+    /// Never; the rate is held within its bounds.
+    pub fn start(
+        label: impl Into<String>,
+        density: Density,
+        dial: Arc<dyn Dial>,
+        callers: Vec<CallerSettings>,
+    ) -> Self {
+        let rate_per_second = density.rate_per_second.clamp(1, RATE_PER_SECOND_MAX);
+        let (done_sender, done) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            density: Density { rate_per_second, ..density },
+            dial,
+            callers: callers
+                .into_iter()
+                .map(|settings| CallerState {
+                    settings,
+                    channel: Channel::default(),
+                    stream: Stream::default(),
+                })
+                .collect(),
+            origin: Instant::now(),
+            label: label.into(),
+            stopping: AtomicBool::new(false),
+            lag_us_max: AtomicU64::new(0),
+            done: done_sender,
+        });
+        let schedule = tokio::spawn(shared.clone().send_on_schedule());
+        Self { shared, schedule, done, straddling: Mutex::new(0) }
+    }
+
+    /// How densely it probes.
+    pub fn density(&self) -> Density {
+        self.shared.density
+    }
+
+    /// How long it has run.
+    pub fn elapsed_us(&self) -> u64 {
+        micros(self.shared.origin.elapsed())
+    }
+
+    /// What a caller presents, if it is one of the run's.
+    pub fn wardrobe(&self, actor: &str) -> Option<Wardrobe> {
+        let caller = self.shared.callers.iter().find(|caller| caller.settings.actor == actor)?;
+        Some(caller.settings.wardrobe.clone())
+    }
+
+    /// Callers with the principals that the server has to see in them.
+    pub fn callers(&self) -> Vec<(String, String)> {
+        let of = |caller: &CallerState| {
+            (caller.settings.actor.clone(), caller.settings.principal.clone())
+        };
+        self.shared.callers.iter().map(of).collect()
+    }
+
+    /// A caller starts again: its kept connections are closed, the next calls open new ones.
+    pub async fn restart(&self, actor: &str) {
+        for caller in self.shared.callers.iter().filter(|c| c.settings.actor == actor) {
+            caller.channel.close().await;
+            caller.stream.close().await;
+        }
+    }
+
+    /// Begins one call for each caller that may take `hold` longer than any other; the scenario has
+    /// put a delay on it.
+    pub fn straddle(&self, hold: Duration) {
+        let mut count = self.straddling.lock().unwrap_or_else(PoisonError::into_inner);
+        for index in 0..self.shared.callers.len() {
+            let shared = self.shared.clone();
+            let number = *count;
+            *count += 1;
+            tokio::spawn(async move {
+                let probe = shared.straddling_call(index, number, hold).await;
+                let _ = shared.done.send(probe);
+            });
+        }
+    }
+
+    /// Stops, and waits for what is still in flight: no longer than a probe may take.
+    pub async fn stop(mut self) -> Stopped {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        let scheduled = (&mut self.schedule).await.unwrap_or_default();
+        let straddling = *self.straddling.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probes = Vec::new();
+        while (probes.len() as u64) < scheduled + straddling {
+            match self.done.recv().await {
+                Some(probe) => probes.push(probe),
+                None => break,
+            }
+        }
+        probes.sort_by_key(|probe| (probe.lane == Lane::StraddlingCall, probe.n));
+        Stopped { probes, lag_us_max: self.shared.lag_us_max.load(Ordering::SeqCst) }
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.schedule.abort();
+    }
+}
+
+impl Shared {
+    /// Answers how many probes it began.
+    async fn send_on_schedule(self: Arc<Self>) -> u64 {
+        let mut n = 0;
+        loop {
+            let due = self.origin + Duration::from_micros(self.density.due_us(n));
+            tokio::time::sleep_until(due).await;
+            if self.stopping.load(Ordering::SeqCst) {
+                return n;
+            }
+            let shared = self.clone();
+            tokio::spawn(async move {
+                let probe = shared.probe(n, due).await;
+                let _ = shared.done.send(probe);
+            });
+            n += 1;
+        }
+    }
+
+    async fn probe(&self, n: u64, due: Instant) -> Probe {
+        let lag = micros(due.elapsed());
+        self.lag_us_max.fetch_max(lag, Ordering::SeqCst);
+        let (lane, index) = self.density.slot(n, self.callers.len());
+        let caller = &self.callers[index];
+        let mut probe = Probe {
+            n,
+            lane,
+            caller: caller.settings.actor.clone(),
+            request_id: format!("{}-{n}", self.label),
+            intended_us: self.density.due_us(n),
+            sent_us: None,
+            ended_us: self.density.due_us(n) + lag,
+            credential: CredentialAge::Old,
+            client: ClientLeaf::default(),
+            answering: None,
+            local: None,
+            reopened: false,
+            answer: Answer::Broken(Cause::ProbeNotSent),
+            server: None,
+        };
+        if lag > micros(LATE_MAX) {
+            return probe;
+        }
+        probe.sent_us = Some(probe.ended_us);
+        probe.answer = Answer::Broken(Cause::Timeout);
+        let deadline = deadline(due);
+        let wardrobe = &caller.settings.wardrobe;
+        let dial = self.dial.as_ref();
+        if lane == Lane::ServerStream {
+            let request = self.request(caller, (REFLECTION, &[]), &probe.request_id);
+            let asked = caller.stream.ask(dial, wardrobe, &request, LIST_SERVICES);
+            if let Ok(asked) = tokio::time::timeout_at(deadline, asked).await {
+                probe.answer = asked.answer;
+                probe.reopened = asked.reopened;
+                // The server knows the stream, not its single requests.
+                probe.request_id = asked.request_id.unwrap_or(probe.request_id);
+                note(&mut probe, asked.facts);
+            }
+        } else {
+            let (method, message) = &caller.settings.call;
+            let request = self.request(caller, (method, message), &probe.request_id);
+            let call = async {
+                if lane == Lane::ReusedChannel {
+                    return caller.channel.call(dial, wardrobe, &request).await;
+                }
+                match open(dial, wardrobe).await {
+                    Ok(line) => {
+                        let outcome = line.caller().call(&request).await;
+                        (outcome, Some(line.facts.clone()), false)
+                    }
+                    Err(no) => (Outcome::Broken(no.error), Some(no.facts), false),
+                }
+            };
+            if let Ok((outcome, facts, reopened)) = tokio::time::timeout_at(deadline, call).await {
+                probe.answer = answer(&outcome);
+                probe.reopened = reopened;
+                note(&mut probe, facts);
+            }
+        }
+        probe.ended_us = self.elapsed_us();
+        probe
+    }
+
+    async fn straddling_call(&self, index: usize, number: u64, hold: Duration) -> Probe {
+        let caller = &self.callers[index];
+        let begun = self.elapsed_us();
+        let request_id = format!("{}-straddling-{number}", self.label);
+        let (method, message) = &caller.settings.straddling;
+        let mut request = self.request(caller, (method, message), &request_id);
+        request.patience = super::PATIENCE + hold;
+        let (outcome, facts, reopened) =
+            caller.channel.call(self.dial.as_ref(), &caller.settings.wardrobe, &request).await;
+        let mut probe = Probe {
+            n: number,
+            lane: Lane::StraddlingCall,
+            caller: caller.settings.actor.clone(),
+            request_id,
+            intended_us: begun,
+            sent_us: Some(begun),
+            ended_us: self.elapsed_us(),
+            credential: CredentialAge::Old,
+            client: ClientLeaf::default(),
+            answering: None,
+            local: None,
+            reopened,
+            answer: answer(&outcome),
+            server: None,
+        };
+        note(&mut probe, facts);
+        probe
+    }
+
+    fn request(&self, caller: &CallerState, call: (&str, &[u8]), request_id: &str) -> Request {
+        let (method, message) = call;
+        let mut metadata = caller.settings.metadata.clone();
+        metadata.push(("x-request-id".to_owned(), request_id.to_owned()));
+        let messages = if message.is_empty() { Vec::new() } else { vec![message.to_vec()] };
+        Request { method: method.to_owned(), metadata, messages, patience: super::PATIENCE }
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        micros(self.origin.elapsed())
+    }
+}
+
+fn note(probe: &mut Probe, facts: Option<LineFacts>) {
+    if let Some(facts) = facts {
+        probe.credential = facts.credential;
+        probe.client = facts.client;
+        probe.answering = facts.answering;
+        probe.local = facts.local;
+    }
+}
+
+fn answer(outcome: &Outcome) -> Answer {
+    match outcome {
+        Outcome::Answered { status, .. } if status.code == "OK" => Answer::Expected,
+        Outcome::Answered { status, .. } => Answer::Status(status.code),
+        Outcome::Broken(TransportError::Timeout) => Answer::Broken(Cause::Timeout),
+        Outcome::Broken(error) => Answer::Broken(client_cause(error)),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,145 @@
+//! Open-loop probes: calls that go out on a fixed schedule, whatever became of the ones before, while
+//! a procedure changes certificates under them (method.md section 2).
+//!
+//! What was observed is in [`Run`]; what it means is judged in
+//! [`availability`](crate::verdict::availability).
+
+mod channel;
+mod engine;
+pub mod schedule;
+
+pub use channel::Wardrobe;
+pub use engine::{CallerSettings, Prober};
+pub use schedule::Density;
+
+use crate::client::Answering;
+use crate::observation::ServerEvent;
+use fake_kingdom::cause::Cause;
+use fake_kingdom::model::Timestamp;
+use serde::Serialize;
+use std::time::Duration;
+
+/// A probe without the expected answer this long after its intended time has failed.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+/// A probe that is not handed to the transport within this of its intended time is dropped.
+pub const LATE_MAX: Duration = Duration::from_millis(250);
+
+/// One kind of probe connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// A connection of its own for each call.
+    NewConnection,
+    /// One channel, opened again when the server closes it.
+    ReusedChannel,
+    /// One request a tick on a stream that is kept open.
+    ServerStream,
+    /// One call, begun before and ended after the switch.
+    StraddlingCall,
+}
+
+impl Lane {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NewConnection => "new_connection",
+            Self::ReusedChannel => "reused_channel",
+            Self::ServerStream => "server_stream",
+            Self::StraddlingCall => "straddling_call",
+        }
+    }
+}
+
+/// Which of a caller's credentials a probe used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialAge {
+    /// The one of the run's start.
+    Old,
+    /// Any later one.
+    New,
+}
+
+/// How a probe ended, as its caller saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The expected answer.
+    Expected,
+    /// Another status, by gRPC name.
+    Status(&'static str),
+    /// None: why, as the client's side knows it.
+    Broken(Cause),
+}
+
+/// What the client's leaf was; lower-case hex, empty where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientLeaf {
+    /// Subject key identifier.
+    pub skid: String,
+    /// Authority key identifier.
+    pub akid: String,
+}
+
+/// One probe with the evidence of both ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Number in the schedule, from 0; straddling calls stand outside it.
+    pub n: u64,
+    /// Its lane.
+    pub lane: Lane,
+    /// Who called.
+    pub caller: String,
+    /// By which the server's event is joined.
+    pub request_id: String,
+    /// When it was due, from the run's start.
+    pub intended_us: u64,
+    /// When it was handed to the transport; `None` if it was dropped.
+    pub sent_us: Option<u64>,
+    /// When the answer was there.
+    pub ended_us: u64,
+    /// Which of the caller's credentials its connection used.
+    pub credential: CredentialAge,
+    /// The client's leaf on its connection.
+    pub client: ClientLeaf,
+    /// Who answered the handshake of its connection.
+    pub answering: Option<Answering>,
+    /// This end of its connection, as the server names it.
+    pub local: Option<String>,
+    /// A GOAWAY or the stream's end made it go out again on another connection.
+    pub reopened: bool,
+    /// How it ended.
+    pub answer: Answer,
+    /// What the server recorded of the call, or of its refused handshake.
+    pub server: Option<Box<ServerEvent>>,
+}
+
+/// A stretch of the run in which the harness itself injected an outage, to see whether it would be
+/// seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// From when, from the run's start.
+    pub from_us: u64,
+    /// Until when.
+    pub until_us: u64,
+    /// How often the injected fault fired.
+    pub fired: u64,
+}
+
+/// All that a run of probes observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// How densely it probed.
+    pub density: Density,
+    /// Its callers, and the principal that the server has to see in each.
+    pub callers: Vec<(String, String)>,
+    /// The environment's clock at the start.
+    pub started: Timestamp,
+    /// How long it ran, up to the negative control.
+    pub length_us: u64,
+    /// The longest that the harness was late itself.
+    pub lag_us_max: u64,
+    /// The negative control.
+    pub control: Option<Control>,
+    /// All probes by schedule, then the straddling calls.
+    pub probes: Vec<Probe>,
+}

@@ -1,0 +1,567 @@
+//! Whether anybody noticed: what a run of probes proves (interfaces.md section 4, "What the words
+//! mean"; method.md section 2). Pure, and blind to what was injected: causes come from the server's
+//! events and from the transport.
+
+use crate::probe::{Answer, Control, CredentialAge, Lane, Probe, Run};
+use fake_kingdom::cause::Cause;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest gap that nobody notices.
+pub const GAP_MS_MAX: u64 = 500;
+/// Of the probes, at most this share may be excused; above it the run proves nothing.
+const EXCUSED_MAX: f64 = 0.01;
+/// An outage for the negative control lasts at least so many ticks ...
+pub const CONTROL_TICKS_MIN: u64 = 10;
+/// ... and at least so long.
+pub const CONTROL_US_MIN: u64 = 300_000;
+
+/// One lane of one caller with one credential, as the record shows it: pooled over replicas, or one
+/// replica's own where there are enough probes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LaneReport {
+    /// The kind of connection.
+    pub lane: Lane,
+    /// Who called.
+    pub actor: String,
+    /// Which of its credentials.
+    pub credential: CredentialAge,
+    /// The replica that answered; `None` = all, and those that no replica answered.
+    pub replica: Option<u32>,
+    /// Probes sent.
+    pub sent: u64,
+    /// Probes that were due and not handed to the transport in time.
+    pub dropped: u64,
+    /// Probes without the expected answer in time, the excused ones left out.
+    pub failed: u64,
+    /// Failures of the harness itself.
+    pub excused: u64,
+    /// The longest span of intended times without a success, within the span of these probes.
+    pub longest_gap_ms: f64,
+    /// The typical distance of two probes of the lane: no shorter gap can be seen.
+    pub resolution_ms: f64,
+    /// With 95 % confidence at most this share of calls fails; `None` for streams and straddling
+    /// calls, which are no independent trials.
+    pub upper_bound_95: Option<f64>,
+    /// Failures by cause.
+    pub failures_by_cause: BTreeMap<String, u64>,
+}
+
+/// The negative control as the record shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ControlReport {
+    /// How long the outage lasted.
+    pub injected_ms: f64,
+    /// The gap that the probes saw in it.
+    pub seen_ms: f64,
+}
+
+/// What the run of probes proves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Availability {
+    /// The lanes.
+    pub lanes: Vec<LaneReport>,
+    /// The negative control.
+    pub control: Option<ControlReport>,
+    /// What keeps it from proving anything; empty if it does prove something.
+    pub invalid: Vec<(Cause, String)>,
+    /// Every cause that was seen from either end.
+    pub causes: BTreeSet<String>,
+}
+
+/// Cells smaller than this are pooled.
+const CELL_MIN: u64 = 30;
+
+/// Judges a run.
+pub fn judge(run: &Run) -> Availability {
+    let main: Vec<&Probe> = run.probes.iter().filter(|probe| !in_control(run, probe)).collect();
+    let mut lanes = Vec::new();
+    let mut cells: BTreeMap<Cell, Vec<&Probe>> = BTreeMap::new();
+    for probe in &main {
+        let cell = (probe.lane, probe.caller.as_str(), probe.credential);
+        cells.entry((cell, None)).or_default().push(probe);
+        if let Some(replica) = probe.server.as_ref().and_then(|event| event.replica) {
+            cells.entry((cell, Some(replica))).or_default().push(probe);
+        }
+    }
+    for ((cell, replica), probes) in &cells {
+        if replica.is_none() || probes.len() as u64 >= CELL_MIN {
+            let of_lane = main.iter().filter(|p| (p.lane, p.caller.as_str()) == (cell.0, cell.1));
+            let of_lane: Vec<&Probe> = match replica {
+                None => of_lane.copied().collect(),
+                Some(_) => probes.clone(),
+            };
+            lanes.push(report(run, *cell, *replica, probes, &of_lane));
+        }
+    }
+    let control = run.control.map(|control| seen(run, control));
+    let mut invalid = Vec::new();
+    check_schedule(run, &main, &mut invalid);
+    check_lanes(run, &lanes, &mut invalid);
+    check_control(run, control.as_ref(), &mut invalid);
+    let causes = main.iter().flat_map(|probe| causes(run, probe)).collect();
+    Availability { lanes, control, invalid, causes }
+}
+
+type Cell<'a> = ((Lane, &'a str, CredentialAge), Option<u32>);
+
+impl Availability {
+    /// The pooled rows.
+    pub fn pooled(&self) -> impl Iterator<Item = &LaneReport> {
+        self.lanes.iter().filter(|lane| lane.replica.is_none())
+    }
+
+    /// Zero downtime: no unexcused failure, no drop, no gap above [`GAP_MS_MAX`]. The text says what
+    /// was noticed, lane by lane.
+    ///
+    /// # Errors
+    /// What was noticed.
+    pub fn zero_downtime(&self) -> Result<(), String> {
+        let noticed: Vec<_> = self.pooled().filter_map(noticed).collect();
+        if noticed.is_empty() { Ok(()) } else { Err(noticed.join("; ")) }
+    }
+}
+
+fn noticed(lane: &LaneReport) -> Option<String> {
+    let mut what = Vec::new();
+    if lane.failed > 0 {
+        let causes: Vec<_> =
+            lane.failures_by_cause.iter().map(|(cause, n)| format!("{n} {cause}")).collect();
+        what.push(format!("{} of {} failed ({})", lane.failed, lane.sent, causes.join(", ")));
+    }
+    if lane.dropped > 0 {
+        what.push(format!("{} dropped", lane.dropped));
+    }
+    if lane.longest_gap_ms > GAP_MS_MAX as f64 {
+        what.push(format!("a gap of {:.0} ms", lane.longest_gap_ms));
+    }
+    (!what.is_empty()).then(|| format!("{} {}: {}", lane.actor, lane.lane.name(), what.join(", ")))
+}
+
+fn in_control(run: &Run, probe: &Probe) -> bool {
+    probe.lane != Lane::StraddlingCall && probe.intended_us >= run.length_us
+}
+
+fn report(
+    run: &Run,
+    (lane, actor, credential): (Lane, &str, CredentialAge),
+    replica: Option<u32>,
+    probes: &[&Probe],
+    of_lane: &[&Probe],
+) -> LaneReport {
+    let mut failures_by_cause = BTreeMap::new();
+    let (mut sent, mut dropped, mut failed, mut excused) = (0, 0, 0, 0);
+    for probe in probes {
+        if probe.sent_us.is_none() {
+            dropped += 1;
+            continue;
+        }
+        sent += 1;
+        if let Some(cause) = failure(run, probe) {
+            if cause == Cause::HarnessFault.code() {
+                excused += 1;
+            } else {
+                failed += 1;
+                *failures_by_cause.entry(cause).or_default() += 1;
+            }
+        }
+    }
+    let n = sent - excused;
+    let is_trial = matches!(lane, Lane::NewConnection | Lane::ReusedChannel);
+    LaneReport {
+        lane,
+        actor: actor.to_owned(),
+        credential,
+        replica,
+        sent,
+        dropped,
+        failed,
+        excused,
+        longest_gap_ms: longest_gap_us(run, probes, of_lane) as f64 / 1000.0,
+        resolution_ms: resolution_us(of_lane) as f64 / 1000.0,
+        upper_bound_95: (is_trial && n > 0).then(|| upper_bound(failed, n)),
+        failures_by_cause,
+    }
+}
+
+/// Why a probe failed: the server's word if it has one, else the client's; `None` if it did not.
+pub fn failure(run: &Run, probe: &Probe) -> Option<String> {
+    let server = probe.server.as_ref();
+    let of_server = server.and_then(|event| event.cause.clone());
+    match &probe.answer {
+        Answer::Expected if principal_is_wrong(run, probe) => {
+            Some(Cause::PrincipalUnknown.code().to_owned())
+        }
+        Answer::Expected => None,
+        Answer::Status(code) => Some(of_server.unwrap_or_else(|| (*code).to_owned())),
+        Answer::Broken(own) => {
+            let refused = server.filter(|event| event.outcome == "refused");
+            Some(match refused.and_then(|event| event.cause.clone()) {
+                Some(cause) => cause,
+                None => own.code().to_owned(),
+            })
+        }
+    }
+}
+
+/// An answer under another principal is not the expected one. Reflection has no principal.
+fn principal_is_wrong(run: &Run, probe: &Probe) -> bool {
+    if probe.lane == Lane::ServerStream {
+        return false;
+    }
+    let expected = run.callers.iter().find(|(actor, _)| *actor == probe.caller);
+    let seen = probe.server.as_ref().map(|event| event.principal.as_deref());
+    match (expected, seen) {
+        (Some((_, expected)), Some(seen)) => seen != Some(expected.as_str()),
+        _ => false,
+    }
+}
+
+/// Every cause that either end names. TLS 1.3's late refusal, where the client believed that it was
+/// connected, has a code of its own beside the server's reason.
+fn causes(run: &Run, probe: &Probe) -> Vec<String> {
+    let Some(cause) = failure(run, probe) else { return Vec::new() };
+    let mut all = vec![cause];
+    let refused_handshake = probe
+        .server
+        .as_ref()
+        .is_some_and(|event| event.kind == "handshake" && event.outcome == "refused");
+    if refused_handshake && probe.answering.is_some() {
+        all.push(Cause::LateClientRefusal.code().to_owned());
+    }
+    all
+}
+
+/// Gaps are measured over all successes of the lane, within the span of the cell's own probes.
+fn longest_gap_us(run: &Run, probes: &[&Probe], of_lane: &[&Probe]) -> u64 {
+    let intended = probes.iter().map(|probe| probe.intended_us);
+    let (Some(first), Some(last)) = (intended.clone().min(), intended.max()) else { return 0 };
+    let mut successes: Vec<u64> = of_lane
+        .iter()
+        .filter(|probe| probe.sent_us.is_some() && failure(run, probe).is_none())
+        .map(|probe| probe.intended_us)
+        .filter(|at| (first..=last).contains(at))
+        .collect();
+    successes.sort_unstable();
+    let mut edges = vec![first];
+    edges.extend(successes);
+    edges.push(last);
+    edges.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+}
+
+/// The median distance of two probes of the lane.
+fn resolution_us(of_lane: &[&Probe]) -> u64 {
+    let mut at: Vec<u64> = of_lane.iter().map(|probe| probe.intended_us).collect();
+    at.sort_unstable();
+    let mut distances: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    distances.sort_unstable();
+    distances.get(distances.len() / 2).copied().unwrap_or_default()
+}
+
+/// The exact (Clopper-Pearson) one-sided 95 % upper bound of a share, of which `failed` of `n`
+/// were seen; without a failure it is 1 - 0.05^(1/n).
+pub fn upper_bound(failed: u64, n: u64) -> f64 {
+    if failed >= n {
+        return 1.0;
+    }
+    if failed == 0 {
+        return 1.0 - 0.05_f64.powf(1.0 / n as f64);
+    }
+    let (mut low, mut high) = (failed as f64 / n as f64, 1.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if at_most(failed, n, middle) > 0.05 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+/// P(X <= k) of a binomial distribution.
+fn at_most(k: u64, n: u64, p: f64) -> f64 {
+    let mut log_choose = 0.0;
+    let mut sum = 0.0;
+    for i in 0..=k {
+        if i > 0 {
+            log_choose += (((n - i + 1) as f64) / (i as f64)).ln();
+        }
+        sum += (log_choose + i as f64 * p.ln() + (n - i) as f64 * (-p).ln_1p()).exp();
+    }
+    sum
+}
+
+/// A probe loop that stopped, or sends that came too late: the harness was not there to see.
+fn check_schedule(run: &Run, main: &[&Probe], invalid: &mut Vec<(Cause, String)>) {
+    let scheduled = main.iter().filter(|probe| probe.lane != Lane::StraddlingCall).count() as u64;
+    let expected = run.density.expected(run.length_us);
+    if scheduled + 1 < expected {
+        let what = format!("{scheduled} probes were begun where {expected} were due");
+        invalid.push((Cause::ProbeNotSent, what));
+    }
+    let dropped = main.iter().filter(|probe| probe.sent_us.is_none()).count();
+    if dropped > 0 {
+        let what = format!("{dropped} probes were handed to the transport too late");
+        invalid.push((Cause::ProbeNotSent, what));
+    }
+}
+
+/// An empty sample proves nothing, nor does one that is excused.
+fn check_lanes(run: &Run, lanes: &[LaneReport], invalid: &mut Vec<(Cause, String)>) {
+    for (actor, _) in &run.callers {
+        for lane in [Lane::NewConnection, Lane::ReusedChannel, Lane::ServerStream] {
+            let wanted = match lane {
+                Lane::NewConnection => run.density.new_connection_permille > 0,
+                Lane::ServerStream => run.density.server_stream_permille > 0,
+                Lane::ReusedChannel | Lane::StraddlingCall => true,
+            };
+            let mut own = lanes
+                .iter()
+                .filter(|row| row.replica.is_none() && row.lane == lane && row.actor == *actor);
+            if wanted && !own.any(|row| row.sent > 0) {
+                let what = format!("no probe of {actor}'s lane {} was sent", lane.name());
+                invalid.push((Cause::ProbeNotSent, what));
+            }
+        }
+    }
+    let pooled = || lanes.iter().filter(|row| row.replica.is_none());
+    let (sent, excused) =
+        pooled().fold((0, 0), |(sent, excused), row| (sent + row.sent, excused + row.excused));
+    if excused as f64 > sent as f64 * EXCUSED_MAX {
+        let what = format!("{excused} of {sent} probes failed for the harness's own reasons");
+        invalid.push((Cause::HarnessFault, what));
+    }
+}
+
+/// What the probes of the shortest-spaced lane saw of the control's outage.
+fn seen(run: &Run, control: Control) -> ControlReport {
+    let mut successes: Vec<u64> = run
+        .probes
+        .iter()
+        .filter(|probe| probe.lane == Lane::ReusedChannel)
+        .filter(|probe| probe.sent_us.is_some() && failure(run, probe).is_none())
+        .map(|probe| probe.intended_us)
+        .collect();
+    successes.sort_unstable();
+    // Only a gap that lies in the outage is of it.
+    let overlaps = |pair: &&[u64]| pair[0] < control.until_us && pair[1] > control.from_us;
+    let gap = successes.windows(2).filter(overlaps).map(|pair| pair[1] - pair[0]).max();
+    ControlReport {
+        injected_ms: (control.until_us - control.from_us) as f64 / 1000.0,
+        seen_ms: gap.unwrap_or_default() as f64 / 1000.0,
+    }
+}
+
+fn check_control(run: &Run, seen: Option<&ControlReport>, invalid: &mut Vec<(Cause, String)>) {
+    let (Some(control), Some(seen)) = (run.control, seen) else {
+        let what = "the run has no negative control, so nothing shows that it can see an outage";
+        invalid.push((Cause::HarnessFault, what.to_owned()));
+        return;
+    };
+    if control.fired == 0 {
+        let what = "the negative control's fault never fired";
+        invalid.push((Cause::HarnessFault, what.to_owned()));
+    }
+    let tick_us = 1_000_000 / u64::from(run.density.rate_per_second.max(1));
+    let least_us = CONTROL_US_MIN.max(CONTROL_TICKS_MIN * tick_us);
+    let injected_us = control.until_us - control.from_us;
+    if injected_us < least_us {
+        let what = format!("the negative control lasted {injected_us} us, too short to be sure");
+        invalid.push((Cause::HarnessFault, what));
+    }
+    // Two ticks of the lane that looks, and what the harness was late itself.
+    let permille = run.density.new_connection_permille + run.density.server_stream_permille;
+    let lane_tick_us = tick_us * 1000 / u64::from(1000_u32.saturating_sub(permille).max(1));
+    let tolerance_ms = (2 * lane_tick_us + run.lag_us_max) as f64 / 1000.0 + 1.0;
+    if (seen.seen_ms - seen.injected_ms).abs() > tolerance_ms {
+        let what = format!(
+            "the negative control of {:.0} ms was seen as a gap of {:.0} ms (tolerance {:.0} ms)",
+            seen.injected_ms, seen.seen_ms, tolerance_ms
+        );
+        invalid.push((Cause::HarnessFault, what));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::ServerEvent;
+    use crate::probe::{ClientLeaf, Density};
+    use fake_kingdom::model::Timestamp;
+
+    const PRINCIPAL: &str = "dataProviders/AAAAAAAAAZQ";
+
+    fn event() -> ServerEvent {
+        ServerEvent {
+            kind: "call".to_owned(),
+            outcome: "ok".to_owned(),
+            principal: Some(PRINCIPAL.to_owned()),
+            replica: Some(0),
+            ..ServerEvent::default()
+        }
+    }
+
+    /// Ten seconds at 200/s without a failure, and a control that was seen.
+    fn clean() -> Run {
+        let density = Density::default();
+        let control = Control { from_us: 10_000_000, until_us: 10_400_000, fired: 80 };
+        let probes = (0..2_200)
+            .map(|n| {
+                let (lane, _) = density.slot(n, 1);
+                let at = density.due_us(n);
+                let down = at >= control.from_us && at < control.until_us;
+                Probe {
+                    n,
+                    lane,
+                    caller: "edp1".to_owned(),
+                    request_id: format!("p-{n}"),
+                    intended_us: at,
+                    sent_us: Some(at),
+                    ended_us: at + 1_000,
+                    credential: CredentialAge::Old,
+                    client: ClientLeaf::default(),
+                    answering: None,
+                    local: None,
+                    reopened: false,
+                    answer: if down { Answer::Status("UNAVAILABLE") } else { Answer::Expected },
+                    server: Some(Box::new(event())),
+                }
+            })
+            .collect();
+        Run {
+            density,
+            callers: vec![("edp1".to_owned(), PRINCIPAL.to_owned())],
+            started: Timestamp::default(),
+            length_us: 10_000_000,
+            lag_us_max: 0,
+            control: Some(control),
+            probes,
+        }
+    }
+
+    fn spoil(run: &mut Run, range: std::ops::Range<u64>, answer: &Answer) {
+        for probe in &mut run.probes {
+            if range.contains(&probe.intended_us) {
+                probe.answer = answer.clone();
+            }
+        }
+    }
+
+    #[test]
+    fn a_clean_run_with_a_seen_control_proves_zero_downtime() {
+        let judged = judge(&clean());
+        assert_eq!(judged.invalid, []);
+        assert_eq!(judged.zero_downtime(), Ok(()));
+        let reused = judged.pooled().find(|row| row.lane == Lane::ReusedChannel).unwrap();
+        assert_eq!(reused.sent, 1_800);
+        assert!((reused.upper_bound_95.unwrap() - 0.001_663).abs() < 1e-5);
+        assert_eq!(reused.failed, 0);
+        assert!(reused.longest_gap_ms <= 15.0, "{}", reused.longest_gap_ms);
+    }
+
+    #[test]
+    fn a_single_lost_call_is_noticed_with_its_cause() {
+        let mut run = clean();
+        spoil(&mut run, 5_000_000..5_005_000, &Answer::Broken(Cause::ConnectionCut));
+        let judged = judge(&run);
+        let noticed = judged.zero_downtime().unwrap_err();
+        assert!(noticed.contains("1 connection_cut"), "{noticed}");
+        assert_eq!(judged.invalid, []);
+    }
+
+    #[test]
+    fn an_outage_of_a_second_is_a_gap_and_failures_in_every_lane() {
+        let mut run = clean();
+        spoil(&mut run, 5_000_000..6_000_000, &Answer::Broken(Cause::NobodyListens));
+        let judged = judge(&run);
+        for row in judged.pooled() {
+            assert!(row.failed > 0, "{row:?}");
+            assert!(row.longest_gap_ms >= 1_000.0, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_servers_reason_outweighs_the_clients_and_a_late_refusal_has_its_own_code() {
+        let mut run = clean();
+        let probe = &mut run.probes[100];
+        probe.answer = Answer::Broken(Cause::ConnectionCut);
+        probe.answering = Some(crate::client::Answering::default());
+        probe.server = Some(Box::new(ServerEvent {
+            kind: "handshake".to_owned(),
+            outcome: "refused".to_owned(),
+            cause: Some("expired".to_owned()),
+            ..ServerEvent::default()
+        }));
+        let judged = judge(&run);
+        let causes: Vec<_> = judged.causes.iter().map(String::as_str).collect();
+        assert_eq!(causes, ["expired", "late_client_refusal"]);
+    }
+
+    #[test]
+    fn an_answer_under_another_principal_is_a_failure() {
+        let mut run = clean();
+        let at = run.probes.iter().position(|probe| probe.lane == Lane::NewConnection).unwrap();
+        let other = ServerEvent { principal: Some("duchies/worker1".to_owned()), ..event() };
+        run.probes[at].server = Some(Box::new(other));
+        assert!(judge(&run).zero_downtime().unwrap_err().contains("1 principal_unknown"));
+    }
+
+    #[test]
+    fn a_dropped_send_a_stopped_loop_and_an_empty_lane_prove_nothing() {
+        let mut dropped = clean();
+        dropped.probes[7].sent_us = None;
+        let mut stopped = clean();
+        stopped.probes.retain(|probe| !(4_000_000..9_000_000).contains(&probe.intended_us));
+        let mut empty = clean();
+        empty.callers.push(("mc1".to_owned(), "measurementConsumers/x".to_owned()));
+        for run in [dropped, stopped, empty] {
+            let causes: Vec<_> = judge(&run).invalid.iter().map(|(cause, _)| *cause).collect();
+            assert!(causes.contains(&Cause::ProbeNotSent), "{causes:?}");
+        }
+    }
+
+    #[test]
+    fn a_control_that_is_missing_unfired_unseen_or_misjudged_proves_nothing() {
+        let missing = Run { control: None, ..clean() };
+        let mut unfired = clean();
+        unfired.control.as_mut().unwrap().fired = 0;
+        let mut unseen = clean();
+        spoil(&mut unseen, 10_000_000..10_400_000, &Answer::Expected);
+        let mut short = clean();
+        short.control.as_mut().unwrap().until_us = 10_100_000;
+        let mut longer = clean();
+        spoil(&mut longer, 10_000_000..10_700_000, &Answer::Status("UNAVAILABLE"));
+        for (what, run) in [
+            ("missing", missing),
+            ("unfired", unfired),
+            ("unseen", unseen),
+            ("short", short),
+            ("longer", longer),
+        ] {
+            assert!(!judge(&run).invalid.is_empty(), "{what}");
+        }
+    }
+
+    #[test]
+    fn failures_of_the_harness_leave_the_sample_and_more_than_a_hundredth_proves_nothing() {
+        let mut few = clean();
+        spoil(&mut few, 0..50_000, &Answer::Broken(Cause::HarnessFault));
+        let judged = judge(&few);
+        assert_eq!(judged.invalid, []);
+        assert_eq!(judged.zero_downtime(), Ok(()));
+        assert_eq!(judged.pooled().map(|row| row.excused).sum::<u64>(), 10);
+        let mut many = clean();
+        spoil(&mut many, 0..500_000, &Answer::Broken(Cause::HarnessFault));
+        assert!(!judge(&many).invalid.is_empty());
+    }
+
+    #[test]
+    fn the_bound_is_exact_with_and_without_failures() {
+        assert!((upper_bound(0, 5_990) - 0.000_5).abs() < 1e-6);
+        // Clopper-Pearson, one-sided: 1 of 100 gives 4.656 %, 5 of 100 gives 10.225 %.
+        assert!((upper_bound(1, 100) - 0.046_56).abs() < 1e-4);
+        assert!((upper_bound(5, 100) - 0.102_25).abs() < 1e-4);
+        assert!((upper_bound(3, 3) - 1.0).abs() < f64::EPSILON);
+    }
+}
