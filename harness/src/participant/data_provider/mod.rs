@@ -2,6 +2,7 @@
 //! 3.10), keeps its keys and EventGroups up to date (1.1, 1.2, 1.4).
 
 mod fulfil;
+pub mod population;
 pub mod rules;
 
 use super::wire::{self, CallError, Dial};
@@ -33,6 +34,8 @@ pub struct DataProvider {
     pub serves: Option<String>,
     /// What it fulfils.
     pub policy: Policy,
+    /// What it knows of models and populations, if it is a population fulfiller (3.10.6).
+    pub models: Option<population::Models>,
     /// The measurement of each requisition that it saw.
     pub measurements: BTreeMap<String, String>,
     /// What is wrong with its Direct results on purpose.
@@ -84,6 +87,7 @@ impl DataProvider {
             keys: vec![decryption_keyset(sandbox, name)?],
             serves: None,
             policy: Policy::default(),
+            models: None,
             measurements: BTreeMap::new(),
             result_defect: None,
             llv2_duchy: None,
@@ -183,7 +187,11 @@ impl DataProvider {
                 certificates: &certificates,
                 event_groups: &event_groups,
             };
-            match rules::judge(&facts) {
+            let step = match &self.models {
+                None => rules::judge(&facts),
+                Some(models) => population::judge(&facts, models),
+            };
+            match step {
                 Step::Decided(decision) => return decision,
                 Step::Fetch(Need::Certificate(name)) => {
                     let request = pb::GetCertificateRequest { name: name.clone() };
