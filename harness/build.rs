@@ -1,6 +1,7 @@
 //! The scenarios are embedded: a changed one has to be compiled in again. So are the test files that
 //! cite clauses of the contract: what they cite is compiled in, for `list --clauses`.
 
+#[allow(unreachable_pub, reason = "a module of the library, included here")]
 #[path = "src/coverage/scan.rs"]
 mod scan;
 
@@ -24,7 +25,9 @@ fn main() -> std::io::Result<()> {
     for folder in TESTS {
         for file in rust_files(&root.join(folder))? {
             let shown = file.strip_prefix(&root).unwrap_or(&file).with_extension("");
-            for scan::Citing { test, clauses, quirks } in scan::citing(&std::fs::read_to_string(&file)?) {
+            for scan::Citing { test, clauses, quirks } in
+                scan::citing(&std::fs::read_to_string(&file)?)
+            {
                 let test = format!("harness/{}::{test}", shown.display());
                 let _ = writeln!(
                     citations,

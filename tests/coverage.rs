@@ -58,7 +58,11 @@ fn every_clause_is_held_by_a_scenario_that_ran_or_by_a_test() {
                 let _ = writeln!(missing, "{} ({}): nothing holds it", clause.id, clause.title);
             }
             (true, true) => {
-                let _ = writeln!(missing, "{}: held now, take it off the list of the awaited", clause.id);
+                let _ = writeln!(
+                    missing,
+                    "{}: held now, take it off the list of the awaited",
+                    clause.id
+                );
             }
             _ => {}
         }

@@ -62,8 +62,10 @@ pub fn parse(text: &str) -> Result<Vec<Clause>, ClausesError> {
             clauses.push(Clause { id: String::new(), title: String::new(), unobservable: None });
             continue;
         }
-        let clause = clauses.last_mut().ok_or_else(|| wrong("a key before the first [[clause]]"))?;
-        let (key, value) = line.split_once('=').ok_or_else(|| wrong("neither a key nor a table"))?;
+        let clause =
+            clauses.last_mut().ok_or_else(|| wrong("a key before the first [[clause]]"))?;
+        let (key, value) =
+            line.split_once('=').ok_or_else(|| wrong("neither a key nor a table"))?;
         let value = value
             .trim()
             .strip_prefix('"')
@@ -220,8 +222,8 @@ fn is_no_test() {
         let names: Vec<_> = found.iter().map(|citing| citing.test.as_str()).collect();
         assert_eq!(names, ["cites", "calls_one_that_asserts", "is_async"]);
         let clauses = [
-            "3.10", "3.10/5", "3.10/6", "3.10/7", "3.10/9", "3.2.4", "3.13.1", "3.13.1/d", "3.13.1/e",
-            "3.10/11",
+            "3.10", "3.10/5", "3.10/6", "3.10/7", "3.10/9", "3.2.4", "3.13.1", "3.13.1/d",
+            "3.13.1/e", "3.10/11",
         ];
         assert_eq!(found[0].clauses, clauses);
         assert_eq!(found[0].quirks, ["one-key", "another-key"]);

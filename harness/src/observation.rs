@@ -1,6 +1,7 @@
 //! What was observed, in order: an append-only log of typed facts, the only thing a verdict sees.
 
 use crate::error::Problem;
+use crate::participant::ParticipantEvent;
 use crate::probe::Run;
 use fake_kingdom::model::Timestamp;
 use serde::Deserialize;
@@ -36,6 +37,8 @@ pub enum Fact {
     Server(Box<ServerEvent>),
     /// A run of probes ended.
     Probes(Box<Run>),
+    /// What a reference participant did.
+    Participant(Box<ParticipantEvent>),
     /// A `Then` compared something.
     Check(Check),
     /// Something else than a check stopped the scenario.

@@ -122,7 +122,8 @@ fn in_doc(doc: &str, citing: &mut Citing) {
             (rows, range) = (false, false);
             table = None;
         }
-        names = word == "quirk" || word == "quirks" || (names && (word.contains('-') || word == "and"));
+        names =
+            word == "quirk" || word == "quirks" || (names && (word.contains('-') || word == "and"));
         if ends {
             (rows, range, names) = (false, false, false);
             table = if is_clause(word) { table } else { None };
@@ -133,7 +134,8 @@ fn in_doc(doc: &str, citing: &mut Citing) {
 /// `3.`, one or two more numbers, and nothing else.
 fn is_clause(word: &str) -> bool {
     let parts: Vec<_> = word.split('.').collect();
-    let numbers = parts.iter().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
+    let numbers =
+        parts.iter().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
     (2..=3).contains(&parts.len()) && parts[0] == "3" && numbers && parts[1].len() <= 2
 }
 

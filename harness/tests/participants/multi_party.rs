@@ -305,6 +305,34 @@ fn mpc_noise_other_than_discrete_gaussian_is_refused() {
     });
 }
 
+/// 3.10 row 16, in brackets: a bad filter of a TrusTEE requisition ends the process.
+#[test]
+fn a_bad_filter_ends_the_process_for_trus_tee_and_is_refused_for_llv2() {
+    for trustee in [false, true] {
+        play_with(protocols(false, trustee), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            let group = stage.event_group(&mut scene.providers[0], "sim-eg-1").await;
+            scene.consumer.cancel(stage, &scene.measurement).await.unwrap();
+            let mut wish = stage.reach_of_both();
+            wish.providers[0].event_groups = vec![group];
+            wish.providers[0].filter = "person.age > (3".to_owned();
+            let name = stage.create(&mut scene.consumer, &wish).await;
+            let duchy = &mut scene.duchies[0];
+            scene.computation = stage.computation(duchy, &mut scene.consumer, &name).await;
+            scene.set_params().await;
+            let provider = &mut scene.providers[0];
+            faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+            let polled = provider.poll(stage).await;
+            if trustee {
+                assert_eq!(polled.unwrap_err().clause, "3.10/16");
+                documented(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+                provider.poll(stage).await.unwrap();
+            }
+            assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/16", SPEC_INVALID));
+        });
+    }
+}
+
 /// 3.12.3, 3.4.2: each finding of the confirmation phase fails the computation for good; all of them
 /// are collected.
 #[test]

@@ -1,5 +1,6 @@
 //! Fulfilling: a signed and encrypted result to the Kingdom (Direct), or data to a Duchy (MPC).
 
+use super::population::{PopulationSpec, population_of};
 use super::rules::{Order, duchy_key};
 use super::{DataProvider, ResultDefect};
 use crate::participant::wire::{self, CallError, Dial};
@@ -151,6 +152,16 @@ fn result(provider: &DataProvider, order: &Order) -> pb::measurement::Result {
                 noise_mechanism: noise,
                 methodology: Some(result::watch_duration::Methodology::DeterministicSum(
                     pb::DeterministicSum {},
+                )),
+            });
+        }
+        Some(MeasurementType::Population(_)) => {
+            let line = &order.measurement_spec.model_line;
+            let known = provider.models.as_ref().and_then(|models| population_of(models, line));
+            made.population = Some(result::Population {
+                value: known.map_or(number, PopulationSpec::size),
+                methodology: Some(result::population::Methodology::DeterministicCount(
+                    pb::DeterministicCount::default(),
                 )),
             });
         }

@@ -2,6 +2,7 @@
 //! 3.10), keeps its keys and EventGroups up to date (1.1, 1.2, 1.4).
 
 mod fulfil;
+pub mod population;
 pub mod rules;
 
 use super::wire::{self, CallError, Dial};
@@ -19,6 +20,7 @@ use kingdom_proto::name::MeasurementName;
 use kingdom_proto::v2alpha as pb;
 use prost::{Message as _, Name as _};
 use rules::{Decision, Facts, Need, Order, Policy, Refusal, Step};
+use std::collections::BTreeMap;
 
 /// A data provider's process and its files.
 pub struct DataProvider {
@@ -32,6 +34,10 @@ pub struct DataProvider {
     pub serves: Option<String>,
     /// What it fulfils.
     pub policy: Policy,
+    /// What it knows of models and populations, if it is a population fulfiller (3.10.6).
+    pub models: Option<population::Models>,
+    /// The measurement of each requisition that it saw.
+    pub measurements: BTreeMap<String, String>,
     /// What is wrong with its Direct results on purpose.
     pub result_defect: Option<ResultDefect>,
     /// The Duchy it sends LLv2 sketches to; `None` = the first of the requisition's.
@@ -81,6 +87,8 @@ impl DataProvider {
             keys: vec![decryption_keyset(sandbox, name)?],
             serves: None,
             policy: Policy::default(),
+            models: None,
+            measurements: BTreeMap::new(),
             result_defect: None,
             llv2_duchy: None,
         })
@@ -144,6 +152,7 @@ impl DataProvider {
         dial: &dyn Dial,
         requisition: &pb::Requisition,
     ) -> Result<(), Ended> {
+        self.saw(requisition);
         match self.judge(dial, requisition).await {
             Decision::Refuse(refusal) => self.refuse(dial, requisition, refusal).await,
             Decision::Fulfil(order) => self.fulfil(dial, requisition, &order).await,
@@ -156,6 +165,11 @@ impl DataProvider {
                 Ok(())
             }
         }
+    }
+
+    /// Remembers whose requisition this is, for those who read its events.
+    pub(super) fn saw(&mut self, requisition: &pb::Requisition) {
+        self.measurements.insert(requisition.name.clone(), requisition.measurement.clone());
     }
 
     /// Judges one requisition, fetching what the rows ask for.
@@ -173,7 +187,11 @@ impl DataProvider {
                 certificates: &certificates,
                 event_groups: &event_groups,
             };
-            match rules::judge(&facts) {
+            let step = match &self.models {
+                None => rules::judge(&facts),
+                Some(models) => population::judge(&facts, models),
+            };
+            match step {
                 Step::Decided(decision) => return decision,
                 Step::Fetch(Need::Certificate(name)) => {
                     let request = pb::GetCertificateRequest { name: name.clone() };
