@@ -3,6 +3,7 @@
 use crate::error::Problem;
 use crate::participant::ParticipantEvent;
 use crate::probe::Run;
+use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use serde::Deserialize;
 
@@ -88,6 +89,17 @@ pub struct Check {
     pub holds: bool,
     /// Numbers of the server's events that bear on it.
     pub evidence: Vec<u64>,
+    /// What it means if it does not hold, where no server can say so.
+    pub cause: Option<Cause>,
+}
+
+impl Check {
+    /// The same check, which if it does not hold means this.
+    #[must_use]
+    pub fn or(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
 }
 
 /// An event of the fake, as its control listener shows it (interfaces.md section 3).

@@ -94,6 +94,12 @@ pub fn judge(log: &[Observation]) -> Judgement {
         .flat_map(|observation| match &observation.fact {
             Fact::Server(event) => event.cause.iter().cloned().collect(),
             Fact::Probes(run) => availability::judge(run).causes,
+            Fact::Check(check) if !check.holds => {
+                check.cause.iter().map(|cause| cause.code().to_owned()).collect()
+            }
+            Fact::Problem(problem) => {
+                problem.cause.iter().map(|cause| cause.code().to_owned()).collect()
+            }
             _ => BTreeSet::new(),
         })
         .collect();
