@@ -167,9 +167,19 @@ fn every_type_of_measurement_is_created_or_refused_with_the_option_that_is_missi
         "--population-start-time=2026-01-01T00:00:00Z",
         "--population-end-time=2026-02-01T00:00:00Z",
     ];
-    // Whether this Kingdom takes it depends on its model lines: it is asked.
-    let asked = create(&world, &[], &population);
-    assert!(asked.code == Some(0) || asked.err.contains("the Kingdom refused"), "{asked:?}");
+    create(&world, &[], &population).bad(1, &["INVALID_ARGUMENT", "model_line"]);
+    let line =
+        "--model-line=modelProviders/AAAAAAAAAAE/modelSuites/AAAAAAAAAAE/modelLines/AAAAAAAAAAE";
+    let filter = "--population-filter=age > 18";
+    let printed = create(&world, &[], &[&population[..], &[line, filter]].concat()).good();
+    let spec = opened(&world, &requisition(&world, after(&printed, "Measurement Name: ")));
+    let Some(pb::requisition_spec::RequisitionType::Population(asked)) = spec.requisition_type
+    else {
+        panic!("no population requisition")
+    };
+    assert_eq!(asked.filter.map(|filter| filter.expression).as_deref(), Some("age > 18"));
+    let from = asked.interval.and_then(|interval| interval.start_time);
+    assert_eq!(from.map(|time| time.to_string()).as_deref(), Some("2026-01-01T00:00:00Z"));
     create(&world, &[], &population[..3]).bad(2, &["--population-end-time"]);
     create(&world, &[], &event).bad(2, &["give one of --reach"]);
     create(&world, &[], &[&event[..], &reach[..], &duration[..]].concat()).bad(2, &["exclude"]);
