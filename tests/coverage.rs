@@ -5,20 +5,26 @@ use fake_kingdom::quirk::Quirk;
 use fake_kingdom::seam::entropy::Seed;
 use halo_harness::coverage::{self, CLAUSES_A_SCENARIO, Clause};
 use halo_harness::environment::EnvironmentKind;
+use halo_harness::quirk::PeerQuirk;
 use halo_harness::run::{Plan, run};
 use halo_harness::scenario::{Scenario, embedded};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// What only the participants hold, whose tests (`harness/tests/participants`) are not here yet. To be
-/// emptied when they are: a test below says when a line is out of date.
-const AWAITING_PARTICIPANTS: &[&str] = &[];
-
 /// Sections in which everything can be observed, so that no reason is taken.
 const NO_EXCUSES: [&str; 6] = ["1.1", "1.2", "1.5", "1.6", "1.7", "2"];
 
-/// The quirks of table 5.12 of the components that the harness builds.
-const COMPONENT_QUIRKS: &[&str] = &[];
+/// Quirks of table 5.12 that belong to the command-line tools, whose tests do not name them yet. A test
+/// below says when a line is out of date.
+const AWAITING_TOOLS: &[&str] = &[
+    "cli-sends-no-oid",
+    "cli-public-key-api-key-unchecked",
+    "cli-one-event-filter-per-provider",
+    "cli-lists-first-page-only",
+    "sign-ignores-key-mismatch",
+    "create-resource-stores-file-verbatim",
+    "pem-key-first-line",
+];
 
 fn clauses() -> Vec<Clause> {
     coverage::clauses().expect("clauses.toml is right")
@@ -51,6 +57,7 @@ fn every_clause_is_held_by_a_scenario_that_ran_or_by_a_test() {
     let by_test = coverage::tests_by_clause();
     let mut missing = String::new();
     for clause in clauses().iter().filter(|clause| clause.unobservable.is_none()) {
+<<<<<<< HEAD
         let awaited = AWAITING_PARTICIPANTS.contains(&clause.id.as_str());
         let held = by_scenario.contains(&clause.id) || by_test.contains_key(&clause.id);
         match (held, awaited) {
@@ -65,6 +72,10 @@ fn every_clause_is_held_by_a_scenario_that_ran_or_by_a_test() {
                 );
             }
             _ => {}
+=======
+        if !by_scenario.contains(&clause.id) && !by_test.contains_key(&clause.id) {
+            let _ = writeln!(missing, "{} ({}): nothing holds it", clause.id, clause.title);
+>>>>>>> scen
         }
     }
     assert!(missing.is_empty(), "{missing}");
@@ -76,7 +87,9 @@ fn every_tag_names_a_clause_and_a_scenario_names_at_most_three() {
     let mut wrong = String::new();
     for scenario in scenarios() {
         let cited = scenario.clauses();
-        if cited.is_empty() || cited.len() > CLAUSES_A_SCENARIO {
+        // A rehearsed procedure proves a procedure: it need not name a clause.
+        let must_cite = scenario.id.starts_with("contract/");
+        if (must_cite && cited.is_empty()) || cited.len() > CLAUSES_A_SCENARIO {
             let _ = writeln!(wrong, "{}: {} clauses", scenario.place(), cited.len());
         }
         for clause in cited.iter().filter(|clause| !known.contains(*clause)) {
@@ -142,8 +155,19 @@ fn every_quirk_of_the_kingdom_has_a_scenario_in_both_settings() {
 
 #[test]
 fn every_quirk_of_a_component_that_we_build_is_named_by_a_test() {
-    for quirk in COMPONENT_QUIRKS {
-        let named = coverage::citations().iter().any(|citation| citation.quirks.contains(quirk));
-        assert!(named, "{quirk}: no test names it");
+    let mut wrong = String::new();
+    for quirk in PeerQuirk::ALL {
+        let name = quirk.name();
+        let named = coverage::citations().iter().any(|citation| citation.quirks.contains(&name));
+        match (named, AWAITING_TOOLS.contains(&name)) {
+            (false, false) => {
+                let _ = writeln!(wrong, "{name}: no test names it");
+            }
+            (true, true) => {
+                let _ = writeln!(wrong, "{name}: named now, take it off the list of the awaited");
+            }
+            _ => {}
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }

@@ -11,12 +11,6 @@ use halo_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Quirks that no scenario can hold, each with its reason.
-const EXCEPTIONS: &[(&str, &str)] = &[(
-    "duchy-unmapped-akid-is-unknown",
-    "it is one of a Duchy's own server (contract 1.7.15), which the fake does not serve yet",
-)];
-
 /// The scenarios whose tags name one of the quirk's clauses.
 fn of_clauses(quirk: Quirk) -> Vec<Scenario> {
     let clauses: Vec<_> = quirk.clause().split(", ").collect();
@@ -39,11 +33,11 @@ fn verdicts(
         Plan { environment: EnvironmentKind::Simulated, seed: Seed::new(5), jobs: 2, deviation };
     let results = run(&plan, scenarios, |_| {}, |_| {});
     let decided_by_then = |result: &ScenarioResult| {
-        let steps = result.log.iter().filter_map(|observation| match &observation.fact {
+        let step = result.log.iter().rev().find_map(|observation| match &observation.fact {
             Fact::Step(step) => Some(step.is_then),
             _ => None,
         });
-        steps.last().unwrap_or(false)
+        step.unwrap_or(false)
     };
     results
         .into_iter()
@@ -54,16 +48,10 @@ fn verdicts(
         .collect()
 }
 
-/// The quirks that a scenario has to hold: all of table 2.14 but the exceptions.
-fn held() -> impl Iterator<Item = Quirk> {
-    let excepted = |quirk: &Quirk| EXCEPTIONS.iter().any(|(name, _)| *name == quirk.name());
-    Quirk::ALL.iter().copied().filter(move |quirk| !excepted(quirk))
-}
-
 #[test]
 fn a_quirk_that_does_the_opposite_turns_a_scenario_of_its_clauses_red() {
     let mut unseen = String::new();
-    for quirk in held() {
+    for &quirk in Quirk::ALL {
         let scenarios = of_clauses(quirk);
         let faithful = verdicts(scenarios.clone(), None);
         let red: Vec<_> = faithful.iter().filter(|(_, seen)| seen.0 != Verdict::Pass).collect();
@@ -86,7 +74,7 @@ fn asking(quirk: Quirk, setting: &str) -> Vec<Scenario> {
 #[test]
 fn a_scenario_that_asks_for_the_documented_setting_turns_red_without_it() {
     let mut unseen = String::new();
-    for quirk in held() {
+    for &quirk in Quirk::ALL {
         let documented = asking(quirk, "as-documented");
         if documented.is_empty() {
             let _ = writeln!(unseen, "{quirk}: no scenario asks for it as documented");
@@ -99,15 +87,4 @@ fn a_scenario_that_asks_for_the_documented_setting_turns_red_without_it() {
         }
     }
     assert!(unseen.is_empty(), "{unseen}");
-}
-
-/// An exception that has become a quirk of the fake is no exception any more.
-#[test]
-fn exceptions_are_quirks_that_the_fake_does_not_have() {
-    for (name, reason) in EXCEPTIONS {
-        assert!(
-            !Quirk::ALL.iter().any(|quirk| quirk.name() == *name),
-            "the fake has {name} now ({reason}): write its scenarios and remove the exception"
-        );
-    }
 }

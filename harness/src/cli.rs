@@ -284,8 +284,14 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let seed = plan.seed.value();
     if human {
         let twins = scenarios.iter().filter(|scenario| scenario.twin.is_some()).count();
-        let and = if twins > 0 { format!(" and {twins} negative twins") } else { String::new() };
-        writeln!(out, "{} scenarios{and}, {name}, seed {seed}", total - twins)?;
+        let mut what = Vec::new();
+        if twins < total || total == 0 {
+            what.push(format!("{} scenarios", total - twins));
+        }
+        if twins > 0 {
+            what.push(format!("{twins} negative twins"));
+        }
+        writeln!(out, "{}, {name}, seed {seed}", what.join(" and "))?;
         out.flush()?;
     }
     let clock = Clock::real();
@@ -330,7 +336,11 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         for path in &arguments.selection.features {
             rerun = format!("{rerun} --features {}", quoted(&path.display().to_string()));
         }
-        write!(out, "{}", summary::summary(&results, &record.totals, &rerun))?;
+        write!(
+            out,
+            "{}",
+            summary::summary(&results, &record.totals, &rerun, arguments.fault.is_some())
+        )?;
     } else {
         write!(out, "{json}")?;
     }

@@ -50,6 +50,10 @@ impl From<Problem> for Stop {
 /// A certificate in hex by its serial and SKID, an ECDSA signature in hex by that word, any other
 /// text as it is.
 fn without_der(text: &str) -> String {
+    if let Some(list) = text.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
+        let elements: Vec<_> = list.split(", ").map(without_der).collect();
+        return format!("[{}]", elements.join(", "));
+    }
     let bytes = hex::decode(text).unwrap_or_default();
     // SEQUENCE of two INTEGERs, the first in its place.
     if let [0x30, length, 0x02, first, rest @ ..] = bytes.as_slice()

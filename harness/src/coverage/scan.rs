@@ -125,8 +125,9 @@ fn in_doc(doc: &str, citing: &mut Citing) {
         names =
             word == "quirk" || word == "quirks" || (names && (word.contains('-') || word == "and"));
         if ends {
+            // Behind a colon the text begins: its `a` is no letter of a list.
             (rows, range, names) = (false, false, false);
-            table = if is_clause(word) { table } else { None };
+            table = None;
         }
     }
 }

@@ -16,8 +16,9 @@ pub fn line(result: &ScenarioResult) -> String {
     format!("{verdict:<14} {}", result.scenario.label())
 }
 
-/// Each scenario that did not pass, with what to do next; then the totals.
-pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> String {
+/// Each scenario that did not pass, with what to do next; then the totals. The red of a twin that is
+/// as stated is shown only if it was asked for.
+pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_red: bool) -> String {
     let mut text = String::new();
     let mut interrupted = 0;
     for result in results {
@@ -31,14 +32,15 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> Stri
         }
         let mut rerun = rerun.to_owned();
         if let Some(twin) = &result.scenario.twin {
-            if result.as_expected() {
+            if result.as_expected() && !show_red {
                 continue;
             }
             let expected = format!("{} with cause {}", twin.verdict, twin.cause);
             let at = twin.turns_red.as_ref().map(|step| format!(" at `{step}`"));
+            let red = if result.as_expected() { "RED AS STATED" } else { "NOT RED AS STATED" };
             let _ = writeln!(
                 text,
-                "\nNOT RED AS STATED {}: expected {expected}{}",
+                "\n{red} {}: expected {expected}{}",
                 result.scenario.label(),
                 at.unwrap_or_default()
             );
@@ -70,15 +72,17 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> Stri
     if interrupted > 0 {
         let _ = writeln!(text, "\ninterrupted: {interrupted} scenarios prove nothing");
     }
-    let _ = writeln!(
-        text,
-        "\n{} scenarios: {} passed, {} failed, {} invalid, {} not applicable",
-        results.iter().filter(|result| result.scenario.twin.is_none()).count(),
-        own(results, Verdict::Pass),
-        own(results, Verdict::Fail),
-        own(results, Verdict::Invalid),
-        own(results, Verdict::NotApplicable)
-    );
+    if totals.twins < totals.scenarios || totals.twins == 0 {
+        let _ = writeln!(
+            text,
+            "\n{} scenarios: {} passed, {} failed, {} invalid, {} not applicable",
+            results.iter().filter(|result| result.scenario.twin.is_none()).count(),
+            own(results, Verdict::Pass),
+            own(results, Verdict::Fail),
+            own(results, Verdict::Invalid),
+            own(results, Verdict::NotApplicable)
+        );
+    }
     if totals.twins > 0 {
         let twins = || results.iter().filter(|result| result.scenario.twin.is_some());
         let red = twins().filter(|result| result.as_expected()).count();

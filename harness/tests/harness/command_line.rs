@@ -119,8 +119,21 @@ fn lists_are_readable_by_machines() {
     assert_eq!(scenarios[0]["id"], "f/a");
     assert_eq!(scenarios[0]["tags"], serde_json::json!(["@t-a", "@contract-1.1.3"]));
     assert_eq!(scenarios[0]["environments"], serde_json::json!(["loopback", "simulated"]));
-    assert_eq!(list(&["--clauses"])[0]["clause"], "1.1.3");
+    let clauses = list(&["--clauses"]);
+    assert_eq!(clauses[0]["clause"], "1.1.3");
+    assert_eq!(clauses[0]["scenarios"], serde_json::json!(["f/a"]));
+    assert_eq!(clauses.as_array().unwrap().len(), 1, "a user's own features name no other");
     assert!(list(&["--steps"]).as_array().unwrap().iter().all(|step| step["example"].is_string()));
+}
+
+#[test]
+fn every_clause_is_listed_with_what_holds_it() {
+    let (exit, text) = main(&["list", "--clauses"]);
+    assert_eq!(exit, Exit::Passed);
+    let after = |line: &str| text.lines().skip_while(|l| !l.starts_with(line)).nth(1).unwrap_or("");
+    assert!(after("1.1.8 ").contains("scenarios"), "{}", after("1.1.8 "));
+    assert!(after("1.8.6 ").contains("not observable"), "{}", after("1.8.6 "));
+    assert!(text.contains("harness/consent/tests/consent/signatures::the_table_of_algorithms"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::time::Duration;
 const CSI: &str = "CONSENT_SIGNAL_INVALID";
 const SPEC_INVALID: &str = "SPEC_INVALID";
 
-/// 3.10, 3.7, 3.9.1, 3.15.1: the whole way of a Direct measurement.
+/// 3.10, 3.7.2, 3.7.3, 3.7.4, 3.9.1, 3.15.1: the whole way of a Direct measurement.
 #[test]
 fn a_direct_measurement_is_fulfilled_and_its_result_read() {
     play(async |stage| {

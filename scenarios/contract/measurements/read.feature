@@ -92,7 +92,7 @@ Feature: Reading, listing and cancelling measurements
       | 726573756c74206f662065647032 |
     And the response has results[0].encrypted_result.type_url: type.googleapis.com/wfa.measurement.api.v2alpha.SignedMessage
 
-  @contract-1.5.7
+  @contract-1.5.7 @contract-3.5.5
   Scenario Outline: the result of Duchies is one, under the aggregator's certificate
     Given mc1 has a <protocol> reach measurement called m with edp1 and edp2
     And mc1.m has reached SUCCEEDED

@@ -4,7 +4,7 @@ Feature: Fulfilling a requisition at a Duchy
     Given mc1 has an LLv2 reach measurement called m with edp1 and edp2
     And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
 
-  @contract-1.7.14
+  @contract-1.7.14 @contract-3.12.1
   Scenario: a provider streams its data to a Duchy, which tells the Kingdom
     When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
       """
@@ -31,7 +31,7 @@ Feature: Fulfilling a requisition at a Duchy
       """
     Then the call fails with INVALID_ARGUMENT
 
-  @contract-1.7.14
+  @contract-1.7.14 @contract-3.12.2 @contract-3.8.1
   Scenario Outline: what the header says is checked before the body is stored
     When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
       """
