@@ -471,11 +471,27 @@ fn the_shuffle_phase_tells_transient_from_permanent() {
         ("undecryptable seed", true),
         ("another provider's certificate", true),
         ("unknown root", true),
+        ("no akid", true),
+        ("expired", true),
     ] {
         play_with(protocols(true, false), async |stage: &Stage| {
             let mut scene = Scene::new(stage).await;
             scene.set_params().await;
+            if matches!(what, "no akid" | "expired") {
+                for (provider, name) in scene.providers.iter_mut().zip(["edp1", "edp2"]) {
+                    let leaf = stage.leaf_of(&stage.authority(name), name, |spec| match what {
+                        "no akid" => spec.akid = AkidChoice::Absent,
+                        _ => spec.validity.not_after = stage.now() + time::Duration::hours(1),
+                    });
+                    let key = signing_key(&leaf);
+                    let der = leaf.certificate_der();
+                    provider.rotate_certificate(stage, der, key).await.unwrap();
+                }
+            }
             scene.poll().await;
+            if what == "expired" {
+                stage.advance(std::time::Duration::from_secs(2 * 3600));
+            }
             let name = scene.computation.name.clone();
             let all = seeds(&scene);
             let index = if all[1].is_empty() { 2 } else { 1 };
