@@ -1,8 +1,60 @@
-//! The scenarios are embedded: a changed one has to be compiled in again.
+//! The scenarios are embedded: a changed one has to be compiled in again. So are the test files that
+//! cite clauses of the contract: what they cite is compiled in, for `list --clauses`.
 
-fn main() {
+#[allow(unreachable_pub, reason = "a module of the library, included here")]
+#[path = "src/coverage/scan.rs"]
+mod scan;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Where tests of section 3 stand.
+const TESTS: [&str; 2] = ["consent/tests/consent", "tests/participants"];
+
+fn main() -> std::io::Result<()> {
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let mut citations = String::from("static CITATIONS: &[Citation] = &[\n");
     #[allow(clippy::print_stdout, reason = "how a build script speaks to cargo")]
     {
         println!("cargo::rerun-if-changed=../scenarios");
+        println!("cargo::rerun-if-changed=src/coverage/scan.rs");
+        for folder in TESTS {
+            println!("cargo::rerun-if-changed={folder}");
+        }
     }
+    for folder in TESTS {
+        for file in rust_files(&root.join(folder))? {
+            let shown = file.strip_prefix(&root).unwrap_or(&file).with_extension("");
+            for scan::Citing { test, clauses, quirks } in
+                scan::citing(&std::fs::read_to_string(&file)?)
+            {
+                let test = format!("harness/{}::{test}", shown.display());
+                let _ = writeln!(
+                    citations,
+                    "    Citation {{ test: {test:?}, clauses: &{clauses:?}, quirks: &{quirks:?} }},"
+                );
+            }
+        }
+    }
+    citations.push_str("];\n");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    std::fs::write(out.join("citations.rs"), citations)
+}
+
+/// In the order of their names. A folder that is not there has none.
+fn rust_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }

@@ -1,5 +1,6 @@
 //! The command line (interfaces.md sections 4 and 5).
 
+use crate::coverage;
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
 use crate::report::{junit, record, summary};
@@ -18,7 +19,7 @@ use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -103,7 +104,7 @@ struct ListArgs {
     /// The steps that scenarios are written with, each with an example
     #[arg(long, conflicts_with = "clauses")]
     steps: bool,
-    /// The clauses that scenarios cite
+    /// The clauses of the contract, each with the scenarios and tests that hold it
     #[arg(long)]
     clauses: bool,
     /// How to print
@@ -389,23 +390,7 @@ fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     }
     let scenarios = arguments.selection.scenarios()?;
     if arguments.clauses {
-        let mut clauses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for scenario in &scenarios {
-            for clause in scenario.clauses() {
-                clauses.entry(clause).or_default().insert(scenario.id.clone());
-            }
-        }
-        if arguments.format == Format::Json {
-            let list: Vec<_> = clauses
-                .iter()
-                .map(|(clause, scenarios)| json!({"clause": clause, "scenarios": scenarios}))
-                .collect();
-            writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
-        } else {
-            for (clause, scenarios) in clauses {
-                writeln!(out, "{clause:<36} {} scenarios", scenarios.len())?;
-            }
-        }
+        list_clauses(arguments, &scenarios, out)?;
         return Ok(Exit::Passed);
     }
     if arguments.format == Format::Json {
@@ -431,6 +416,54 @@ fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Passed)
+}
+
+/// Every clause of the contract with what holds it; of a user's own scenarios, those that they name.
+fn list_clauses(
+    arguments: &ListArgs,
+    scenarios: &[Scenario],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let clauses = coverage::clauses().map_err(|error| Failure::Harness(error.to_string()))?;
+    let by_scenario = coverage::scenarios_by_clause(scenarios);
+    let by_test = coverage::tests_by_clause();
+    let own = !arguments.selection.features.is_empty();
+    let none = BTreeSet::new();
+    let mut list = Vec::new();
+    for clause in clauses {
+        let scenarios = by_scenario.get(&clause.id).unwrap_or(&none);
+        let tests = by_test.get(&clause.id).unwrap_or(&none);
+        if !own || !scenarios.is_empty() {
+            list.push((clause, scenarios, tests));
+        }
+    }
+    if arguments.format == Format::Json {
+        let list: Vec<_> = list
+            .iter()
+            .map(|(clause, scenarios, tests)| {
+                json!({
+                    "clause": clause.id,
+                    "title": clause.title,
+                    "unobservable": clause.unobservable,
+                    "scenarios": scenarios,
+                    "tests": tests,
+                })
+            })
+            .collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+        return Ok(());
+    }
+    for (clause, scenarios, tests) in list {
+        writeln!(out, "{:<36} {}", clause.id, clause.title)?;
+        match &clause.unobservable {
+            Some(reason) => writeln!(out, "    not observable: {reason}")?,
+            None => writeln!(out, "    {} scenarios, {} tests", scenarios.len(), tests.len())?,
+        }
+        for held_by in scenarios.iter().chain(tests) {
+            writeln!(out, "    {held_by}")?;
+        }
+    }
+    Ok(())
 }
 
 fn list_steps(format: Format, out: &mut dyn Write) -> Result<Exit, Failure> {

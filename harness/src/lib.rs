@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod coverage;
 pub mod environment;
 pub mod error;
 pub mod observation;

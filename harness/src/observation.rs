@@ -2,6 +2,7 @@
 
 use crate::error::Problem;
 use crate::participant::ParticipantEvent;
+use crate::probe::Run;
 use fake_kingdom::model::Timestamp;
 use serde::Deserialize;
 
@@ -34,6 +35,8 @@ pub enum Fact {
     Call(CallFact),
     /// What the server recorded, joined to a call of ours.
     Server(Box<ServerEvent>),
+    /// A run of probes ended.
+    Probes(Box<Run>),
     /// What a reference participant did.
     Participant(Box<ParticipantEvent>),
     /// A `Then` compared something.
@@ -152,6 +155,14 @@ impl ObservationLog {
     /// All facts, oldest first.
     pub fn all(&self) -> &[Observation] {
         &self.all
+    }
+
+    /// The run of probes that ended last.
+    pub fn probes(&self) -> Option<&Run> {
+        self.all.iter().rev().find_map(|observation| match &observation.fact {
+            Fact::Probes(run) => Some(&**run),
+            _ => None,
+        })
     }
 
     /// How many comparisons there were.

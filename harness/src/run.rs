@@ -6,7 +6,7 @@ use crate::error::{Owner, Problem};
 use crate::observation::{Fact, Observation, StepFact};
 use crate::scenario::Scenario;
 use crate::steps::Registry;
-use crate::verdict::{Judgement, Verdict, judge};
+use crate::verdict::{Judgement, Verdict, judge, judge_change};
 use crate::world::{Stop, World};
 use fake_kingdom::audit::Head;
 use fake_kingdom::model::Timestamp;
@@ -136,7 +136,9 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         let audit_head = world.audit_head();
         let finished = world.clock().now();
         let log = world.log.all().to_vec();
-        ScenarioResult { judgement: judge(&log), scenario, started, finished, log, audit_head }
+        let claims_change = scenario.tags.iter().any(|tag| tag == "rotation" || tag == "cutover");
+        let judgement = if claims_change { judge_change(&log) } else { judge(&log) };
+        ScenarioResult { judgement, scenario, started, finished, log, audit_head }
     });
     runtime.shutdown_background();
     result
@@ -177,7 +179,13 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
             Err(stop) => Err(stop),
         };
         match outcome {
-            Ok(()) => world.record(Fact::StepDone),
+            Ok(()) => {
+                if let Err(problem) = world.dress_probes().await {
+                    world.record(Fact::Problem(problem));
+                    return;
+                }
+                world.record(Fact::StepDone);
+            }
             Err(Stop::Failed) => return,
             Err(Stop::Problem(problem)) => {
                 world.record(Fact::Problem(problem));

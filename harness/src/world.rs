@@ -1,9 +1,9 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
+mod probing;
+
 use crate::client::dynamic::Method;
-use crate::client::{
-    Connection, Credential, Outcome, Request, Security, Status, TlsOptions, TransportError,
-};
+use crate::client::{Connection, Credential, Outcome, Request, Security, Status, TransportError};
 use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
 use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, ObservationLog, ServerEvent};
@@ -88,6 +88,8 @@ pub struct Guise {
     pub security: Security,
     /// Metadata beside `x-request-id`.
     pub metadata: Vec<(String, String)>,
+    /// The roots it trusts, DER; `None` = the Kingdom's own of the sandbox.
+    pub roots: Option<Vec<Vec<u8>>>,
 }
 
 /// A call with everything that is known of it.
@@ -121,6 +123,8 @@ pub struct World {
     keys: BTreeMap<String, Vec<u8>>,
     roots: BTreeMap<String, Authority>,
     rng: ChaCha20Rng,
+    probing: Option<probing::Probing>,
+    probe_runs: u64,
     /// The reference participants.
     pub cast: Cast,
     /// What was observed.
@@ -146,6 +150,8 @@ impl World {
             keys: BTreeMap::new(),
             roots: BTreeMap::new(),
             rng: seed.child("harness/world"),
+            probing: None,
+            probe_runs: 0,
             cast,
             log: ObservationLog::default(),
         }
@@ -308,7 +314,8 @@ impl World {
                 String::from_utf8(file(format!("{stem}.key"))?).map_err(|error| broken(&error))?;
             let key = pem_private_key(&key).map_err(|error| broken(&error))?;
             let credential = Some(Credential { chain, key });
-            let guise = Guise { credential, security: Security::Tls13, metadata: Vec::new() };
+            let guise =
+                Guise { credential, security: Security::Tls13, metadata: Vec::new(), roots: None };
             self.guises.insert(name, guise);
         }
         Ok(())
@@ -316,10 +323,12 @@ impl World {
 
     /// Sets `NAME_der` and `NAME_skid` from a certificate. Bytes that are none have no SKID.
     pub fn learn_certificate(&mut self, name: &str, der: Vec<u8>) {
-        if let Ok(facts) = halo_pki::inspect(&der)
-            && let Some(skid) = facts.skid
-        {
-            self.vars.insert(format!("{name}_skid"), Var::Bytes(skid));
+        if let Ok(facts) = halo_pki::inspect(&der) {
+            let seconds = facts.not_before.unix_timestamp().to_string();
+            self.vars.insert(format!("{name}_not_before"), Var::Text(seconds));
+            if let Some(skid) = facts.skid {
+                self.vars.insert(format!("{name}_skid"), Var::Bytes(skid));
+            }
         }
         self.vars.insert(format!("{name}_der"), Var::Bytes(der));
     }
@@ -609,9 +618,12 @@ impl World {
         actor: &str,
         target: Target,
     ) -> Result<(Result<Connection, TransportError>, Option<String>), Problem> {
-        let mut guise = self.actor(actor).await?.clone();
+        let mut tls = self.tls_of(actor).await?;
         if target == Target::Front(Listener::Health) {
-            guise.security = Security::Plaintext;
+            tls.security = Security::Plaintext;
+        }
+        if let Target::Duchy(id) = &target {
+            tls.roots = self.sandbox_roots(&format!("participants/{id}/{id}_root.pem"))?;
         }
         if let Target::Replica(id) = &target
             && *id >= self.setup.replicas
@@ -622,19 +634,6 @@ impl World {
             ));
         }
         let environment = self.running()?;
-        let root = match &target {
-            Target::Duchy(id) => format!("participants/{id}/{id}_root.pem"),
-            Target::Front(_) | Target::Replica(_) => "kingdom/kingdom_root.pem".to_owned(),
-        };
-        let roots = pem_certificates(environment.sandbox().file(&root).unwrap_or_default())
-            .map_err(|error| Problem::harness(format!("{root}: {error}")))?;
-        let tls = TlsOptions {
-            credential: guise.credential,
-            security: guise.security,
-            roots,
-            server_name: "localhost".to_owned(),
-            clock: self.setup.clock.clone(),
-        };
         let dialled = match environment.dial(target).await {
             Ok(dialled) => dialled,
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

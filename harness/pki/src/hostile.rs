@@ -206,6 +206,8 @@ catalogue! {
         UnknownAuthority = "unknown-authority",
         /// Issued, correctly, by an intermediate that is sent along.
         ThroughIntermediate = "through-intermediate",
+        /// Issued by an intermediate that is sent along and names another root's key as its issuer's.
+        IntermediateAkidOfOther = "intermediate-akid-of-other",
         /// Issued by an intermediate that is not sent along.
         MissingIntermediate = "missing-intermediate",
         /// Two intermediates below the root, the upper of which allows none below it.
@@ -391,6 +393,11 @@ impl Forge<'_> {
             }
             Variant::ThroughIntermediate => {
                 let intermediate = self.intermediate(|_| {})?;
+                self.below(&intermediate, vec![intermediate.certificate_der().to_vec()])
+            }
+            Variant::IntermediateAkidOfOther => {
+                let identifier = Extension::authority_key_identifier(Some(&other_skid));
+                let intermediate = self.intermediate(|draft| replace(draft, identifier))?;
                 self.below(&intermediate, vec![intermediate.certificate_der().to_vec()])
             }
             Variant::MissingIntermediate => {

@@ -232,6 +232,14 @@ impl Environment for InProcess {
         })
     }
 
+    fn events(&self, after: u64) -> Result<Vec<ServerEvent>, Problem> {
+        self.events_after(after)
+    }
+
+    fn remove_fault(&self, id: u64) -> Option<NumberedRule> {
+        self.kingdom.control().remove_fault(id)
+    }
+
     fn add_fault(&self, rule: FaultRule) -> u64 {
         self.kingdom.control().add_fault(rule)
     }

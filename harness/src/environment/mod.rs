@@ -218,8 +218,15 @@ pub trait Environment {
         filter: &'a EventFilter<'a>,
         patience: Duration,
     ) -> LocalBoxFuture<'a, Result<Option<ServerEvent>, Problem>>;
+    /// The events after number `after`, oldest first.
+    ///
+    /// # Errors
+    /// Some of them are no longer kept.
+    fn events(&self, after: u64) -> Result<Vec<ServerEvent>, Problem>;
     /// Adds a fault rule.
     fn add_fault(&self, rule: FaultRule) -> u64;
+    /// Removes a fault rule; answers it with its counts.
+    fn remove_fault(&self, id: u64) -> Option<NumberedRule>;
     /// The fault rules with their counts.
     fn faults(&self) -> Vec<NumberedRule>;
     /// Count and hash of the audit trail.

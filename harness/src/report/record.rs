@@ -1,8 +1,11 @@
 //! `run.json`, schema `halo-harness/run/1` (interfaces.md section 4).
 
 use crate::environment::EnvironmentKind;
+use crate::observation::Fact;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
+use crate::verdict::availability::{self, ControlReport, LaneReport};
+use crate::verdict::credentials::{self, CredentialChange};
 use fake_kingdom::audit::Head;
 use serde::Serialize;
 
@@ -65,11 +68,11 @@ pub struct ScenarioRecord {
     /// Phases of a procedure.
     pub phases: Vec<Never>,
     /// Credentials before and after.
-    pub credentials: Vec<Never>,
+    pub credentials: Vec<CredentialChange>,
     /// Probe lanes.
-    pub lanes: Vec<Never>,
+    pub lanes: Vec<LaneReport>,
     /// The negative control.
-    pub control: Option<Never>,
+    pub control: Option<ControlReport>,
     /// Proof that old credentials are dead.
     pub deadness: Vec<Never>,
     /// Bound over many rotations.
@@ -162,6 +165,15 @@ pub fn make(
 fn scenario(result: &ScenarioResult) -> ScenarioRecord {
     let judgement = &result.judgement;
     let clauses = result.scenario.clauses();
+    let runs: Vec<_> = result
+        .log
+        .iter()
+        .filter_map(|observation| match &observation.fact {
+            Fact::Probes(run) => Some(&**run),
+            _ => None,
+        })
+        .collect();
+    let judged: Vec<_> = runs.iter().map(|run| availability::judge(run)).collect();
     let findings = judgement
         .reason
         .iter()
@@ -187,9 +199,9 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         clauses,
         reason: judgement.reason.clone(),
         phases: Vec::new(),
-        credentials: Vec::new(),
-        lanes: Vec::new(),
-        control: None,
+        credentials: runs.iter().flat_map(|run| credentials::changes(run)).collect(),
+        lanes: judged.iter().flat_map(|judged| judged.lanes.clone()).collect(),
+        control: judged.iter().find_map(|judged| judged.control),
         deadness: Vec::new(),
         per_rotation: None,
         findings,

@@ -164,6 +164,22 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 set(world, Role::TlsKey, leaf.key().pkcs8_pem().into_bytes()).await
             }
         ),
+        step!(
+            Action,
+            r"the Kingdom gets its first certificate back",
+            "When the Kingdom gets its first certificate back",
+            |world, _given| {
+                for (role, path) in [
+                    (Role::TlsCert, "kingdom/kingdom_tls.pem"),
+                    (Role::TlsKey, "kingdom/kingdom_tls.key"),
+                ] {
+                    let content = world.kingdom().await?.sandbox().file(path);
+                    let content = content.unwrap_or_default().to_vec();
+                    set(world, role, content).await?;
+                }
+                Ok(())
+            }
+        ),
     ]
 }
 

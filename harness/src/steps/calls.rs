@@ -87,7 +87,9 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"(\w+) keeps a connection open",
             "Given edp1 keeps a connection open",
             |world, given| {
-                Ok(world.keep_open(given.text(0), Target::Front(Listener::Public)).await?)
+                let home =
+                    if given.text(0) == OPERATOR { Listener::Operator } else { Listener::Public };
+                Ok(world.keep_open(given.text(0), Target::Front(home)).await?)
             }
         ),
         step!(
@@ -112,6 +114,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 world.kingdom().await?;
                 let value = world.fill(given.text(1))?;
                 world.set(given.text(0), Var::Text(value));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"([a-z0-9_.]+) is (\d+) bytes",
+            "Given der is 5000000 bytes",
+            |world, given| {
+                world.kingdom().await?;
+                world.set(given.text(0), Var::Bytes(vec![b'x'; given.number(1)?]));
                 Ok(())
             }
         ),
@@ -368,6 +380,25 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let expected = column(world, given.table(1)?)?;
                 let observed = many(world, given.text(0))?;
                 world.check(check::same_members(given.text(0), &expected, &observed))
+            }
+        ),
+        step!(
+            Check,
+            r"the response lists (\S+) by ascending id",
+            "Then the response lists certificates[*].name by ascending id",
+            |world, given| {
+                let names = many(world, given.text(0))?;
+                let mut ids = Vec::with_capacity(names.len());
+                for name in &names {
+                    let id = name.rsplit('/').next().and_then(kingdom_proto::ApiId::decode);
+                    ids.push(id.map(kingdom_proto::ApiId::value).ok_or_else(|| {
+                        Problem::author(format!("`{name}` ends in no id"), "name a list of names")
+                    })?);
+                }
+                // One alone is in every order.
+                let rises = ids.len() > 1 && ids.windows(2).all(|pair| pair[0] < pair[1]);
+                let observed = if rises { "ascending" } else { "not ascending" };
+                world.check(check::equal(given.text(0), "ascending", observed))
             }
         ),
         step!(

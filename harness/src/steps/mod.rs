@@ -15,6 +15,7 @@ mod keys;
 mod measurements;
 mod operator;
 mod participants;
+mod probes;
 mod records;
 mod replicas;
 mod settings;
@@ -160,6 +161,7 @@ impl Registry {
             measurements::steps(),
             event_groups::steps(),
             operator::steps(),
+            probes::steps(),
             participants::steps(),
             events::steps(),
             records::steps(),

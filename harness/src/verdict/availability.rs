@@ -334,12 +334,23 @@ fn check_lanes(run: &Run, lanes: &[LaneReport], invalid: &mut Vec<(Cause, String
     }
 }
 
-/// What the probes of the shortest-spaced lane saw of the control's outage.
+/// The lanes of single calls, which the control's fault hits.
+fn is_unary(probe: &Probe) -> bool {
+    matches!(probe.lane, Lane::NewConnection | Lane::ReusedChannel)
+}
+
+/// The longest distance between two single calls: a tick of theirs, with a stream's in between.
+fn unary_tick_us(run: &Run) -> u64 {
+    let at: Vec<u64> = run.probes.iter().filter(|p| is_unary(p)).map(|p| p.intended_us).collect();
+    at.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap_or_default()
+}
+
+/// What the single calls saw of the control's outage.
 fn seen(run: &Run, control: Control) -> ControlReport {
     let mut successes: Vec<u64> = run
         .probes
         .iter()
-        .filter(|probe| probe.lane == Lane::ReusedChannel)
+        .filter(|probe| is_unary(probe))
         .filter(|probe| probe.sent_us.is_some() && failure(run, probe).is_none())
         .map(|probe| probe.intended_us)
         .collect();
@@ -370,10 +381,8 @@ fn check_control(run: &Run, seen: Option<&ControlReport>, invalid: &mut Vec<(Cau
         let what = format!("the negative control lasted {injected_us} us, too short to be sure");
         invalid.push((Cause::HarnessFault, what));
     }
-    // Two ticks of the lane that looks, and what the harness was late itself.
-    let permille = run.density.new_connection_permille + run.density.server_stream_permille;
-    let lane_tick_us = tick_us * 1000 / u64::from(1000_u32.saturating_sub(permille).max(1));
-    let tolerance_ms = (2 * lane_tick_us + run.lag_us_max) as f64 / 1000.0 + 1.0;
+    // Two ticks of the calls that look, and what the harness was late itself.
+    let tolerance_ms = (2 * unary_tick_us(run) + run.lag_us_max) as f64 / 1000.0;
     if (seen.seen_ms - seen.injected_ms).abs() > tolerance_ms {
         let what = format!(
             "the negative control of {:.0} ms was seen as a gap of {:.0} ms (tolerance {:.0} ms)",

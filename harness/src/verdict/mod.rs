@@ -2,9 +2,11 @@
 
 pub mod availability;
 pub mod check;
+pub mod credentials;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};
+use fake_kingdom::cause::Cause;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -60,14 +62,39 @@ pub struct DecidingStep {
     pub text: String,
 }
 
+/// Judges a scenario that claims to change a credential (tagged `@rotation` or `@cutover`): one in
+/// which no peer was seen to present another than before proves nothing.
+pub fn judge_change(log: &[Observation]) -> Judgement {
+    let judgement = judge(log);
+    let changed = log.iter().any(|observation| match &observation.fact {
+        Fact::Probes(run) => credentials::changes(run).iter().any(|change| change.changed),
+        _ => false,
+    });
+    if judgement.verdict != Verdict::Pass || changed {
+        return judgement;
+    }
+    let cause = Cause::NoChangeObserved;
+    let mut causes = judgement.causes.clone();
+    causes.push(cause.code().to_owned());
+    causes.sort();
+    Judgement {
+        verdict: Verdict::Invalid,
+        reason: Some(format!("{cause}: {} {}", cause.meaning(), cause.next_step())),
+        owner: Some(Owner::Subject),
+        causes,
+        ..judgement
+    }
+}
+
 /// Judges one scenario. The first of these that applies decides: what stopped it, a failed check,
 /// a `Then` that compared nothing, an end that was not reached, no comparison at all.
 pub fn judge(log: &[Observation]) -> Judgement {
     let causes: BTreeSet<String> = log
         .iter()
-        .filter_map(|observation| match &observation.fact {
-            Fact::Server(event) => event.cause.clone(),
-            _ => None,
+        .flat_map(|observation| match &observation.fact {
+            Fact::Server(event) => event.cause.iter().cloned().collect(),
+            Fact::Probes(run) => availability::judge(run).causes,
+            _ => BTreeSet::new(),
         })
         .collect();
     let pass = Judgement {
@@ -141,7 +168,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Finished => finished = true,
             Fact::Call(_) => last_event = None,
             Fact::Server(event) => last_event = Some(event.seq),
-            Fact::StepDone | Fact::Changed { .. } | Fact::Participant(_) => {}
+            Fact::StepDone | Fact::Changed { .. } | Fact::Probes(_) | Fact::Participant(_) => {}
         }
     }
     if !finished {

@@ -80,6 +80,8 @@ const TWINS: &[(&str, &str)] = &[
         "Then the response lists certificates[*].name in any order\n| {edp1.certificate} |\n\
          | {edp1.certificate} |",
     ),
+    (READ, "Then the response lists name by ascending id"),
+    (LIST, "Then the response lists certificates[*].name by ascending id"),
     (LIST, "Then the response lists \"{mc1.certificate}\" among certificates[*].name"),
     (LIST, "Then the response does not list \"{edp2.certificate}\" among certificates[*].name"),
     (DENIED, "Then the response does not list \"x\" among name"),

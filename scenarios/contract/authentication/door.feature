@@ -54,6 +54,7 @@ Feature: The TLS door
       | akid-of-nobody |
       | akid-of-both  |
       | akid-twice    |
+      | intermediate-akid-of-other |
 
   @contract-2.15
   Scenario: a repeated extension does not pass

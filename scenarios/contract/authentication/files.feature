@@ -122,3 +122,39 @@ Feature: Files are read at the start
       name: "{edp1.certificate}"
       """
     Then the call succeeds
+
+  @contract-2.11
+  Scenario: of two roots with the same key identifier the last counts
+    When the trust bundle includes a "root-with-authoritys-skid" root
+    And all 2 replicas are restarted
+    And edp1 reads the certificate edp1.certificate
+    Then the connection is refused
+    When edp2 reads the certificate edp2.certificate
+    Then the call succeeds
+
+  @contract-2.16
+  Scenario Outline: Duchies are those of the Duchy id list
+    Given the Duchy id list is
+      """
+      duchies { external_duchy_id: "aggregator" internal_duchy_id: 1 active_start_time { seconds: 1640995200 } }
+      duchies { external_duchy_id: "worker1" internal_duchy_id: 2 active_start_time { seconds: 1640995200 } active_end_time { seconds: 1640995201 } }
+      """
+    And all 2 replicas are restarted
+    When edp1 calls Certificates.GetCertificate with
+      """
+      name: "duchies/<duchy>/certificates/AAAAAAAAAZQ"
+      """
+    Then the call fails with <code>
+
+    Examples:
+      | duchy   | code             |
+      | worker1 | UNKNOWN          |
+      | worker2 | INVALID_ARGUMENT |
+
+  @contract-2.16
+  Scenario: an unknown field in the Duchy id list keeps a replica from starting
+    When the Duchy id list gains
+      """
+      duchies { external_duchy_id: "worker9" nonsense: 1 }
+      """
+    Then replica 0 does not start

@@ -1,6 +1,6 @@
 Feature: Creating certificates
 
-  @contract-1.1.6 @contract-1.1.9
+  @contract-1.1.1 @contract-1.1.6 @contract-1.1.9
   Scenario: a new certificate gets a name, its own SKID and no revocation
     Given edp1 has a new certificate called second
     When edp1 calls Certificates.CreateCertificate with
@@ -193,7 +193,7 @@ Feature: Creating certificates
     Then the call succeeds
     And the response has subject_key_identifier: {worker1.second_skid}
 
-  @contract-1.1.2/CreateCertificate @contract-1.0.11
+  @contract-1.1.2/CreateCertificate @contract-1.0.11/DATA_PROVIDER_NOT_FOUND @contract-1.0.12/CreateCertificate
   Scenario: a mapped parent that does not exist is not found
     Given the principal map gains
       """
@@ -217,3 +217,15 @@ Feature: Creating certificates
       parent: "{edp1}" certificate { x509_der: "{edp1.old_der}" }
       """
     Then the call succeeds
+
+  @contract-1.0.11/CERT_SUBJECT_KEY_ID_ALREADY_EXISTS @contract-1.1.8
+  Scenario: the error of an SKID in use says nothing of its holder
+    Given edp1 has a new certificate called second
+    And edp1 registers its certificate second
+    And edp2 has a certificate called again for the key of edp1's second
+    When edp2 calls Certificates.CreateCertificate with
+      """
+      parent: "{edp2}" certificate { x509_der: "{edp2.again_der}" }
+      """
+    Then the call fails with ALREADY_EXISTS and reason CERT_SUBJECT_KEY_ID_ALREADY_EXISTS
+    And the error metadata is empty

@@ -76,7 +76,7 @@ Feature: Listing certificates
     Then the response has 1 certificates
     And the response has next_page_token: ""
 
-  @contract-1.0.13
+  @contract-1.0.13/ListCertificates
   Scenario: page_size may change between pages
     Given the quirk list-certificates-ignores-parent is as-documented
     And edp1 has a new certificate called second, valid from day -10 to day 30
@@ -183,7 +183,7 @@ Feature: Listing certificates
       | faithful      | 2    | {edp1.b} |
       | as-documented | 1    | {edp1.c} |
 
-  @contract-1.0.13
+  @contract-1.0.13/ListCertificates
   Scenario Outline: a token belongs to its request
     Given edp1 has a new certificate called second, valid from day -10 to day 30
     And edp1 registers its certificate second
@@ -204,7 +204,7 @@ Feature: Listing certificates
       | another-parent | edp2  |                                                              |
       | another-filter | edp1  | filter { subject_key_identifiers: "{edp1.certificate_skid}" } |
 
-  @contract-1.0.13 @contract-1.0.4
+  @contract-1.0.13/ListCertificates @contract-1.0.4
   Scenario Outline: a garbage token
     Given the quirk malformed-page-token-is-unknown is <fidelity>
     When edp1 calls Certificates.ListCertificates with

@@ -21,7 +21,7 @@ Feature: Revocation state machine
       | hold-release          | HOLD                         | release | REVOCATION_STATE_UNSPECIFIED |
       | revoked-revoke        | REVOKED                      | REVOKED | REVOKED                      |
 
-  @contract-1.0.11
+  @contract-1.0.11/CERTIFICATE_REVOCATION_STATE_ILLEGAL
   Scenario Outline: refused
     Given edp1's certificate is in state <from>
     When edp1 changes the certificate edp1.certificate by <call>
@@ -91,7 +91,7 @@ Feature: Revocation state machine
       | REVOKED |
       | release |
 
-  @contract-1.0.11
+  @contract-1.0.11/CERTIFICATE_NOT_FOUND
   Scenario Outline: the metadata key of a missing certificate follows its parent's kind
     Given missing is "{<actor>}/certificates/AAAAAAAAAZQ"
     When <actor> changes the certificate missing by REVOKED

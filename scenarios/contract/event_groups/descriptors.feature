@@ -159,6 +159,14 @@ Feature: Descriptors of event group metadata
       | faithful      | UNKNOWN        |
       | as-documented | ALREADY_EXISTS |
 
+  @contract-1.0.12/UpdateEventGroupMetadataDescriptor
+  Scenario: updating what does not exist is not found
+    When edp1 calls EventGroupMetadataDescriptors.UpdateEventGroupMetadataDescriptor with
+      """
+      event_group_metadata_descriptor { name: "{edp1}/eventGroupMetadataDescriptors/AAAAAAAAAZQ" descriptor_set { } }
+      """
+    Then the call fails with NOT_FOUND and reason EVENT_GROUP_METADATA_DESCRIPTOR_NOT_FOUND
+
   @contract-1.0.7
   Scenario: a descriptor's creation is repeated by its request_id
     When edp1 calls EventGroupMetadataDescriptors.CreateEventGroupMetadataDescriptor with

@@ -147,7 +147,7 @@ Feature: Event groups
     Then the call succeeds
     And the response has event_group_reference_id: mine
 
-  @contract-1.4.5 @contract-1.0.17/CreateEventGroup
+  @contract-1.4.5 @contract-1.0.17/CreateEventGroup @contract-1.0.17/EventGroup
   Scenario Outline: violations without an answer of their own
     Given the quirk constraint-violation-is-unknown is <setting>
     And edp1 has an event group called taken for mc1, where

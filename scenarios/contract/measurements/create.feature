@@ -57,6 +57,13 @@ Feature: Creating a measurement: what the Kingdom checks before it stores anythi
       | requisition-spec-type-url       | measurement.data_providers[0].value.encrypted_requisition_spec.type_url | "example.com/wfa.measurement.api.v2alpha.SignedMessage" | INVALID_ARGUMENT |
       | no-nonce-hash                   | measurement.data_providers[0].value.nonce_hash                | unset                                      | INVALID_ARGUMENT |
 
+  @contract-1.0.12/inner-look-up
+  Scenario: a provider that does not exist is not found, without ErrorInfo
+    When mc1 creates a reach measurement with edp1, where
+      | measurement.data_providers[0].key | "dataProviders/AAAAAAAAAZQ" |
+    Then the call fails with NOT_FOUND
+    And the error has no ErrorInfo
+
   @contract-1.5.9
   Scenario: two entries for one provider are refused
     When mc1 creates a reach measurement with edp1 and edp2, where

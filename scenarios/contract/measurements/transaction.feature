@@ -189,7 +189,7 @@ Feature: Creating a measurement: rules inside the transaction
       | faithful      | {edp1}/certificates/AAAAAAAAAZQ |
       | as-documented | {edp1.certificate}              |
 
-  @contract-1.5.13
+  @contract-1.5.13 @contract-1.5.11/2
   Scenario: a replay answers the stored measurement in its present state
     Given mc1 has a direct reach measurement called m with edp1, where
       | request_id | "again" |

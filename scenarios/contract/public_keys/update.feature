@@ -30,7 +30,7 @@ Feature: Publishing an encryption public key
     Then the call succeeds
     And the response field certificate is "{edp1.certificate}"
 
-  @contract-1.2.4
+  @contract-1.2.1 @contract-1.2.4
   Scenario Outline: what was published is what reads show afterwards
     Given <actor> has a new certificate called second
     And <actor> registers its certificate second
@@ -119,7 +119,7 @@ Feature: Publishing an encryption public key
       | empty-signature | data: "x" |                |
       | empty-key       |           | signature: "s" |
 
-  @contract-1.2.2
+  @contract-1.2.2 @contract-1.0.12/UpdatePublicKey
   Scenario: a certificate that does not exist is a failed precondition
     Given edp1 has a new encryption key called fresh
     And edp1.ghost is "{edp1}/certificates/AAAAAAAAAZQ"

@@ -14,6 +14,7 @@ fn packed() -> PackedMessage {
     PackedMessage { type_url: type_url(SPEC), value: b"spec bytes".to_vec() }
 }
 
+/// 3.1.1, 3.5.3: what is signed, packed and encrypted comes back as it was.
 #[test]
 fn sign_pack_encrypt_and_back() {
     let key = ec_key();
@@ -32,6 +33,7 @@ fn sign_pack_encrypt_and_back() {
     }
 }
 
+/// 3.5.4: a wrong type URL is no decryption error.
 #[test]
 fn the_causes_of_a_failure_to_open() {
     let keyset = PrivateKeyset::generate(KeyTemplate::ALL[0], &mut rng(1)).unwrap();
@@ -64,6 +66,7 @@ fn the_causes_of_a_failure_to_open() {
     assert!(SignedMessage::decode(&[0xff]).is_err());
 }
 
+/// 3.5.6: the type URL names the message after its last slash.
 #[test]
 fn unpacks_any_prost_message() {
     // google.protobuf.BytesValue is such a message, and prost's own.
@@ -76,6 +79,7 @@ fn unpacks_any_prost_message() {
     ));
 }
 
+/// 3.1.3: the message counts before the deprecated data.
 #[test]
 fn data_counts_only_without_a_message() {
     let key = ec_key();

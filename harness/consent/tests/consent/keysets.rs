@@ -11,6 +11,7 @@ fn generate(template: KeyTemplate, seed: u64) -> PrivateKeyset {
     PrivateKeyset::generate(template, &mut rng(seed)).unwrap()
 }
 
+/// 3.6.1, 3.6.2: both templates, one key, and the prefix of a ciphertext.
 #[test]
 fn round_trips() {
     for template in KeyTemplate::ALL {
@@ -66,6 +67,7 @@ fn whatever_is_changed_does_not_open() {
     }
 }
 
+/// 3.5.2: private material is no public key set.
 #[test]
 fn private_material_is_refused_as_a_public_key_set() {
     for template in KeyTemplate::ALL {
@@ -179,6 +181,7 @@ fn other_types_and_parameters_are_unsupported() {
     assert_eq!(reason(&replace(&hpke, &[8, 1, 16, 1, 24, 2], &[8, 1, 16, 1, 24, 9])), "AEAD");
 }
 
+/// 3.6.1: a key set with several keys is legal.
 #[test]
 fn a_key_set_with_two_keys_decrypts_by_key_id() {
     let one = generate(KeyTemplate::EciesP256HkdfHmacSha256Aes128Gcm, 1);
@@ -195,6 +198,7 @@ fn a_key_set_with_two_keys_decrypts_by_key_id() {
     assert_eq!(two.decrypt(&sealed, &[]).unwrap(), b"text");
 }
 
+/// 3.6.3: a coordinate may carry a leading zero.
 #[test]
 fn leading_zeros_of_a_coordinate_do_not_matter_and_stay() {
     // 33 bytes with a leading zero, as some Tinks write them: the lengths around it grow by one.
@@ -216,6 +220,7 @@ fn leading_zeros_of_a_coordinate_do_not_matter_and_stay() {
     assert_eq!(private.decrypt(&sealed, &[]).unwrap(), b"text");
 }
 
+/// 3.5.1: format and data.
 #[test]
 fn formats_of_an_encryption_public_key() {
     assert_eq!(unwrap_keyset(&[]), Err(KeysetError::UnspecifiedFormat));

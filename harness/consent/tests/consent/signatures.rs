@@ -18,6 +18,7 @@ fn self_signed(key: &KeyPair) -> Vec<u8> {
     CertificateParams::default().self_signed(key).unwrap().der().to_vec()
 }
 
+/// 3.2.1, 3.2.2: identifiers, names and defaults.
 #[test]
 fn the_table_of_algorithms() {
     for algorithm in SignatureAlgorithm::ALL {
@@ -35,6 +36,7 @@ fn the_table_of_algorithms() {
     );
 }
 
+/// 3.2.1, 3.2.4: each algorithm with its own type of key, and none with another's.
 #[test]
 fn every_algorithm_with_every_kind_of_key() {
     let keys = [
@@ -92,6 +94,7 @@ fn signatures_of_another_key_are_bad() {
     assert!(!signer(&rsa_key()).is_key_of(&certificate).unwrap());
 }
 
+/// 3.2.3: an identifier outside the table is no bad signature.
 #[test]
 fn unknown_identifiers_are_no_bad_signatures() {
     let key = ec_key();
@@ -105,7 +108,7 @@ fn unknown_identifiers_are_no_bad_signatures() {
     }
 }
 
-/// The table of 3.1.5: what becomes of an object signed with the default, without identifier.
+/// 3.1.4, 3.1.5: what becomes of an object signed with the default, without identifier.
 #[test]
 fn an_empty_identifier_means_the_issuers_algorithm() {
     let leaf_key = ec_key();

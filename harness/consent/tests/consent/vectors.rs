@@ -39,16 +39,19 @@ fn keyset(template: KeyTemplate) {
     assert_eq!(empty.len(), field("empty_plaintext_ciphertext").len());
 }
 
+/// 3.6.3: known answers of the ECIES layout.
 #[test]
 fn ecies_key_set_and_ciphertexts() {
     keyset(KeyTemplate::EciesP256HkdfHmacSha256Aes128Gcm);
 }
 
+/// 3.6.4: known answers of the HPKE layout.
 #[test]
 fn hpke_key_set_and_ciphertexts() {
     keyset(KeyTemplate::DhkemX25519HkdfSha256HkdfSha256Aes256Gcm);
 }
 
+/// 3.8.2: SHA-256 of the eight bytes, big-endian.
 #[test]
 fn nonce_hashes() {
     let vectors = vectors();
@@ -60,6 +63,7 @@ fn nonce_hashes() {
     }
 }
 
+/// 3.8.4: known answer of the requisition fingerprint.
 #[test]
 fn fingerprint() {
     let vectors = vectors();
@@ -71,6 +75,7 @@ fn fingerprint() {
     assert_eq!(fingerprint.as_slice(), field("fingerprint"));
 }
 
+/// 3.1.2, 3.7.1: the signed bytes are the serialized message.
 #[test]
 fn signed_encryption_public_key() {
     let vectors = vectors();

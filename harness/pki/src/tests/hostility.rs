@@ -104,6 +104,7 @@ fn webpki_accepts_only_the_leaves_it_is_known_to_accept() {
         "wrong-time-form",
         "empty-subject",
         "through-intermediate",
+        "intermediate-akid-of-other",
         "akid-absent",
         "akid-without-key-id",
         "akid-empty",

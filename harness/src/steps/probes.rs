@@ -1,0 +1,225 @@
+//! Probes that go on while a scenario changes certificates, and what they must or must not notice.
+
+use super::{StepDefinition, step};
+use crate::error::Problem;
+use crate::probe::{Density, Lane, Run};
+use crate::verdict::{availability, check, credentials};
+use crate::world::{StepResult, Var, World};
+use std::time::Duration;
+
+pub(super) fn steps() -> Vec<StepDefinition> {
+    let mut steps = actions();
+    steps.extend(checks());
+    steps
+}
+
+fn actions() -> Vec<StepDefinition> {
+    vec![
+        step!(
+            Action,
+            r"probes call the Kingdom as (\w+)(?:, (\w+))?(?: and (\w+))?",
+            "Given probes call the Kingdom as edp1 and mc1",
+            |world, given| {
+                start(world, &[0, 1, 2].map(|i| given.text(i)), Density::default()).await
+            }
+        ),
+        step!(
+            Action,
+            r"probes call the Kingdom (\d+) times a second as (\w+)(?:, (\w+))?(?: and (\w+))?",
+            "Given probes call the Kingdom 100 times a second as edp1",
+            |world, given| {
+                let density = Density { rate_per_second: given.number(0)?, ..Density::default() };
+                start(world, &[1, 2, 3].map(|i| given.text(i)), density).await
+            }
+        ),
+        step!(
+            Action,
+            r"the probes go on for (\d+) ms",
+            "When the probes go on for 500 ms",
+            |world, given| {
+                world.dress_probes().await?;
+                tokio::time::sleep(Duration::from_millis(given.number(0)?)).await;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"a call of each probing caller is held for (\d+) ms",
+            "When a call of each probing caller is held for 600 ms",
+            |world, given| { Ok(world.straddle(Duration::from_millis(given.number(0)?))?) }
+        ),
+        step!(
+            Action,
+            r"the probing caller (\w+) starts again",
+            "When the probing caller edp1 starts again",
+            |world, given| {
+                world.dress_probes().await?;
+                Ok(world.restart_caller(given.text(0)).await?)
+            }
+        ),
+        step!(Action, r"the probes stop", "When the probes stop", |world, _given| {
+            Ok(world.stop_probes().await?)
+        }),
+        step!(
+            Action,
+            r"(\w+) trusts the Kingdom's (old|new|old and new) roots?",
+            "Given edp1 trusts the Kingdom's old and new roots",
+            |world, given| {
+                let old = world.authority(crate::world::OPERATOR).await?.certificate_der().to_vec();
+                let mut roots = Vec::new();
+                if given.text(1).contains("old") {
+                    roots.push(old);
+                }
+                if given.text(1).contains("new") {
+                    let new = world.new_root(crate::world::OPERATOR)?;
+                    roots.push(new.certificate_der().to_vec());
+                }
+                world.actor(given.text(0)).await?.roots = Some(roots);
+                Ok(())
+            }
+        ),
+    ]
+}
+
+fn checks() -> Vec<StepDefinition> {
+    vec![
+        step!(Check, r"nobody noticed", "Then nobody noticed", |world, _given| {
+            let judged = availability::judge(run(world)?);
+            proves_something(&judged)?;
+            let observed = judged.zero_downtime().err();
+            let observed = observed.as_deref().unwrap_or("nothing noticed");
+            world.check(check::equal("downtime", "nothing noticed", observed))
+        }),
+        step!(
+            Check,
+            r"the probes of lane (new_connection|reused_channel|server_stream|straddling_call) failed with (\w+)",
+            "Then the probes of lane new_connection failed with unknown_issuer",
+            |world, given| {
+                let judged = availability::judge(run(world)?);
+                proves_something(&judged)?;
+                let rows = judged.pooled().filter(|row| row.lane.name() == given.text(0));
+                let causes: std::collections::BTreeSet<&str> =
+                    rows.flat_map(|row| row.failures_by_cause.keys().map(String::as_str)).collect();
+                let observed: Vec<_> = causes.into_iter().collect();
+                world.check(check::equal("causes", given.text(1), &observed.join(", ")))
+            }
+        ),
+        step!(
+            Check,
+            r"the probes of lane (new_connection|reused_channel|server_stream|straddling_call) noticed nothing",
+            "Then the probes of lane reused_channel noticed nothing",
+            |world, given| {
+                let mut judged = availability::judge(run(world)?);
+                proves_something(&judged)?;
+                judged.lanes.retain(|row| row.lane.name() == given.text(0));
+                if !judged.pooled().any(|row| row.sent > 0) {
+                    return Err(empty(given.text(0)).into());
+                }
+                let observed = judged.zero_downtime().err();
+                let observed = observed.as_deref().unwrap_or("nothing noticed");
+                world.check(check::equal("downtime", "nothing noticed", observed))
+            }
+        ),
+        step!(
+            Check,
+            r"every replica answers with the Kingdom's (old|new) certificate",
+            "Then every replica answers with the Kingdom's new certificate",
+            |world, given| {
+                let wanted = server_skid(world, given.text(0)).await?;
+                let replicas = world.replicas();
+                let last = credentials::last_by_replica(run(world)?);
+                let expected: Vec<_> = (0..replicas).map(|id| format!("{id}: {wanted}")).collect();
+                let observed: Vec<_> =
+                    last.iter().map(|(id, skid)| format!("{id}: {skid}")).collect();
+                let what = "SKID that each replica answered last with";
+                world.check(check::equal(what, &expected.join(", "), &observed.join(", ")))
+            }
+        ),
+        step!(
+            Check,
+            r"the calls of (\w+) ended on its (old|new) credential",
+            "Then the calls of edp1 ended on its new credential",
+            |world, given| {
+                let run = run(world)?;
+                let calls: Vec<_> = run
+                    .probes
+                    .iter()
+                    .filter(|probe| probe.caller == given.text(0) && probe.server.is_some())
+                    .filter(|probe| probe.lane == Lane::NewConnection)
+                    .collect();
+                let last = calls.last().ok_or_else(|| empty("new_connection"))?;
+                let observed = match last.credential {
+                    crate::probe::CredentialAge::Old => "old",
+                    crate::probe::CredentialAge::New => "new",
+                };
+                world.check(check::equal("credential of the last call", given.text(1), observed))
+            }
+        ),
+        step!(
+            Check,
+            r"each held call was answered",
+            "Then each held call was answered",
+            |world, _given| {
+                let run = run(world)?;
+                let held: Vec<_> =
+                    run.probes.iter().filter(|p| p.lane == Lane::StraddlingCall).collect();
+                if held.is_empty() {
+                    return Err(empty("straddling_call").into());
+                }
+                let failed: Vec<_> =
+                    held.iter().filter_map(|probe| availability::failure(run, probe)).collect();
+                let observed = if failed.is_empty() { "all".to_owned() } else { failed.join(", ") };
+                world.check(check::equal("held calls answered", "all", &observed))
+            }
+        ),
+    ]
+}
+
+async fn start(world: &mut World, actors: &[&str], density: Density) -> StepResult {
+    let actors: Vec<_> = actors.iter().copied().filter(|actor| !actor.is_empty()).collect();
+    Ok(world.start_probes(&actors, density).await?)
+}
+
+fn run(world: &World) -> Result<&Run, Problem> {
+    world.log.probes().ok_or_else(|| {
+        Problem::author("no probes have stopped", "put `When the probes stop` in front")
+    })
+}
+
+fn empty(lane: &str) -> Problem {
+    Problem::author(format!("lane {lane} has no probes"), "let the probes go on for longer")
+}
+
+/// A run that proves nothing stops the scenario: INVALID, never a pass.
+fn proves_something(judged: &availability::Availability) -> Result<(), Problem> {
+    if judged.invalid.is_empty() {
+        return Ok(());
+    }
+    let what: Vec<_> =
+        judged.invalid.iter().map(|(cause, what)| format!("{cause}: {what}")).collect();
+    Err(Problem::environment(
+        format!("the probes prove nothing: {}", what.join("; ")),
+        "run again on a less busy machine, or let the probes go on for longer",
+    ))
+}
+
+async fn server_skid(world: &mut World, which: &str) -> Result<String, Problem> {
+    if which == "new" {
+        let leaf = world.leaf("kingdom", "new")?;
+        let facts = halo_pki::inspect(leaf.certificate_der())
+            .map_err(|error| Problem::harness(error.to_string()))?;
+        return Ok(facts.skid.map(hex::encode).unwrap_or_default());
+    }
+    match world.get("kingdom.old_skid") {
+        Ok(Var::Text(skid)) => Ok(skid.clone()),
+        _ => {
+            let pem =
+                world.running()?.sandbox().file("kingdom/kingdom_tls.pem").unwrap_or_default();
+            let leaf = halo_pki::pem_certificates(pem)
+                .map_err(|error| Problem::harness(error.to_string()))?;
+            let facts = halo_pki::inspect(leaf.first().map(Vec::as_slice).unwrap_or_default())
+                .map_err(|error| Problem::harness(error.to_string()))?;
+            Ok(facts.skid.map(hex::encode).unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Which credentials a run of probes saw before and after: a rotation that changed nothing proves
+//! nothing (design.md section 2). Pure.
+
+use crate::probe::{Answer, Lane, Probe, Run};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One credential at the start and at the end of a run, as the record shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CredentialChange {
+    /// Whose: an actor, or `kingdom`; at one replica of it `kingdom/0`.
+    pub actor: String,
+    /// `tls_server` or `tls_client`.
+    pub kind: &'static str,
+    /// Subject key identifier of the first one seen, lower-case hex.
+    pub before_skid: String,
+    /// Of the last one seen.
+    pub after_skid: String,
+    /// Whether another one was seen at any time: a rotation that was rolled back ends as it began.
+    pub changed: bool,
+}
+
+/// What new connections were answered with and accepted under, first and last, in the order of the
+/// names.
+pub fn changes(run: &Run) -> Vec<CredentialChange> {
+    let mut seen: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
+    let mut see = |actor: String, kind, skid: &str| {
+        let all = seen.entry((actor, kind)).or_default();
+        if !skid.is_empty() && all.last().is_none_or(|last| last != skid) {
+            all.push(skid.to_owned());
+        }
+    };
+    for probe in run.probes.iter().filter(|probe| is_fresh(probe)) {
+        if let Some(answering) = &probe.answering {
+            see("kingdom".to_owned(), "tls_server", &answering.skid);
+            if let Some(replica) = probe.server.as_ref().and_then(|event| event.replica) {
+                see(format!("kingdom/{replica}"), "tls_server", &answering.skid);
+            }
+        }
+        see(probe.caller.clone(), "tls_client", &probe.client.skid);
+    }
+    seen.into_iter()
+        .filter_map(|((actor, kind), all)| {
+            Some(CredentialChange {
+                changed: all.len() > 1,
+                actor,
+                kind,
+                before_skid: all.first()?.clone(),
+                after_skid: all.last()?.clone(),
+            })
+        })
+        .collect()
+}
+
+/// A connection of its own, and an answer on it: what was presented was accepted by both ends.
+fn is_fresh(probe: &Probe) -> bool {
+    probe.lane == Lane::NewConnection && probe.answer == Answer::Expected
+}
+
+/// The subject key identifier that each replica answered the last new connection with.
+pub fn last_by_replica(run: &Run) -> BTreeMap<u32, String> {
+    let mut last = BTreeMap::new();
+    for probe in run.probes.iter().filter(|probe| is_fresh(probe)) {
+        let replica = probe.server.as_ref().and_then(|event| event.replica);
+        if let (Some(replica), Some(answering)) = (replica, &probe.answering) {
+            last.insert(replica, answering.skid.clone());
+        }
+    }
+    last
+}
+
+/// The last moment at which a call was answered over a connection that was made with this client
+/// credential, in microseconds from the run's start.
+pub fn last_answer_with_client(run: &Run, caller: &str, skid: &str) -> Option<u64> {
+    let with = |probe: &&Probe| {
+        probe.caller == caller && probe.client.skid == skid && probe.answer == Answer::Expected
+    };
+    run.probes.iter().filter(with).map(|probe| probe.ended_us).max()
+}
+
+/// How many calls, begun at or after `from_us`, were answered over a connection whose server showed
+/// this leaf.
+pub fn answers_with_server(run: &Run, skid: &str, from_us: u64) -> u64 {
+    let with = |probe: &&Probe| {
+        probe.intended_us >= from_us
+            && probe.answer == Answer::Expected
+            && probe.answering.as_ref().is_some_and(|answering| answering.skid == skid)
+    };
+    run.probes.iter().filter(with).count() as u64
+}

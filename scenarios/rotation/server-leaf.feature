@@ -1,0 +1,46 @@
+@rotation
+Feature: The Kingdom's own leaf is rotated while participants call it
+
+  @contract-5.4.2 @contract-2.8
+  Scenario: rolling restart
+    Given a Kingdom with 3 replicas
+    And a stopping replica waits 1 second
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 400 ms
+    And a call of each probing caller is held for 600 ms
+    And the Kingdom gets a new certificate
+    And replica 0 is restarted
+    And the probes go on for 200 ms
+    And replica 1 is restarted
+    And the probes go on for 200 ms
+    And replica 2 is restarted
+    And the probes go on for 600 ms
+    And the probes stop
+    Then nobody noticed
+    And each held call was answered
+    And every replica answers with the Kingdom's new certificate
+
+  @contract-5.4.1
+  Scenario: hot reload, as a site may have it
+    Given replicas read changed files while they run
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 300 ms
+    And the Kingdom gets a new certificate
+    And the probes go on for 1700 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  Scenario: rolled back
+    Given a stopping replica waits 1 second
+    And probes call the Kingdom as edp1
+    When the probes go on for 200 ms
+    And the Kingdom gets a new certificate
+    And replica 0 is restarted
+    And the probes go on for 300 ms
+    And the Kingdom gets its first certificate back
+    And replica 0 is restarted
+    And the probes go on for 400 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's old certificate

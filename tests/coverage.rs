@@ -1,0 +1,149 @@
+//! Every numbered clause of the contract is held by something that ran and compared an expected value
+//! (`scenarios/clauses.toml`, `halo_harness::coverage`).
+
+use fake_kingdom::quirk::Quirk;
+use fake_kingdom::seam::entropy::Seed;
+use halo_harness::coverage::{self, CLAUSES_A_SCENARIO, Clause};
+use halo_harness::environment::EnvironmentKind;
+use halo_harness::run::{Plan, run};
+use halo_harness::scenario::{Scenario, embedded};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// What only the participants hold, whose tests (`harness/tests/participants`) are not here yet. To be
+/// emptied when they are: a test below says when a line is out of date.
+const AWAITING_PARTICIPANTS: &[&str] = &[];
+
+/// Sections in which everything can be observed, so that no reason is taken.
+const NO_EXCUSES: [&str; 6] = ["1.1", "1.2", "1.5", "1.6", "1.7", "2"];
+
+/// The quirks of table 5.12 of the components that the harness builds.
+const COMPONENT_QUIRKS: &[&str] = &[];
+
+fn clauses() -> Vec<Clause> {
+    coverage::clauses().expect("clauses.toml is right")
+}
+
+fn scenarios() -> Vec<Scenario> {
+    embedded().expect("the embedded scenarios parse")
+}
+
+/// The clauses of the scenarios that ran, passed and compared something.
+fn held_by_scenarios() -> BTreeSet<String> {
+    let plan = Plan {
+        environment: EnvironmentKind::Simulated,
+        seed: Seed::new(2_030),
+        jobs: 2,
+        deviation: None,
+    };
+    let results = run(&plan, scenarios(), |_| {}, |_| {});
+    let held = results.iter().filter(|result| coverage::holds(result));
+    held.flat_map(|result| result.scenario.clauses()).collect()
+}
+
+fn is_in(section: &str, clause: &str) -> bool {
+    clause.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+}
+
+#[test]
+fn every_clause_is_held_by_a_scenario_that_ran_or_by_a_test() {
+    let by_scenario = held_by_scenarios();
+    let by_test = coverage::tests_by_clause();
+    let mut missing = String::new();
+    for clause in clauses().iter().filter(|clause| clause.unobservable.is_none()) {
+        let awaited = AWAITING_PARTICIPANTS.contains(&clause.id.as_str());
+        let held = by_scenario.contains(&clause.id) || by_test.contains_key(&clause.id);
+        match (held, awaited) {
+            (false, false) => {
+                let _ = writeln!(missing, "{} ({}): nothing holds it", clause.id, clause.title);
+            }
+            (true, true) => {
+                let _ = writeln!(
+                    missing,
+                    "{}: held now, take it off the list of the awaited",
+                    clause.id
+                );
+            }
+            _ => {}
+        }
+    }
+    assert!(missing.is_empty(), "{missing}");
+}
+
+#[test]
+fn every_tag_names_a_clause_and_a_scenario_names_at_most_three() {
+    let known: BTreeSet<_> = clauses().into_iter().map(|clause| clause.id).collect();
+    let mut wrong = String::new();
+    for scenario in scenarios() {
+        let cited = scenario.clauses();
+        if cited.is_empty() || cited.len() > CLAUSES_A_SCENARIO {
+            let _ = writeln!(wrong, "{}: {} clauses", scenario.place(), cited.len());
+        }
+        for clause in cited.iter().filter(|clause| !known.contains(*clause)) {
+            // Sections 4 and later are procedures and deployments: clauses.toml ends with 3.
+            if ["1.", "2.", "3."].iter().any(|section| clause.starts_with(section)) {
+                let _ = writeln!(wrong, "{}: there is no clause {clause}", scenario.place());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_test_cites_clauses_that_are_there() {
+    let known: BTreeSet<_> = clauses().into_iter().map(|clause| clause.id).collect();
+    let mut wrong = String::new();
+    for citation in coverage::citations() {
+        for clause in citation.clauses {
+            // A table or a section as a whole may be named too; it holds nothing then.
+            let whole = |id: &String| {
+                id.strip_prefix(clause).is_some_and(|rest| rest.starts_with(['/', '.']))
+            };
+            if !known.contains(*clause) && !known.iter().any(whole) {
+                let _ = writeln!(wrong, "{}: there is no clause {clause}", citation.test);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn no_reason_is_taken_where_everything_can_be_observed() {
+    for clause in clauses().iter().filter(|clause| clause.unobservable.is_some()) {
+        let section = NO_EXCUSES.iter().find(|section| is_in(section, &clause.id));
+        assert_eq!(section, None, "{} can be observed", clause.id);
+    }
+}
+
+/// The scenarios in which a quirk is in a setting: the default is faithful, for those of its clauses.
+fn in_setting(quirk: Quirk, setting: &str) -> bool {
+    let step = format!("the quirk {quirk} is {setting}");
+    let other = format!("the quirk {quirk} is ");
+    let clauses: Vec<_> = quirk.clause().split(", ").collect();
+    scenarios().iter().any(|scenario| {
+        let asks = |text: &str| scenario.steps.iter().any(|step| step.value.starts_with(text));
+        let of_its_clauses = scenario
+            .clauses()
+            .iter()
+            .any(|tag| clauses.contains(&tag.split('/').next().unwrap_or_default()));
+        of_its_clauses && (asks(&step) || (setting == "faithful" && !asks(&other)))
+    })
+}
+
+/// That such a scenario would see the other setting is what `detection.rs` shows.
+#[test]
+fn every_quirk_of_the_kingdom_has_a_scenario_in_both_settings() {
+    for &quirk in Quirk::ALL {
+        for setting in ["faithful", "as-documented"] {
+            assert!(in_setting(quirk, setting), "{quirk}: no scenario in which it is {setting}");
+        }
+    }
+}
+
+#[test]
+fn every_quirk_of_a_component_that_we_build_is_named_by_a_test() {
+    for quirk in COMPONENT_QUIRKS {
+        let named = coverage::citations().iter().any(|citation| citation.quirks.contains(quirk));
+        assert!(named, "{quirk}: no test names it");
+    }
+}
