@@ -36,12 +36,33 @@ pub struct DataProvider {
     pub policy: Policy,
     /// What it knows of models and populations, if it is a population fulfiller (3.10.6).
     pub models: Option<population::Models>,
+    /// The key management service that wraps TrusTEE keys; `None` = vectors travel in clear (3.14).
+    pub key_management: Option<KeyManagement>,
     /// The measurement of each requisition that it saw.
     pub measurements: BTreeMap<String, String>,
     /// What is wrong with its Direct results on purpose.
     pub result_defect: Option<ResultDefect>,
     /// The Duchy it sends LLv2 sketches to; `None` = the first of the requisition's.
     pub llv2_duchy: Option<String>,
+}
+
+/// A key of a cloud key management service, as far as a TrusTEE header names it (3.14).
+#[derive(Clone)]
+pub struct KeyManagement {
+    /// The key's URI.
+    pub kek_uri: String,
+    /// Who may use it.
+    pub workload_identity_provider: String,
+    /// In whose name.
+    pub impersonated_service_account: String,
+    /// The key itself, which a real service never shows.
+    pub key_encryption_key: [u8; 32],
+}
+
+impl std::fmt::Debug for KeyManagement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyManagement").field("kek_uri", &self.kek_uri).finish_non_exhaustive()
+    }
 }
 
 /// Something that is wrong on purpose with a Direct result, for its reader to find (3.13.2, 3.15.1).
@@ -88,6 +109,7 @@ impl DataProvider {
             serves: None,
             policy: Policy::default(),
             models: None,
+            key_management: None,
             measurements: BTreeMap::new(),
             result_defect: None,
             llv2_duchy: None,

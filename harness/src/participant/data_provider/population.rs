@@ -111,7 +111,7 @@ mod tests {
             |vid_ranges: &[RangeInclusive<i64>]| PopulationSpec { vid_ranges: vid_ranges.to_vec() };
         assert!(spec(&[11..=20, 1..=10]).is_valid());
         assert_eq!(spec(&[11..=20, 1..=10]).size(), 20);
-        for bad in [&[][..], &[0..=4], &[5..=4], &[1..=10, 10..=20]] {
+        for bad in [&[][..], &[0..=4], &[RangeInclusive::new(5, 4)], &[1..=10, 10..=20]] {
             assert!(!spec(bad).is_valid(), "{bad:?}");
         }
     }
