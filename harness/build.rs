@@ -1,6 +1,7 @@
 //! The scenarios are embedded: a changed one has to be compiled in again. So are the test files that
 //! cite clauses of the contract: what they cite is compiled in, for `list --clauses`.
 
+#[allow(unreachable_pub, reason = "a module of the library, included here")]
 #[path = "src/coverage/scan.rs"]
 #[allow(unreachable_pub, reason = "a public module of the library, included here")]
 mod scan;

@@ -12,6 +12,7 @@ use crate::tools::keys::{self, KeysArgs};
 use crate::tools::pki::{self, PkiCommand};
 use crate::tools::provision::{self, ProvisionArgs};
 use crate::tools::{ToolError, usage_text};
+use crate::twins;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fake_kingdom::audit::{self, Head};
 use fake_kingdom::cause::Cause;
@@ -83,6 +84,12 @@ struct RunArgs {
     env: EnvironmentKind,
     #[command(flatten)]
     selection: Selection,
+    /// Run just this fault's negative twin of the scenario that --scenario names, and show its red
+    #[arg(long, value_name = "ID", conflicts_with = "twins")]
+    fault: Option<String>,
+    /// Where the negative twins of the chosen scenarios run
+    #[arg(long, value_enum)]
+    twins: Option<Twins>,
     /// Root of all randomness; without it, a random one, which is printed
     #[arg(long)]
     seed: Option<u64>,
@@ -104,6 +111,9 @@ struct ListArgs {
     /// The steps that scenarios are written with, each with an example
     #[arg(long, conflicts_with = "clauses")]
     steps: bool,
+    /// The faults of the negative twins
+    #[arg(long, conflicts_with_all = ["clauses", "steps"])]
+    faults: bool,
     /// The clauses of the contract, each with the scenarios and tests that hold it
     #[arg(long)]
     clauses: bool,
@@ -123,6 +133,17 @@ struct Selection {
     /// Only the scenario with this id
     #[arg(long, value_name = "ID")]
     scenario: Vec<String>,
+}
+
+/// Where negative twins run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Twins {
+    /// Nowhere.
+    None,
+    /// In simulation, the default.
+    Simulated,
+    /// Where the scenarios run.
+    Same,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -230,7 +251,7 @@ fn tool_exit(name: &'static str, outcome: Result<(), ToolError>) -> Result<Exit,
 }
 
 fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let scenarios = arguments.selection.scenarios()?;
+    let scenarios = with_twins(arguments, arguments.selection.scenarios()?)?;
     if let Some(folder) = &arguments.report {
         // Before anything runs: a report that cannot be written is found now.
         std::fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
@@ -262,7 +283,15 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let name = arguments.env.name();
     let seed = plan.seed.value();
     if human {
-        writeln!(out, "{total} scenarios, {name}, seed {seed}")?;
+        let twins = scenarios.iter().filter(|scenario| scenario.twin.is_some()).count();
+        let mut what = Vec::new();
+        if twins < total || total == 0 {
+            what.push(format!("{} scenarios", total - twins));
+        }
+        if twins > 0 {
+            what.push(format!("{twins} negative twins"));
+        }
+        writeln!(out, "{}, {name}, seed {seed}", what.join(" and "))?;
         out.flush()?;
     }
     let clock = Clock::real();
@@ -272,8 +301,7 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let results = run::run(&plan, scenarios, interrupt, |result| {
         done += 1;
         let written = if live {
-            let verdict = result.judgement.verdict;
-            let mark = if verdict == crate::verdict::Verdict::Pass {
+            let mark = if result.as_expected() {
                 String::new()
             } else {
                 format!("\r\x1b[K{}\n", summary::line(result))
@@ -308,7 +336,11 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         for path in &arguments.selection.features {
             rerun = format!("{rerun} --features {}", quoted(&path.display().to_string()));
         }
-        write!(out, "{}", summary::summary(&results, &record.totals, &rerun))?;
+        write!(
+            out,
+            "{}",
+            summary::summary(&results, &record.totals, &rerun, arguments.fault.is_some())
+        )?;
     } else {
         write!(out, "{json}")?;
     }
@@ -324,8 +356,45 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
             })?;
         }
     }
-    let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
-    Ok(run::exit(&judgements))
+    if arguments.fault.is_some() {
+        // The pair was asked for to see its red: the raw verdict counts.
+        let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
+        return Ok(run::exit(&judgements));
+    }
+    Ok(run::exit_of(&results))
+}
+
+/// The scenarios with their negative twins behind them, as the arguments want them.
+fn with_twins(arguments: &RunArgs, scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, UsageError> {
+    let faults = twins::embedded()?;
+    if let Some(id) = &arguments.fault {
+        let fault = faults.iter().find(|fault| fault.id == *id).ok_or_else(|| {
+            UsageError::Argument(format!(
+                "no fault has the id `{id}`; `halo-harness list --faults` prints all"
+            ))
+        })?;
+        if arguments.selection.scenario.is_empty() {
+            let what =
+                format!("--fault {id} needs --scenario ID, one of {}", fault.scenarios.join(", "));
+            return Err(UsageError::Argument(what));
+        }
+        return scenarios
+            .iter()
+            .map(|scenario| twins::twin(scenario, fault, arguments.env))
+            .collect();
+    }
+    // One scenario by its id runs alone, unless its twins are asked for.
+    let default =
+        if arguments.selection.scenario.is_empty() { Twins::Simulated } else { Twins::None };
+    let environment = match arguments.twins.unwrap_or(default) {
+        Twins::None => return Ok(scenarios),
+        Twins::Simulated => EnvironmentKind::Simulated,
+        Twins::Same => arguments.env,
+    };
+    let mut all = scenarios;
+    let twins = twins::of(&all, &faults, environment)?;
+    all.extend(twins);
+    Ok(all)
 }
 
 /// An argument as a shell takes it.
@@ -388,11 +457,15 @@ fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     if arguments.steps {
         return list_steps(arguments.format, out);
     }
+    if arguments.faults {
+        return list_faults(arguments.format, out);
+    }
     let scenarios = arguments.selection.scenarios()?;
     if arguments.clauses {
         list_clauses(arguments, &scenarios, out)?;
         return Ok(Exit::Passed);
     }
+    let faults = twins::embedded()?;
     if arguments.format == Format::Json {
         let list: Vec<_> = scenarios
             .iter()
@@ -405,7 +478,11 @@ fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
                     "clauses": scenario.clauses(),
                     "environments":
                         EnvironmentKind::ALL.iter().map(|env| env.name()).collect::<Vec<_>>(),
-                    "faults": [],
+                    "faults": faults
+                        .iter()
+                        .filter(|fault| fault.scenarios.contains(&scenario.id))
+                        .map(|fault| fault.id.as_str())
+                        .collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -464,6 +541,39 @@ fn list_clauses(
         }
     }
     Ok(())
+}
+
+fn list_faults(format: Format, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let faults = twins::embedded()?;
+    if format == Format::Json {
+        let list: Vec<_> = faults
+            .iter()
+            .map(|fault| {
+                json!({
+                    "id": fault.id,
+                    "where": fault.place,
+                    "what": fault.what,
+                    "scenarios": fault.scenarios,
+                    "expected_verdict": fault.expected_verdict.verdict(),
+                    "expected_cause": fault.expected_cause,
+                    "detect_within_ms": fault.detect_within_ms,
+                })
+            })
+            .collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+    } else {
+        for fault in faults {
+            let verdict = fault.expected_verdict.verdict();
+            writeln!(out, "{} ({}): {}", fault.id, fault.place, fault.what)?;
+            writeln!(
+                out,
+                "    {verdict}, {}: {}",
+                fault.expected_cause,
+                fault.scenarios.join(", ")
+            )?;
+        }
+    }
+    Ok(Exit::Passed)
 }
 
 fn list_steps(format: Format, out: &mut dyn Write) -> Result<Exit, Failure> {

@@ -1,5 +1,6 @@
 //! Whose fault it is: what stops a step other than a failed check.
 
+use fake_kingdom::cause::Cause;
 use serde::Serialize;
 use std::fmt;
 
@@ -45,6 +46,8 @@ pub struct Problem {
     pub next: String,
     /// The environment cannot run this scenario at all; nobody's fault.
     pub not_applicable: bool,
+    /// Its code in the catalogue of causes, if it has one.
+    pub cause: Option<Cause>,
 }
 
 impl Problem {
@@ -63,6 +66,13 @@ impl Problem {
         Self::new(Owner::Harness, what, "report it, with the seed and the scenario's id")
     }
 
+    /// The same problem, with its code in the catalogue.
+    #[must_use]
+    pub fn because(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
     /// The run was broken off before the scenario ended.
     pub fn interrupted() -> Self {
         Self::new(Owner::User, "interrupted before the scenario ended", "run it again")
@@ -75,7 +85,7 @@ impl Problem {
     }
 
     fn new(owner: Owner, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { owner, what: what.into(), next: next.into(), not_applicable: false }
+        Self { owner, what: what.into(), next: next.into(), not_applicable: false, cause: None }
     }
 }
 

@@ -23,5 +23,6 @@ pub mod run;
 pub mod scenario;
 pub mod steps;
 pub mod tools;
+pub mod twins;
 pub mod verdict;
 pub mod world;

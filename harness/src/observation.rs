@@ -1,7 +1,9 @@
 //! What was observed, in order: an append-only log of typed facts, the only thing a verdict sees.
 
 use crate::error::Problem;
+use crate::participant::ParticipantEvent;
 use crate::probe::Run;
+use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use serde::Deserialize;
 
@@ -36,6 +38,8 @@ pub enum Fact {
     Server(Box<ServerEvent>),
     /// A run of probes ended.
     Probes(Box<Run>),
+    /// What a reference participant did.
+    Participant(Box<ParticipantEvent>),
     /// A `Then` compared something.
     Check(Check),
     /// Something else than a check stopped the scenario.
@@ -85,6 +89,17 @@ pub struct Check {
     pub holds: bool,
     /// Numbers of the server's events that bear on it.
     pub evidence: Vec<u64>,
+    /// What it means if it does not hold, where no server can say so.
+    pub cause: Option<Cause>,
+}
+
+impl Check {
+    /// The same check, which if it does not hold means this.
+    #[must_use]
+    pub fn or(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
 }
 
 /// An event of the fake, as its control listener shows it (interfaces.md section 3).

@@ -55,6 +55,22 @@ pub struct ScenarioResult {
     pub audit_head: Option<Head>,
 }
 
+impl ScenarioResult {
+    /// Whether the verdict is what was expected: for a scenario a pass, or that this environment
+    /// cannot run it; for a negative twin the stated verdict, for the stated cause, at the stated
+    /// `Then`.
+    pub fn as_expected(&self) -> bool {
+        let judgement = &self.judgement;
+        let Some(twin) = &self.scenario.twin else {
+            return matches!(judgement.verdict, Verdict::Pass | Verdict::NotApplicable);
+        };
+        let step = judgement.step.as_ref().map_or("", |step| step.text.as_str());
+        judgement.verdict == twin.verdict
+            && judgement.causes.contains(&twin.cause)
+            && twin.turns_red.as_ref().is_none_or(|part| step.contains(part.as_str()))
+    }
+}
+
 /// What a run tells while it goes on.
 pub enum Progress {
     /// A scenario ended.
@@ -80,7 +96,7 @@ pub fn run(
     };
     let (sender, results) = mpsc::channel();
     let queue: VecDeque<_> = scenarios.iter().cloned().collect();
-    let order: Vec<_> = scenarios.iter().map(|scenario| scenario.id.clone()).collect();
+    let order: Vec<_> = scenarios.iter().map(Scenario::label).collect();
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..plan.jobs.min(scenarios.len()).max(1) {
         let (queue, sender, plan) = (queue.clone(), sender.clone(), plan.clone());
@@ -111,17 +127,22 @@ pub fn run(
     }
     queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
     for scenario in scenarios {
-        if !done.iter().any(|result| result.scenario.id == scenario.id) {
+        if !done.iter().any(|result| result.scenario.label() == scenario.label()) {
             done.push(stillborn(scenario, Problem::interrupted()));
         }
     }
-    done.sort_by_key(|result| order.iter().position(|id| *id == result.scenario.id));
+    done.sort_by_key(|result| {
+        let label = result.scenario.label();
+        order.iter().position(|other| *other == label)
+    });
     done
 }
 
 /// Runs one scenario on this thread.
 pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> ScenarioResult {
-    let runtime = match plan.environment.runtime() {
+    // A twin may run in another world than its scenario: what it shows is the same in each.
+    let environment = scenario.twin.as_ref().map_or(plan.environment, |twin| twin.environment);
+    let runtime = match environment.runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             let problem = Problem::environment(format!("no runtime: {error}"), "free resources");
@@ -130,7 +151,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
     };
     let seed = Seed::new(plan.seed.child(&format!("scenario/{}", scenario.id)).next_u64());
     let result = runtime.block_on(async {
-        let mut world = World::new(plan.environment, seed, plan.deviation);
+        let mut world = World::new(environment, seed, plan.deviation);
         let started = world.clock().now();
         play(&mut world, registry, &scenario).await;
         let audit_head = world.audit_head();
@@ -252,6 +273,35 @@ pub fn overall(judgements: &[&Judgement]) -> Verdict {
 
 fn is_interrupted(judgements: &[&Judgement]) -> bool {
     judgements.iter().any(|judgement| judgement.owner == Some(Owner::User))
+}
+
+/// The exit code of a run over its scenarios and their twins. A twin that did not turn red as stated
+/// shows that the harness would miss a fault: then nothing it says counts.
+pub fn exit_of(results: &[ScenarioResult]) -> Exit {
+    let own: Vec<_> = results
+        .iter()
+        .filter(|result| result.scenario.twin.is_none())
+        .map(|result| &result.judgement)
+        .collect();
+    let blind =
+        results.iter().any(|result| result.scenario.twin.is_some() && !result.as_expected());
+    match exit(&own) {
+        Exit::Passed if blind => Exit::HarnessFailed,
+        code => code,
+    }
+}
+
+/// The verdict over a run with its twins.
+pub fn verdict_of(results: &[ScenarioResult]) -> Verdict {
+    let own: Vec<_> = results
+        .iter()
+        .filter(|result| result.scenario.twin.is_none())
+        .map(|result| &result.judgement)
+        .collect();
+    match overall(&own) {
+        Verdict::Pass if exit_of(results) != Exit::Passed => Verdict::Invalid,
+        verdict => verdict,
+    }
 }
 
 /// The exit code of a run. One that was broken off is INVALID; else a subject's failure is a finding

@@ -1,6 +1,7 @@
 //! Feature files in, scenarios with stable ids out.
 
 use crate::error::UsageError;
+use crate::twins::Twin;
 use cucumber::feature::Ext as _;
 use cucumber::tag::Ext as _;
 use gherkin::tagexpr::TagOperation;
@@ -34,12 +35,22 @@ pub struct Scenario {
     pub steps: Vec<gherkin::Step>,
     /// How many of the steps are the background's: they alone make no scenario.
     pub background_steps: usize,
+    /// The fault that it is a negative twin by; `None` for the scenario itself.
+    pub twin: Option<Twin>,
 }
 
 impl Scenario {
     /// The clauses that its tags name, such as `1.1.2/RevokeCertificate`.
     pub fn clauses(&self) -> Vec<String> {
         self.tags.iter().filter_map(|tag| tag.strip_prefix(CLAUSE_TAG)).map(str::to_owned).collect()
+    }
+
+    /// What tells it apart within a run: its id and, for a twin, the fault.
+    pub fn label(&self) -> String {
+        match &self.twin {
+            None => self.id.clone(),
+            Some(twin) => format!("{} [{}]", self.id, twin.fault),
+        }
     }
 
     /// `file:line`.
@@ -176,6 +187,7 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
                 tags,
                 background_steps: background.len(),
                 steps: background.into_iter().chain(scenario.steps.iter().cloned()).collect(),
+                twin: None,
             })
         })
         .collect()

@@ -7,6 +7,7 @@ use crate::client::{Connection, Credential, Outcome, Request, Security, Status, 
 use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
 use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, ObservationLog, ServerEvent};
+use crate::participant::cast::Cast;
 use crate::verdict::check;
 use fake_kingdom::quirk::Quirk;
 use fake_kingdom::sandbox::ParticipantKind;
@@ -123,10 +124,13 @@ pub struct World {
     calls: u64,
     last: Option<Call>,
     leaves: BTreeMap<String, Leaf>,
+    keys: BTreeMap<String, Vec<u8>>,
     roots: BTreeMap<String, Authority>,
     rng: ChaCha20Rng,
     probing: Option<probing::Probing>,
     probe_runs: u64,
+    /// The reference participants.
+    pub cast: Cast,
     /// What was observed.
     pub log: ObservationLog,
 }
@@ -134,9 +138,11 @@ pub struct World {
 impl World {
     /// A world in which nothing runs yet. Called inside the scenario's runtime.
     pub fn new(kind: EnvironmentKind, seed: Seed, deviation: Option<Quirk>) -> Self {
+        let setup = Setup::new(seed, kind.clock());
+        let cast = Cast::new(seed, setup.clock.clone());
         Self {
             kind,
-            setup: Setup::new(seed, kind.clock()),
+            setup,
             deviation,
             environment: None,
             vars: BTreeMap::new(),
@@ -145,10 +151,12 @@ impl World {
             calls: 0,
             last: None,
             leaves: BTreeMap::new(),
+            keys: BTreeMap::new(),
             roots: BTreeMap::new(),
             rng: seed.child("harness/world"),
             probing: None,
             probe_runs: 0,
+            cast,
             log: ObservationLog::default(),
         }
     }
@@ -156,6 +164,11 @@ impl World {
     /// The scenario's clock.
     pub fn clock(&self) -> &Clock {
         &self.setup.clock
+    }
+
+    /// The scenario's seed.
+    pub fn seed(&self) -> Seed {
+        self.setup.seed
     }
 
     /// The present, for certificates.
@@ -730,9 +743,30 @@ impl World {
         }
     }
 
+    /// Keeps the private key of the certificate `ACTOR.NAME`, PKCS#8 DER, if anybody has it.
+    pub fn keep_key(&mut self, name: &str, pkcs8_der: Option<&[u8]>) {
+        if let Some(der) = pkcs8_der {
+            self.keys.insert(name.to_owned(), der.to_vec());
+        }
+    }
+
+    /// The private key of a certificate, hostile ones included, PKCS#8 DER.
+    ///
+    /// # Errors
+    /// There is no certificate of this name whose key is known.
+    pub fn key(&self, actor: &str, name: &str) -> Result<&[u8], Problem> {
+        self.keys.get(&format!("{actor}.{name}")).map(Vec::as_slice).ok_or_else(|| {
+            Problem::author(
+                format!("{actor} has no certificate called {name} whose key is known"),
+                "make it with `Given ACTOR has a new certificate called NAME`",
+            )
+        })
+    }
+
     /// Keeps a leaf as `ACTOR.NAME`, and sets its variables.
     pub fn keep_leaf(&mut self, actor: &str, name: &str, leaf: Leaf) {
         let name = format!("{actor}.{name}");
+        self.keep_key(&name, Some(leaf.key().pkcs8_der()));
         self.learn_certificate(&name, leaf.certificate_der().to_vec());
         self.leaves.insert(name, leaf);
     }

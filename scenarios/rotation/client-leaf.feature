@@ -2,7 +2,7 @@
 Feature: A participant's client leaf is rotated while it calls the Kingdom
 
   @contract-2.8
-  Scenario: another leaf of the same root needs no change at the Kingdom
+  Scenario: same root
     Given probes call the Kingdom as edp1 and mc1
     When the probes go on for 300 ms
     And edp1 presents a fresh leaf of its root

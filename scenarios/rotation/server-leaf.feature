@@ -21,7 +21,7 @@ Feature: The Kingdom's own leaf is rotated while participants call it
     And every replica answers with the Kingdom's new certificate
 
   @contract-5.4.1
-  Scenario: hot reload, as a site may have it
+  Scenario: hot reload
     Given replicas read changed files while they run
     And probes call the Kingdom as edp1 and mc1
     When the probes go on for 300 ms

@@ -1,6 +1,7 @@
 //! Streams between processes (TCP) or inside one (memory): the same code runs over both.
 
 use futures::future::BoxFuture;
+use rand_core::RngCore as _;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -41,6 +42,25 @@ pub trait Network: Send + Sync + fmt::Debug {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp;
 
+/// Ports that operating systems do not hand out to outgoing connections. A listener that closes and
+/// comes back, as a stopped replica's does, would else find its port taken by somebody's client.
+const FREE_PORTS: std::ops::Range<u16> = 15_000..32_000;
+/// How many of them are tried before the system's own choice is taken.
+const TRIES: usize = 64;
+
+async fn bind_any(host: &str) -> io::Result<TcpListener> {
+    let mut random = crate::seam::entropy::system();
+    for _ in 0..TRIES {
+        let offset = random.next_u32() % u32::from(FREE_PORTS.end - FREE_PORTS.start);
+        let port = u32::from(FREE_PORTS.start) + offset;
+        match TcpListener::bind(format!("{host}:{port}")).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            outcome => return outcome,
+        }
+    }
+    TcpListener::bind(format!("{host}:0")).await
+}
+
 struct TcpIncoming {
     listener: TcpListener,
     address: String,
@@ -49,7 +69,10 @@ struct TcpIncoming {
 impl Network for Tcp {
     fn bind<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Incoming>>> {
         Box::pin(async move {
-            let listener = TcpListener::bind(address).await?;
+            let listener = match address.rsplit_once(':') {
+                Some((host, "0")) => bind_any(host).await?,
+                _ => TcpListener::bind(address).await?,
+            };
             let address = listener.local_addr()?.to_string();
             Ok(Box::new(TcpIncoming { listener, address }) as Box<dyn Incoming>)
         })

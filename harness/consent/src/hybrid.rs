@@ -163,7 +163,7 @@ impl hkdf::KeyType for OutputLen {
     }
 }
 
-fn expand(prk: &hkdf::Prk, info: &[&[u8]], len: usize) -> Result<Vec<u8>, Failed> {
+pub(crate) fn expand(prk: &hkdf::Prk, info: &[&[u8]], len: usize) -> Result<Vec<u8>, Failed> {
     let mut out = vec![0; len];
     let okm = prk.expand(info, OutputLen(len)).map_err(|_| Failed)?;
     okm.fill(&mut out).map_err(|_| Failed)?;

@@ -11,6 +11,7 @@
 //! * [`PrivateKeyset`], [`PublicKeyset`], [`KeyTemplate`]: Tink key sets and hybrid encryption,
 //!   3.5 and 3.6.
 //! * [`SignedMessage`], [`open`], [`unpack`]: the containers around them, 3.1.1 and 3.5.4.
+//! * [`StreamingKeyset`]: the envelope around a TrusTEE frequency vector, 3.14.
 //! * [`nonce_hash`], [`requisition_fingerprint`]: 3.8.
 //!
 //! # Determinism
@@ -41,6 +42,7 @@ mod hybrid;
 mod keyset;
 mod path;
 mod signature;
+mod streaming;
 mod tink;
 
 pub use algorithm::{KeyType, SignatureAlgorithm};
@@ -57,3 +59,4 @@ pub use path::{PathError, check_issuer_signature, check_path};
 pub use signature::{
     SignError, SigningKey, SigningKeyError, VerifyError, certificate_key_type, verify,
 };
+pub use streaming::StreamingKeyset;

@@ -13,6 +13,10 @@ pub(crate) const HPKE_PRIVATE: &str = "type.googleapis.com/google.crypto.tink.Hp
 pub(crate) const HPKE_PUBLIC: &str = "type.googleapis.com/google.crypto.tink.HpkePublicKey";
 pub(crate) const AES_GCM: &str = "type.googleapis.com/google.crypto.tink.AesGcmKey";
 
+pub(crate) const AES_GCM_HKDF_STREAMING: &str =
+    "type.googleapis.com/google.crypto.tink.AesGcmHkdfStreamingKey";
+
+pub(crate) const MATERIAL_SYMMETRIC: i32 = 1;
 pub(crate) const MATERIAL_ASYMMETRIC_PRIVATE: i32 = 2;
 pub(crate) const MATERIAL_ASYMMETRIC_PUBLIC: i32 = 3;
 pub(crate) const MATERIAL_REMOTE: i32 = 4;
@@ -154,4 +158,52 @@ pub(crate) struct HpkeParams {
     pub kdf: i32,
     #[prost(int32, tag = "3")]
     pub aead: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AesGcmHkdfStreamingKey {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(message, optional, tag = "2")]
+    pub params: Option<AesGcmHkdfStreamingParams>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub key_value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AesGcmHkdfStreamingParams {
+    #[prost(uint32, tag = "1")]
+    pub ciphertext_segment_size: u32,
+    #[prost(uint32, tag = "2")]
+    pub derived_key_size: u32,
+    #[prost(int32, tag = "3")]
+    pub hkdf_hash_type: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EncryptedKeyset {
+    #[prost(bytes = "vec", tag = "2")]
+    pub encrypted_keyset: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub keyset_info: Option<KeysetInfo>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct KeysetInfo {
+    #[prost(uint32, tag = "1")]
+    pub primary_key_id: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub key_info: Vec<KeyInfo>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct KeyInfo {
+    #[prost(string, tag = "1")]
+    pub type_url: String,
+    #[prost(int32, tag = "2")]
+    pub status: i32,
+    #[prost(uint32, tag = "3")]
+    pub key_id: u32,
+    #[prost(int32, tag = "4")]
+    pub output_prefix_type: i32,
 }

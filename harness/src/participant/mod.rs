@@ -13,6 +13,7 @@
 //!   [`reporting`]: 3.13; [`measurement_consumer`]: 3.15.1, 3.15.2; [`panel_match`]: 4.5;
 //!   [`model_provider`]: 1.3.4.
 
+pub mod cast;
 pub mod data_provider;
 pub mod duchy;
 pub mod edp_aggregator;
@@ -311,6 +312,7 @@ pub struct Base {
     pub events: Vec<ParticipantEvent>,
     /// Its randomness.
     pub rng: ChaCha20Rng,
+    reported: usize,
     line: Line,
 }
 
@@ -318,7 +320,7 @@ impl Base {
     /// A participant that has done nothing yet.
     pub fn new(identity: Identity) -> Self {
         let rng = identity.seed.child(&format!("participant/{}", identity.name));
-        Self { line: Line::default(), events: Vec::new(), rng, identity }
+        Self { line: Line::default(), events: Vec::new(), reported: 0, rng, identity }
     }
 
     /// Makes one call.
@@ -425,6 +427,13 @@ impl Base {
             justification,
             subject: subject.into(),
         });
+    }
+
+    /// What it did since this was last asked.
+    pub fn unreported(&mut self) -> Vec<ParticipantEvent> {
+        let new = self.events.get(self.reported..).unwrap_or_default().to_vec();
+        self.reported = self.events.len();
+        new
     }
 
     /// Notes that the real process ends here.

@@ -33,7 +33,7 @@ pub struct CallerSettings {
 /// A run of probes that goes on.
 pub struct Prober {
     shared: Arc<Shared>,
-    schedule: JoinHandle<u64>,
+    schedule: JoinHandle<()>,
     done: mpsc::UnboundedReceiver<Probe>,
     straddling: Mutex<u64>,
 }
@@ -55,6 +55,8 @@ struct Shared {
     label: String,
     stopping: AtomicBool,
     lag_us_max: AtomicU64,
+    /// How many probes the schedule has begun.
+    begun: AtomicU64,
     done: mpsc::UnboundedSender<Probe>,
 }
 
@@ -96,6 +98,7 @@ impl Prober {
             label: label.into(),
             stopping: AtomicBool::new(false),
             lag_us_max: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
             done: done_sender,
         });
         let schedule = tokio::spawn(shared.clone().send_on_schedule());
@@ -149,10 +152,16 @@ impl Prober {
         }
     }
 
+    /// Ends the schedule at once, as a fault of the harness would; what is in flight goes on.
+    pub fn break_off(&self) {
+        self.schedule.abort();
+    }
+
     /// Stops, and waits for what is still in flight: no longer than a probe may take.
     pub async fn stop(mut self) -> Stopped {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        let scheduled = (&mut self.schedule).await.unwrap_or_default();
+        let _ = (&mut self.schedule).await;
+        let scheduled = self.shared.begun.load(Ordering::SeqCst);
         let straddling = *self.straddling.lock().unwrap_or_else(PoisonError::into_inner);
         let mut probes = Vec::new();
         while (probes.len() as u64) < scheduled + straddling {
@@ -173,15 +182,15 @@ impl Drop for Prober {
 }
 
 impl Shared {
-    /// Answers how many probes it began.
-    async fn send_on_schedule(self: Arc<Self>) -> u64 {
+    async fn send_on_schedule(self: Arc<Self>) {
         let mut n = 0;
         loop {
             let due = self.origin + Duration::from_micros(self.density.due_us(n));
             tokio::time::sleep_until(due).await;
             if self.stopping.load(Ordering::SeqCst) {
-                return n;
+                return;
             }
+            self.begun.fetch_add(1, Ordering::SeqCst);
             let shared = self.clone();
             tokio::spawn(async move {
                 let probe = shared.probe(n, due).await;

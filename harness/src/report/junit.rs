@@ -43,15 +43,21 @@ fn case(xml: &mut String, suite: &str, scenario: &ScenarioRecord) {
         xml,
         "    <testcase classname=\"{}\" name=\"{}\"",
         escaped(&suite.replace('/', ".")),
-        escaped(name)
+        escaped(&match &scenario.fault {
+            None => name.to_owned(),
+            Some(fault) => format!("{name} [{fault}]"),
+        })
     );
     let reason = scenario.reason.as_deref().unwrap_or_default();
     let element = match scenario.verdict {
-        Verdict::Pass => {
+        // What was expected is no failure: a pass, or the red of a negative twin.
+        _ if scenario.as_expected && scenario.verdict != Verdict::NotApplicable => {
             xml.push_str("/>\n");
             return;
         }
-        Verdict::Fail => "failure",
+        // A twin that is not red as stated: the harness would miss the fault.
+        _ if scenario.fault.is_some() => "error",
+        Verdict::Pass | Verdict::Fail => "failure",
         Verdict::Invalid => "error",
         Verdict::NotApplicable => "skipped",
     };
@@ -72,12 +78,20 @@ fn suite(id: &str) -> &str {
 }
 
 fn counts(scenarios: &[&ScenarioRecord]) -> String {
-    let count = |verdict| scenarios.iter().filter(|s| s.verdict == verdict).count();
+    let count = |verdict| {
+        let counts = |s: &&&ScenarioRecord| {
+            s.verdict == verdict
+                && s.fault.is_none()
+                && (!s.as_expected || verdict == Verdict::NotApplicable)
+        };
+        scenarios.iter().filter(counts).count()
+    };
+    let blind = scenarios.iter().filter(|s| s.fault.is_some() && !s.as_expected).count();
     format!(
         " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
         scenarios.len(),
         count(Verdict::Fail),
-        count(Verdict::Invalid),
+        count(Verdict::Invalid) + blind,
         count(Verdict::NotApplicable)
     )
 }

@@ -132,7 +132,6 @@ pub fn make(
     (started, finished): (String, String),
     results: &[ScenarioResult],
 ) -> Run {
-    let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
     let scenarios: Vec<_> = results.iter().map(scenario).collect();
     let heads: Vec<_> = results.iter().filter_map(|result| result.audit_head.clone()).collect();
     let count = |verdict| scenarios.iter().filter(|s| s.verdict == verdict).count();
@@ -143,7 +142,7 @@ pub fn make(
         invalid: count(Verdict::Invalid),
         not_applicable: count(Verdict::NotApplicable),
         unexpected: scenarios.iter().filter(|s| !s.as_expected).count(),
-        twins: 0,
+        twins: results.iter().filter(|result| result.scenario.twin.is_some()).count(),
     };
     Run {
         schema: SCHEMA,
@@ -152,7 +151,7 @@ pub fn make(
         seed,
         started,
         finished,
-        verdict: crate::run::overall(&judgements),
+        verdict: crate::run::verdict_of(results),
         audit_head: match heads.as_slice() {
             [head] => Some(head.clone()),
             _ => None,
@@ -192,9 +191,13 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
     ScenarioRecord {
         id: result.scenario.id.clone(),
         verdict: judgement.verdict,
-        as_expected: matches!(judgement.verdict, Verdict::Pass | Verdict::NotApplicable),
-        fault: None,
-        expected: None,
+        as_expected: result.as_expected(),
+        fault: result.scenario.twin.as_ref().map(|twin| twin.fault.clone()),
+        expected: result
+            .scenario
+            .twin
+            .as_ref()
+            .map(|twin| Expected { verdict: twin.verdict, cause: Some(twin.cause.clone()) }),
         causes: judgement.causes.clone(),
         clauses,
         reason: judgement.reason.clone(),

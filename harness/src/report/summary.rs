@@ -8,11 +8,17 @@ use std::fmt::Write as _;
 
 /// One line for a scenario as it ends.
 pub fn line(result: &ScenarioResult) -> String {
-    format!("{:<14} {}", result.judgement.verdict.to_string(), result.scenario.id)
+    let verdict = match (&result.scenario.twin, result.as_expected()) {
+        (None, _) => result.judgement.verdict.to_string(),
+        (Some(_), true) => "RED AS STATED".to_owned(),
+        (Some(_), false) => "NOT RED".to_owned(),
+    };
+    format!("{verdict:<14} {}", result.scenario.label())
 }
 
-/// Each scenario that did not pass, with what to do next; then the totals.
-pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> String {
+/// Each scenario that did not pass, with what to do next; then the totals. The red of a twin that is
+/// as stated is shown only if it was asked for.
+pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_red: bool) -> String {
     let mut text = String::new();
     let mut interrupted = 0;
     for result in results {
@@ -21,10 +27,26 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> Stri
             interrupted += 1;
             continue;
         }
-        if judgement.verdict == Verdict::Pass {
+        if judgement.verdict == Verdict::Pass && result.scenario.twin.is_none() {
             continue;
         }
-        let _ = writeln!(text, "\n{} {}", judgement.verdict, result.scenario.id);
+        let mut rerun = rerun.to_owned();
+        if let Some(twin) = &result.scenario.twin {
+            if result.as_expected() && !show_red {
+                continue;
+            }
+            let expected = format!("{} with cause {}", twin.verdict, twin.cause);
+            let at = twin.turns_red.as_ref().map(|step| format!(" at `{step}`"));
+            let red = if result.as_expected() { "RED AS STATED" } else { "NOT RED AS STATED" };
+            let _ = writeln!(
+                text,
+                "\n{red} {}: expected {expected}{}",
+                result.scenario.label(),
+                at.unwrap_or_default()
+            );
+            rerun = format!("{rerun} --fault {}", twin.fault);
+        }
+        let _ = writeln!(text, "\n{} {}", judgement.verdict, result.scenario.label());
         let step = judgement.step.as_ref().map_or("", |step| step.text.as_str());
         let _ = writeln!(text, "  at        {}  {step}", place(result));
         match &judgement.failed {
@@ -50,10 +72,27 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str) -> Stri
     if interrupted > 0 {
         let _ = writeln!(text, "\ninterrupted: {interrupted} scenarios prove nothing");
     }
-    let _ = writeln!(
-        text,
-        "\n{} scenarios: {} passed, {} failed, {} invalid, {} not applicable",
-        totals.scenarios, totals.pass, totals.fail, totals.invalid, totals.not_applicable
-    );
+    if totals.twins < totals.scenarios || totals.twins == 0 {
+        let _ = writeln!(
+            text,
+            "\n{} scenarios: {} passed, {} failed, {} invalid, {} not applicable",
+            results.iter().filter(|result| result.scenario.twin.is_none()).count(),
+            own(results, Verdict::Pass),
+            own(results, Verdict::Fail),
+            own(results, Verdict::Invalid),
+            own(results, Verdict::NotApplicable)
+        );
+    }
+    if totals.twins > 0 {
+        let twins = || results.iter().filter(|result| result.scenario.twin.is_some());
+        let red = twins().filter(|result| result.as_expected()).count();
+        let _ = writeln!(text, "{} negative twins: {red} red as stated", totals.twins);
+    }
     text
+}
+
+/// Scenarios with a verdict, their twins left out.
+fn own(results: &[ScenarioResult], verdict: Verdict) -> usize {
+    let is_own = |result: &&ScenarioResult| result.scenario.twin.is_none();
+    results.iter().filter(is_own).filter(|result| result.judgement.verdict == verdict).count()
 }

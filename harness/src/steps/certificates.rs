@@ -58,6 +58,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let forgery = authentication::forge(world, given.text(0), given.text(1)).await?;
                 let name = format!("{}.{}", given.text(0), given.text(2));
+                world.keep_key(&name, forgery.key.pkcs8_der());
                 world.learn_certificate(&name, forgery.certificate);
                 Ok(())
             }

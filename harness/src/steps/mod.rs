@@ -14,6 +14,7 @@ mod faults;
 mod keys;
 mod measurements;
 mod operator;
+mod participants;
 mod probes;
 mod records;
 mod replicas;
@@ -161,6 +162,7 @@ impl Registry {
             event_groups::steps(),
             operator::steps(),
             probes::steps(),
+            participants::steps(),
             events::steps(),
             records::steps(),
             replicas::steps(),

@@ -5,6 +5,7 @@ use crate::error::Problem;
 use crate::probe::{Density, Lane, Run};
 use crate::verdict::{availability, check, credentials};
 use crate::world::{StepResult, Var, World};
+use fake_kingdom::cause::Cause;
 use std::time::Duration;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -56,6 +57,12 @@ fn actions() -> Vec<StepDefinition> {
                 world.dress_probes().await?;
                 Ok(world.restart_caller(given.text(0)).await?)
             }
+        ),
+        step!(
+            Action,
+            r"the probe loop breaks off",
+            "When the probe loop breaks off",
+            |world, _given| { Ok(world.break_off_probes()?) }
         ),
         step!(Action, r"the probes stop", "When the probes stop", |world, _given| {
             Ok(world.stop_probes().await?)
@@ -132,7 +139,8 @@ fn checks() -> Vec<StepDefinition> {
                 let observed: Vec<_> =
                     last.iter().map(|(id, skid)| format!("{id}: {skid}")).collect();
                 let what = "SKID that each replica answered last with";
-                world.check(check::equal(what, &expected.join(", "), &observed.join(", ")))
+                let check = check::equal(what, &expected.join(", "), &observed.join(", "));
+                world.check(check.or(Cause::NoChangeObserved))
             }
         ),
         step!(
@@ -152,7 +160,8 @@ fn checks() -> Vec<StepDefinition> {
                     crate::probe::CredentialAge::Old => "old",
                     crate::probe::CredentialAge::New => "new",
                 };
-                world.check(check::equal("credential of the last call", given.text(1), observed))
+                let check = check::equal("credential of the last call", given.text(1), observed);
+                world.check(check.or(Cause::NoChangeObserved))
             }
         ),
         step!(
@@ -188,6 +197,7 @@ fn run(world: &World) -> Result<&Run, Problem> {
 
 fn empty(lane: &str) -> Problem {
     Problem::author(format!("lane {lane} has no probes"), "let the probes go on for longer")
+        .because(Cause::ProbeNotSent)
 }
 
 /// A run that proves nothing stops the scenario: INVALID, never a pass.
@@ -197,15 +207,25 @@ fn proves_something(judged: &availability::Availability) -> Result<(), Problem> 
     }
     let what: Vec<_> =
         judged.invalid.iter().map(|(cause, what)| format!("{cause}: {what}")).collect();
-    Err(Problem::environment(
+    let problem = Problem::environment(
         format!("the probes prove nothing: {}", what.join("; ")),
         "run again on a less busy machine, or let the probes go on for longer",
-    ))
+    );
+    Err(match judged.invalid.first() {
+        Some((cause, _)) => problem.because(*cause),
+        None => problem,
+    })
 }
 
 async fn server_skid(world: &mut World, which: &str) -> Result<String, Problem> {
     if which == "new" {
-        let leaf = world.leaf("kingdom", "new")?;
+        let leaf = world.leaf("kingdom", "new").map_err(|_| {
+            Problem::author(
+                "the Kingdom has got no new certificate",
+                "put `When the Kingdom gets a new certificate` in front",
+            )
+            .because(Cause::NoChangeObserved)
+        })?;
         let facts = halo_pki::inspect(leaf.certificate_der())
             .map_err(|error| Problem::harness(error.to_string()))?;
         return Ok(facts.skid.map(hex::encode).unwrap_or_default());

@@ -2,6 +2,7 @@
 
 use super::{StepDefinition, step};
 use crate::error::Problem;
+use crate::quirk::PeerQuirk;
 use fake_kingdom::quirk::{Fidelity, Quirk, Quirks};
 use std::time::Duration;
 
@@ -12,8 +13,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"the quirk ([a-z0-9-]+) is (faithful|as-documented)",
             "Given the quirk list-certificates-ignores-parent is as-documented",
             |world, given| {
-                let quirk: Quirk = given.text(0).parse().map_err(author)?;
                 let fidelity: Fidelity = given.text(1).parse().map_err(author)?;
+                // The participants' quirks may be switched at any time: they are not the Kingdom's.
+                if let Ok(quirk) = given.text(0).parse::<PeerQuirk>() {
+                    world.changed(format!("{quirk} is {fidelity}"));
+                    world.cast.set_quirk(quirk, fidelity);
+                    return Ok(());
+                }
+                let quirk: Quirk = given.text(0).parse().map_err(author)?;
                 let setup = world.setup()?;
                 setup.quirks = setup.quirks.with(quirk, fidelity);
                 Ok(())

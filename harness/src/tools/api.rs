@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
 /// The oddities that this tool has.
-const QUIRKS: &[PeerQuirk] = &[
+pub(super) const QUIRKS: &[PeerQuirk] = &[
     PeerQuirk::CliSendsNoOid,
     PeerQuirk::CliPublicKeyApiKeyUnchecked,
     PeerQuirk::CliOneEventFilterPerProvider,

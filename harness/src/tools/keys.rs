@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// The oddities that this tool has.
-const QUIRKS: &[PeerQuirk] = &[PeerQuirk::SignIgnoresKeyMismatch];
+pub(super) const QUIRKS: &[PeerQuirk] = &[PeerQuirk::SignIgnoresKeyMismatch];
 
 /// The command line of `keys`.
 #[derive(Debug, Args)]

@@ -135,4 +135,15 @@ mod tests {
             .collect();
         assert_eq!(different, ["cli-sends-no-oid", "cli-lists-first-page-only"]);
     }
+
+    #[test]
+    fn the_documentation_lists_each_quirk_of_the_tools_with_its_default_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tools.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let ours = [api::QUIRKS, keys::QUIRKS, provision::QUIRKS].concat();
+        for &quirk in PeerQuirk::ALL {
+            let row = format!("| `{quirk}` | {} |", default_quirks().fidelity(quirk));
+            assert_eq!(text.contains(&row), ours.contains(&quirk), "{row}");
+        }
+    }
 }

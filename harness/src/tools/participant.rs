@@ -100,7 +100,12 @@ impl NewParticipant {
 
     /// Takes the folder away again: the resource was not created.
     pub(super) fn withdraw(&self) {
-        remove(&self.sandbox.join("participants").join(&self.name));
+        remove(&self.folder());
+    }
+
+    /// Its own folder.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.sandbox.join("participants").join(&self.name)
     }
 
     /// Once the resource exists: identity files, trust bundles, principal map.

@@ -4,7 +4,7 @@
 use super::api::parse_algorithm;
 use super::files::{self, wrong};
 use super::participant::{Given, NewParticipant};
-use super::session::{Answer, Session, TlsFiles};
+use super::session::{Answer, CallError, Session, TlsFiles};
 use super::text::json_form;
 use super::{Format, OurOptions, ToolError};
 use crate::environment::Listener;
@@ -21,7 +21,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// The oddities that this tool has.
-const QUIRKS: &[PeerQuirk] =
+pub(super) const QUIRKS: &[PeerQuirk] =
     &[PeerQuirk::CreateResourceStoresFileVerbatim, PeerQuirk::PemKeyFirstLine];
 
 /// The command line of `provision`.
@@ -350,18 +350,30 @@ impl Tool<'_> {
         NewParticipant::prepare(folder, name, kind, root, given).map(Some)
     }
 
-    /// Makes the call that creates; when it fails, what was written for the participant goes.
+    /// Makes the call that creates. When it is refused, what was written for the participant goes;
+    /// when no answer comes, the resource may exist, and its keys stay.
     fn created<M>(
         &self,
         new: &Option<NewParticipant>,
-        call: impl FnOnce(&mut Session) -> Result<Answer<M>, super::session::CallError>,
+        call: impl FnOnce(&mut Session) -> Result<Answer<M>, CallError>,
     ) -> Result<Answer<M>, ToolError> {
-        let outcome =
-            self.connect().and_then(|mut session| call(&mut session).map_err(ToolError::from));
-        if let (Err(_), Some(new)) = (&outcome, new) {
-            new.withdraw();
-        }
-        outcome
+        let withdraw = || {
+            if let Some(new) = new {
+                new.withdraw();
+            }
+        };
+        let mut session = self.connect().inspect_err(|_| withdraw())?;
+        call(&mut session).map_err(|error| match (&error, new) {
+            (CallError::Refused(_), _) => {
+                withdraw();
+                error.into()
+            }
+            (_, None) => error.into(),
+            (_, Some(new)) => ToolError::Failed(format!(
+                "{error}; whether the resource was created is unknown, so its keys stay in {}: look at the Kingdom's audit trail, then register them or remove the folder",
+                new.folder().display()
+            )),
+        })
     }
 }
 

@@ -137,6 +137,7 @@ fn holds(what: impl Into<String>, expected: &str, observed: &str, holds: bool) -
         observed: show(observed),
         holds,
         evidence: Vec::new(),
+        cause: None,
     }
 }
 

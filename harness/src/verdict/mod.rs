@@ -94,6 +94,12 @@ pub fn judge(log: &[Observation]) -> Judgement {
         .flat_map(|observation| match &observation.fact {
             Fact::Server(event) => event.cause.iter().cloned().collect(),
             Fact::Probes(run) => availability::judge(run).causes,
+            Fact::Check(check) if !check.holds => {
+                check.cause.iter().map(|cause| cause.code().to_owned()).collect()
+            }
+            Fact::Problem(problem) => {
+                problem.cause.iter().map(|cause| cause.code().to_owned()).collect()
+            }
             _ => BTreeSet::new(),
         })
         .collect();
@@ -168,7 +174,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Finished => finished = true,
             Fact::Call(_) => last_event = None,
             Fact::Server(event) => last_event = Some(event.seq),
-            Fact::StepDone | Fact::Changed { .. } | Fact::Probes(_) => {}
+            Fact::StepDone | Fact::Changed { .. } | Fact::Probes(_) | Fact::Participant(_) => {}
         }
     }
     if !finished {

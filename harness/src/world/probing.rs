@@ -159,6 +159,15 @@ impl World {
         Ok(())
     }
 
+    /// The schedule ends, as if the harness had died; the run goes on without it.
+    ///
+    /// # Errors
+    /// No probes go on.
+    pub fn break_off_probes(&mut self) -> Result<(), Problem> {
+        self.probing()?.prober.break_off();
+        Ok(())
+    }
+
     fn probing(&self) -> Result<&Probing, Problem> {
         self.probing.as_ref().ok_or_else(|| {
             Problem::author("no probes go on", "begin with `Given probes call the Kingdom as edp1`")

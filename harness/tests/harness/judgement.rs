@@ -108,7 +108,14 @@ fn step(is_then: bool) -> Fact {
 
 fn check(holds: bool) -> Fact {
     let text = || "x".to_owned();
-    Fact::Check(Check { what: text(), expected: text(), observed: text(), holds, evidence: vec![] })
+    Fact::Check(Check {
+        what: text(),
+        expected: text(),
+        observed: text(),
+        holds,
+        evidence: vec![],
+        cause: None,
+    })
 }
 
 #[test]

@@ -27,6 +27,11 @@ const FAILURES: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
                         When mc1 calls Certificates.GetCertificate 20 times with\n\"\"\"\n\
                         name: \"{mc1.certificate}\"\n\"\"\"\n";
 const GROUPED: &str = "Given edp1 has an event group called g for mc1\n";
+const HANDLED: &str = "Given mc1 creates a reach measurement called m with edp1\n\
+                       When edp1 handles its requisitions\n";
+const REFUSED: &str = "Given mc1 creates a reach measurement called m with edp1 that has a spoilt signature\n\
+     When edp1 handles its requisitions\n";
+const REPORTED: &str = "When reporting creates a reach measurement called m with edp1\n";
 
 /// What happens, and the comparison that must not hold then.
 const TWINS: &[(&str, &str)] = &[
@@ -134,6 +139,17 @@ const TWINS: &[(&str, &str)] = &[
     (COMPUTED, "Then the operator sees worker1's part in mc1.m in state READY"),
     (GROUPED, "Then edp1 sees its event group g in state DELETED"),
     (READ, "Then the faults fired 1 time"),
+    (HANDLED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID"),
+    (REFUSED, "Then edp1 refuses mc1.m with SPEC_INVALID"),
+    (REFUSED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID by 3.10/4"),
+    (REFUSED, "Then edp1 fulfils mc1.m"),
+    (HANDLED, "Then edp1 neither fulfils nor refuses mc1.m"),
+    (REFUSED, "Then edp1 neither fulfils nor refuses mc1.m"),
+    (HANDLED, "Then edp1 leaves the event participant_ended"),
+    (REFUSED, "Then edp1 leaves the event requisition_refused by 3.10/4"),
+    (REFUSED, "Then mc1 accepts the results of mc1.m"),
+    (HANDLED, "Then mc1 rejects the results of mc1.m by 3.13.2/e"),
+    (REPORTED, "Then reporting answers FAILED_PRECONDITION"),
     (
         "Given the next 1 call of GetCertificate fails with ABORTED\nWhen edp1 reads the certificate \
       edp1.certificate\n",
@@ -183,6 +199,11 @@ const PROVES_NOTHING: &[&str] = &[
     "When edp1 reads the certificate edp1.certificate\nThen \"x\" differs from \"y\"",
     // Nothing happened yet.
     "Given a running Kingdom\nThen the faults fired 0 times",
+    // Nobody has acted, or nothing of that name was created.
+    "Given a running Kingdom\nThen edp1 leaves the event participant_ended",
+    "Given a running Kingdom\nThen reporting answers OK",
+    "When edp1 handles its requisitions\nThen edp1 neither fulfils nor refuses mc1.m",
+    "Given mc1 creates a reach measurement called m with edp1 that has a wart\nWhen edp1 handles its requisitions\nThen edp1 fulfils mc1.m",
     // What is not there, or not all of it.
     "When edp1 calls Certificates.GetCertificate on replica 77 with\n\"\"\"\nname: \"{edp1.certificate}\"\n\"\"\"\nThen nobody listens",
     "When all 1 replicas are stopped\nAnd edp1 reads the certificate edp1.certificate\nThen the call succeeds",

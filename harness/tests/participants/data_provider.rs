@@ -7,6 +7,7 @@ use halo_harness::participant::EventKind::{
     ParticipantEnded, Rejected, RequisitionFulfilled, RequisitionRefused, RequisitionSkipped,
 };
 use halo_harness::participant::data_provider::MetadataError;
+use halo_harness::participant::data_provider::population::{Models, PopulationSpec};
 use halo_harness::participant::data_provider::rules::{Decision, Methodology, ProtocolKind};
 use halo_harness::participant::measurement_consumer::{Defect, Measure, MeasurementConsumer, Wish};
 use halo_harness::quirk::PeerQuirk;
@@ -571,5 +572,58 @@ fn metadata_is_encrypted_only_to_a_key_that_verifies() {
         faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
         let ended = provider.create_event_group(stage, &mc1, "sim-eg-2", Some(&metadata)).await;
         assert!(matches!(ended, Err(MetadataError::Ended(ended)) if ended.clause == "3.15.3"));
+    });
+}
+
+/// 3.10.6: what a population fulfiller refuses after row 10, and the happy twin.
+#[test]
+fn a_population_fulfiller_refuses_what_its_models_do_not_hold() {
+    play(async |stage: &Stage| {
+        let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+        let wish = Wish::new(Measure::Population, &[&stage.resource("edp1")]);
+        let line = wish.model_line.clone();
+        let own = format!("{}/populations/a", stage.resource("edp1"));
+        let foreign = format!("{}/populations/a", stage.resource("edp2"));
+        let good = PopulationSpec { vid_ranges: vec![1..=1000] };
+        let bad = PopulationSpec { vid_ranges: vec![1..=10, 5..=20] };
+        let models = |population: Option<Option<&str>>, spec: Option<Option<PopulationSpec>>| {
+            let mut models = Models::default();
+            if let Some(population) = population {
+                models.lines.insert(line.clone(), population.map(str::to_owned));
+            }
+            for name in [&own, &foreign] {
+                if let Some(spec) = &spec {
+                    models.populations.insert(name.clone(), spec.clone());
+                }
+            }
+            models
+        };
+        let spec = || Some(Some(good.clone()));
+        for (what, models, filter, justification) in [
+            ("no line", models(None, spec()), "", SPEC_INVALID),
+            ("no release", models(Some(None), spec()), "", SPEC_INVALID),
+            ("another provider's", models(Some(Some(&foreign)), spec()), "", SPEC_INVALID),
+            ("bad filter", models(Some(Some(&own)), spec()), "person.age > (", SPEC_INVALID),
+            ("missing", models(Some(Some(&own)), None), "", "UNFULFILLABLE"),
+            ("without spec", models(Some(Some(&own)), Some(None)), "", "UNFULFILLABLE"),
+            ("invalid", models(Some(Some(&own)), Some(Some(bad.clone()))), "", "UNFULFILLABLE"),
+        ] {
+            provider.models = Some(models);
+            let mut wish = wish.clone();
+            wish.providers[0].filter = filter.to_owned();
+            stage.create(&mut consumer, &wish).await;
+            provider.poll(stage).await.unwrap();
+            let expected = (RequisitionRefused, "3.10.6", justification);
+            assert_eq!(said(&provider.base), expected, "{what}");
+        }
+        provider.models = Some(models(Some(Some(&own)), spec()));
+        let name = stage.create(&mut consumer, &wish).await;
+        provider.poll(stage).await.unwrap();
+        let results = consumer.results(stage, &name).await.unwrap();
+        assert_eq!(results[0].result.population.unwrap().value, 1000);
+        // Rows 1 to 10 come first.
+        stage.create(&mut consumer, &wish.with(Defect::SpoiltSignature)).await;
+        provider.poll(stage).await.unwrap();
+        assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/5", CSI));
     });
 }

@@ -6,7 +6,7 @@ use halo_harness::participant::EventKind::{
     ComputationFailed, ParticipantConfirmed, ParticipantEnded, RequisitionFulfilled,
     RequisitionRefused, RequisitionSkipped, StageRetried,
 };
-use halo_harness::participant::data_provider::DataProvider;
+use halo_harness::participant::data_provider::{DataProvider, KeyManagement};
 use halo_harness::participant::duchy::Duchy;
 use halo_harness::participant::duchy::rules::{ReceivedSeed, Shuffle};
 use halo_harness::participant::measurement_consumer::MeasurementConsumer;
@@ -167,6 +167,29 @@ fn a_trus_tee_measurement_is_fulfilled_in_clear() {
     });
 }
 
+/// 3.14: an encrypted vector with its wrapped key is taken by the Duchy; the key's format is the
+/// Duchy's to check (1.7.14).
+#[test]
+fn a_trus_tee_measurement_is_fulfilled_encrypted() {
+    play_with(protocols(false, true), async |stage: &Stage| {
+        let mut scene = Scene::new(stage).await;
+        scene.set_params().await;
+        for provider in &mut scene.providers {
+            provider.key_management = Some(KeyManagement {
+                kek_uri: "gcp-kms://key".to_owned(),
+                workload_identity_provider: "provider".to_owned(),
+                impersonated_service_account: "account".to_owned(),
+                key_encryption_key: [9; 32],
+            });
+        }
+        scene.poll().await;
+        assert_eq!(scene.state().await, State::Computing);
+        let stored = stage.environment.fulfilments("aggregator").unwrap();
+        // Header and tag of the stream.
+        assert!(stored.iter().all(|one| one.body_bytes == 33 * 1024 + 56));
+    });
+}
+
 /// 3.10 row 14: what is wrong with a Duchy's certificate or key.
 #[test]
 fn a_duchys_bad_key_or_certificate_is_refused_or_ends_the_process() {
@@ -305,6 +328,34 @@ fn mpc_noise_other_than_discrete_gaussian_is_refused() {
     });
 }
 
+/// 3.10 row 16, in brackets: a bad filter of a TrusTEE requisition ends the process.
+#[test]
+fn a_bad_filter_ends_the_process_for_trus_tee_and_is_refused_for_llv2() {
+    for trustee in [false, true] {
+        play_with(protocols(false, trustee), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            let group = stage.event_group(&mut scene.providers[0], "sim-eg-1").await;
+            scene.consumer.cancel(stage, &scene.measurement).await.unwrap();
+            let mut wish = stage.reach_of_both();
+            wish.providers[0].event_groups = vec![group];
+            wish.providers[0].filter = "person.age > (3".to_owned();
+            let name = stage.create(&mut scene.consumer, &wish).await;
+            let duchy = &mut scene.duchies[0];
+            scene.computation = stage.computation(duchy, &mut scene.consumer, &name).await;
+            scene.set_params().await;
+            let provider = &mut scene.providers[0];
+            faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+            let polled = provider.poll(stage).await;
+            if trustee {
+                assert_eq!(polled.unwrap_err().clause, "3.10/16");
+                documented(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+                provider.poll(stage).await.unwrap();
+            }
+            assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/16", SPEC_INVALID));
+        });
+    }
+}
+
 /// 3.12.3, 3.4.2: each finding of the confirmation phase fails the computation for good; all of them
 /// are collected.
 #[test]
@@ -420,11 +471,27 @@ fn the_shuffle_phase_tells_transient_from_permanent() {
         ("undecryptable seed", true),
         ("another provider's certificate", true),
         ("unknown root", true),
+        ("no akid", true),
+        ("expired", true),
     ] {
         play_with(protocols(true, false), async |stage: &Stage| {
             let mut scene = Scene::new(stage).await;
             scene.set_params().await;
+            if matches!(what, "no akid" | "expired") {
+                for (provider, name) in scene.providers.iter_mut().zip(["edp1", "edp2"]) {
+                    let leaf = stage.leaf_of(&stage.authority(name), name, |spec| match what {
+                        "no akid" => spec.akid = AkidChoice::Absent,
+                        _ => spec.validity.not_after = stage.now() + time::Duration::hours(1),
+                    });
+                    let key = signing_key(&leaf);
+                    let der = leaf.certificate_der();
+                    provider.rotate_certificate(stage, der, key).await.unwrap();
+                }
+            }
             scene.poll().await;
+            if what == "expired" {
+                stage.advance(std::time::Duration::from_secs(2 * 3600));
+            }
             let name = scene.computation.name.clone();
             let all = seeds(&scene);
             let index = if all[1].is_empty() { 2 } else { 1 };

@@ -243,3 +243,25 @@ fn debug_shows_no_secret() {
         assert!(shown.len() < 200, "{shown}");
     }
 }
+
+/// 3.14: a stream opens only whole, unchanged, with its key and context; the key set is wrapped.
+#[test]
+fn a_stream_opens_only_as_it_was_sealed() {
+    use halo_consent::StreamingKeyset;
+    let keyset = StreamingKeyset::generate(&mut rng(1));
+    let plaintext = vec![3; 2 << 20];
+    let sealed = keyset.encrypt(&plaintext, b"", &mut rng(2)).unwrap();
+    assert_eq!(keyset.decrypt(&sealed, b"").unwrap(), plaintext);
+    assert!(keyset.decrypt(&sealed, b"x").is_err());
+    assert!(keyset.decrypt(&sealed[..1 << 20], b"").is_err(), "cut after a segment");
+    for at in [0, 5, 36, 50, sealed.len() - 1] {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        assert!(keyset.decrypt(&changed, b"").is_err(), "{at}");
+    }
+    let wrapped = keyset.wrap(&[5; 32], &mut rng(3)).unwrap();
+    let unwrapped = StreamingKeyset::unwrap(&wrapped, &[5; 32]).unwrap();
+    assert_eq!(unwrapped.decrypt(&sealed, b"").unwrap(), plaintext);
+    assert!(StreamingKeyset::unwrap(&wrapped, &[6; 32]).is_err());
+    assert!(!wrapped.windows(32).any(|window| keyset.to_binary().ends_with(window)));
+}

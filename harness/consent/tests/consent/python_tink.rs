@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use halo_consent::{KeyTemplate, PrivateKeyset, PublicKeyset};
+use halo_consent::{KeyTemplate, PrivateKeyset, PublicKeyset, StreamingKeyset};
 use serde_json::{Value, json};
 
 use crate::support::{bytes, rng, vectors};
@@ -121,4 +121,31 @@ fn keys_made_here() {
         let opened = key.decrypt(&bytes(theirs, "/ciphertext"), b"ctx").unwrap();
         assert_eq!(opened, b"text");
     }
+}
+
+/// 3.14: our streams open there, theirs open here, and a key set of theirs is read and written back
+/// byte for byte.
+#[test]
+fn streams_of_the_trus_tee_envelope() {
+    let keyset = StreamingKeyset::generate(&mut rng(9));
+    let plaintexts = [Vec::new(), b"text".to_vec(), vec![7; (1 << 20) + 5000]];
+    let cases: Vec<_> = plaintexts
+        .iter()
+        .map(|plaintext| {
+            let ciphertext = keyset.encrypt(plaintext, b"ctx", &mut rng(10)).unwrap();
+            json!({
+                "keyset": hex::encode(keyset.to_binary()),
+                "plaintext": hex::encode(plaintext),
+                "context": hex::encode(b"ctx"),
+                "ciphertext": hex::encode(ciphertext),
+            })
+        })
+        .collect();
+    let Some(answer) = peer(&json!({ "command": "stream", "cases": cases })) else { return };
+    for (plaintext, theirs) in plaintexts.iter().zip(answer["cases"].as_array().unwrap()) {
+        assert_eq!(theirs["opened"], true);
+        assert_eq!(keyset.decrypt(&bytes(theirs, "/ciphertext"), b"ctx").unwrap(), *plaintext);
+    }
+    let made = bytes(&answer, "/keyset");
+    assert_eq!(StreamingKeyset::from_binary(&made).unwrap().to_binary(), made);
 }

@@ -1,11 +1,12 @@
 //! Fulfilling: a signed and encrypted result to the Kingdom (Direct), or data to a Duchy (MPC).
 
+use super::population::{PopulationSpec, population_of};
 use super::rules::{Order, duchy_key};
 use super::{DataProvider, ResultDefect};
 use crate::participant::wire::{self, CallError, Dial};
 use crate::participant::{CannotMake, ED25519, from_wire, seal, spoil};
 use crate::quirk::PeerQuirk;
-use halo_consent::requisition_fingerprint;
+use halo_consent::{StreamingKeyset, requisition_fingerprint};
 use kingdom_proto::v2alpha as pb;
 use pb::fulfill_requisition_request::header::{
     self, HonestMajorityShareShuffle, Protocol as HeaderProtocol, TrusTee,
@@ -64,10 +65,7 @@ pub(super) async fn fulfil(
             let duchy =
                 requisition.duchies.first().map(|entry| duchy_id(&entry.key)).unwrap_or_default();
             let vector = octets(provider);
-            let protocol = HeaderProtocol::TrusTee(TrusTee {
-                data_format: header::trus_tee::DataFormat::FrequencyVector.into(),
-                ..TrusTee::default()
-            });
+            let (protocol, vector) = trus_tee(provider, vector)?;
             // 3.10.4: no etag.
             let header = header(requisition, order, "", Some(protocol));
             at_duchy(provider, dial, &duchy, header, &vector).await
@@ -154,9 +152,53 @@ fn result(provider: &DataProvider, order: &Order) -> pb::measurement::Result {
                 )),
             });
         }
+        Some(MeasurementType::Population(_)) => {
+            let line = &order.measurement_spec.model_line;
+            let known = provider.models.as_ref().and_then(|models| population_of(models, line));
+            made.population = Some(result::Population {
+                value: known.map_or(number, PopulationSpec::size),
+                methodology: Some(result::population::Methodology::DeterministicCount(
+                    pb::DeterministicCount::default(),
+                )),
+            });
+        }
         _ => made.reach = Some(reach()),
     }
     made
+}
+
+/// The TrusTEE payload (3.14): the vector in clear, or encrypted with a fresh streaming key set whose
+/// wrapped form goes into the header. Nothing is signed.
+fn trus_tee(
+    provider: &mut DataProvider,
+    vector: Vec<u8>,
+) -> Result<(HeaderProtocol, Vec<u8>), CannotMake> {
+    use header::trus_tee::{DataFormat, EnvelopeEncryption};
+    let Some(service) = provider.key_management.clone() else {
+        let clear =
+            TrusTee { data_format: DataFormat::FrequencyVector.into(), ..TrusTee::default() };
+        return Ok((HeaderProtocol::TrusTee(clear), vector));
+    };
+    let rng = &mut provider.base.rng;
+    let failed = |error: halo_consent::EncryptError| CannotMake(error.to_string());
+    let keyset = StreamingKeyset::generate(rng);
+    let wrapped = keyset.wrap(&service.key_encryption_key, rng).map_err(failed)?;
+    let sealed = keyset.encrypt(&vector, &[], rng).map_err(failed)?;
+    let encrypted = TrusTee {
+        data_format: DataFormat::EncryptedFrequencyVector.into(),
+        envelope_encryption: Some(EnvelopeEncryption {
+            encrypted_dek: Some(pb::EncryptionKey {
+                format: pb::encryption_key::Format::TinkEncryptedKeyset.into(),
+                data: wrapped,
+            }),
+            kms_kek_uri: service.kek_uri,
+            workload_identity_provider: service.workload_identity_provider,
+            impersonated_service_account: service.impersonated_service_account,
+            ..EnvelopeEncryption::default()
+        }),
+        ..TrusTee::default()
+    };
+    Ok((HeaderProtocol::TrusTee(encrypted), sealed))
 }
 
 async fn share_shuffle(
@@ -245,4 +287,53 @@ fn octets(provider: &mut DataProvider) -> Vec<u8> {
 /// The id of a Duchy entry's key, which is bare or, as documented, a resource name (1.7.13).
 fn duchy_id(key: &str) -> String {
     key.strip_prefix("duchies/").unwrap_or(key).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::participant::data_provider::KeyManagement;
+    use fake_kingdom::model::Timestamp;
+    use fake_kingdom::sandbox::Sandbox;
+    use fake_kingdom::seam::clock::Clock;
+    use fake_kingdom::seam::entropy::Seed;
+    use header::trus_tee::DataFormat;
+
+    /// 3.14: whoever has the key of the key management service opens the vector; nobody else, and
+    /// without a service it travels in clear.
+    #[test]
+    fn a_trus_tee_vector_opens_with_the_wrapped_key_of_its_header() {
+        let seed = Seed::new(1);
+        let now = Timestamp::from_seconds(1_893_456_000);
+        let sandbox = Sandbox::generate(seed, &[now]).unwrap();
+        let clock = Clock::real_from(now);
+        let mut provider = DataProvider::of(&sandbox, "edp1", &clock, seed).unwrap();
+        let vector = octets(&mut provider);
+        let (HeaderProtocol::TrusTee(clear), body) =
+            trus_tee(&mut provider, vector.clone()).unwrap()
+        else {
+            panic!("not a TrusTEE header");
+        };
+        assert_eq!((clear.data_format(), &body), (DataFormat::FrequencyVector, &vector));
+        assert_eq!(clear.envelope_encryption, None);
+
+        provider.key_management = Some(KeyManagement {
+            kek_uri: "gcp-kms://key".to_owned(),
+            workload_identity_provider: "provider".to_owned(),
+            impersonated_service_account: "account".to_owned(),
+            key_encryption_key: [9; 32],
+        });
+        let (HeaderProtocol::TrusTee(sealed), body) =
+            trus_tee(&mut provider, vector.clone()).unwrap()
+        else {
+            panic!("not a TrusTEE header");
+        };
+        assert_eq!(sealed.data_format(), DataFormat::EncryptedFrequencyVector);
+        let envelope = sealed.envelope_encryption.unwrap();
+        assert_eq!(envelope.kms_kek_uri, "gcp-kms://key");
+        let wrapped = envelope.encrypted_dek.unwrap().data;
+        let keyset = StreamingKeyset::unwrap(&wrapped, &[9; 32]).unwrap();
+        assert_eq!(keyset.decrypt(&body, &[]).unwrap(), vector);
+        assert!(StreamingKeyset::unwrap(&wrapped, &[8; 32]).is_err());
+    }
 }

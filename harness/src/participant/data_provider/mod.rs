@@ -2,6 +2,7 @@
 //! 3.10), keeps its keys and EventGroups up to date (1.1, 1.2, 1.4).
 
 mod fulfil;
+pub mod population;
 pub mod rules;
 
 use super::wire::{self, CallError, Dial};
@@ -19,6 +20,7 @@ use kingdom_proto::name::MeasurementName;
 use kingdom_proto::v2alpha as pb;
 use prost::{Message as _, Name as _};
 use rules::{Decision, Facts, Need, Order, Policy, Refusal, Step};
+use std::collections::BTreeMap;
 
 /// A data provider's process and its files.
 pub struct DataProvider {
@@ -32,10 +34,35 @@ pub struct DataProvider {
     pub serves: Option<String>,
     /// What it fulfils.
     pub policy: Policy,
+    /// What it knows of models and populations, if it is a population fulfiller (3.10.6).
+    pub models: Option<population::Models>,
+    /// The key management service that wraps TrusTEE keys; `None` = vectors travel in clear (3.14).
+    pub key_management: Option<KeyManagement>,
+    /// The measurement of each requisition that it saw.
+    pub measurements: BTreeMap<String, String>,
     /// What is wrong with its Direct results on purpose.
     pub result_defect: Option<ResultDefect>,
     /// The Duchy it sends LLv2 sketches to; `None` = the first of the requisition's.
     pub llv2_duchy: Option<String>,
+}
+
+/// A key of a cloud key management service, as far as a TrusTEE header names it (3.14).
+#[derive(Clone)]
+pub struct KeyManagement {
+    /// The key's URI.
+    pub kek_uri: String,
+    /// Who may use it.
+    pub workload_identity_provider: String,
+    /// In whose name.
+    pub impersonated_service_account: String,
+    /// The key itself, which a real service never shows.
+    pub key_encryption_key: [u8; 32],
+}
+
+impl std::fmt::Debug for KeyManagement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyManagement").field("kek_uri", &self.kek_uri).finish_non_exhaustive()
+    }
 }
 
 /// Something that is wrong on purpose with a Direct result, for its reader to find (3.13.2, 3.15.1).
@@ -81,6 +108,9 @@ impl DataProvider {
             keys: vec![decryption_keyset(sandbox, name)?],
             serves: None,
             policy: Policy::default(),
+            models: None,
+            key_management: None,
+            measurements: BTreeMap::new(),
             result_defect: None,
             llv2_duchy: None,
         })
@@ -144,6 +174,7 @@ impl DataProvider {
         dial: &dyn Dial,
         requisition: &pb::Requisition,
     ) -> Result<(), Ended> {
+        self.saw(requisition);
         match self.judge(dial, requisition).await {
             Decision::Refuse(refusal) => self.refuse(dial, requisition, refusal).await,
             Decision::Fulfil(order) => self.fulfil(dial, requisition, &order).await,
@@ -156,6 +187,11 @@ impl DataProvider {
                 Ok(())
             }
         }
+    }
+
+    /// Remembers whose requisition this is, for those who read its events.
+    pub(super) fn saw(&mut self, requisition: &pb::Requisition) {
+        self.measurements.insert(requisition.name.clone(), requisition.measurement.clone());
     }
 
     /// Judges one requisition, fetching what the rows ask for.
@@ -173,7 +209,11 @@ impl DataProvider {
                 certificates: &certificates,
                 event_groups: &event_groups,
             };
-            match rules::judge(&facts) {
+            let step = match &self.models {
+                None => rules::judge(&facts),
+                Some(models) => population::judge(&facts, models),
+            };
+            match step {
                 Step::Decided(decision) => return decision,
                 Step::Fetch(Need::Certificate(name)) => {
                     let request = pb::GetCertificateRequest { name: name.clone() };

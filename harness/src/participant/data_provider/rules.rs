@@ -275,13 +275,22 @@ fn order(facts: &Facts<'_>) -> Result<Order, Halt> {
     }
     methodology(facts, &measurement_spec, &protocol, &entries)?;
     if matches!(protocol, Protocol::Direct(_)) {
-        let bound = &facts.requisition.data_provider_certificate;
-        if DataProviderCertificateName::parse(bound).is_none() {
-            let why = format!("`{bound}` is not the name of a DataProvider certificate");
-            return Err(Halt::refuse("3.10/17", Justification::Unfulfillable, why));
-        }
+        bound_certificate(facts)?;
     }
     Ok(Order { measurement_spec, requisition_spec, protocol })
+}
+
+/// Row 17.
+///
+/// # Errors
+/// [`Halt`].
+pub(super) fn bound_certificate(facts: &Facts<'_>) -> Result<(), Halt> {
+    let bound = &facts.requisition.data_provider_certificate;
+    if DataProviderCertificateName::parse(bound).is_some() {
+        return Ok(());
+    }
+    let why = format!("`{bound}` is not the name of a DataProvider certificate");
+    Err(Halt::refuse("3.10/17", Justification::Unfulfillable, why))
 }
 
 /// Rows 1 to 10, shared with other programs (3.10, 3.11.1 as documented).

@@ -9,6 +9,7 @@ use kingdom_proto::name::ComputationParticipantName;
 use kingdom_proto::{system, v2alpha as pb};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use system::computation_participant::requisition_params::Protocol;
 
 /// `DuchyCertConfig`: the one root of each Duchy, by SKID (2.10).
@@ -106,8 +107,8 @@ pub struct ReceivedSeed {
     pub certificate: String,
 }
 
-/// How far the shuffle phase got with one seed.
-#[derive(Clone, Debug, PartialEq)]
+/// How far the shuffle phase got with one seed. `Debug` never shows the seed.
+#[derive(Clone, PartialEq)]
 pub enum Shuffle {
     /// It needs this certificate.
     Fetch(String),
@@ -117,6 +118,17 @@ pub enum Shuffle {
     Transient(String),
     /// The computation fails for good.
     Permanent(String),
+}
+
+impl fmt::Debug for Shuffle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetch(name) => f.debug_tuple("Fetch").field(name).finish(),
+            Self::Passed(_) => f.write_str("Passed(redacted)"),
+            Self::Transient(cause) => f.debug_tuple("Transient").field(cause).finish(),
+            Self::Permanent(cause) => f.debug_tuple("Permanent").field(cause).finish(),
+        }
+    }
 }
 
 /// Checks one seed of the shuffle phase (3.12.4): decryption with the Duchy's stored key first, then

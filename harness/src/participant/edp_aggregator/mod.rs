@@ -54,6 +54,7 @@ impl EdpAggregator {
         let listed = self.list(dial).await?;
         let mut consents = Vec::new();
         for requisition in &listed {
+            self.provider.saw(requisition);
             let skips = self.provider.base.faithful(PeerQuirk::AggregatorSkipsConsentChecks);
             consents.push(if skips { None } else { self.consent(dial, requisition).await });
         }

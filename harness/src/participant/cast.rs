@@ -1,0 +1,212 @@
+//! The participants of one scenario: made when they first act, of the sandbox's files.
+
+use super::data_provider::DataProvider;
+use super::duchy::Duchy;
+use super::edp_aggregator::EdpAggregator;
+use super::measurement_consumer::{MeasurementConsumer, Wish};
+use super::reporting::Reporting;
+use super::wire::Dial;
+use super::{Base, ParticipantEvent, documented};
+use crate::error::Problem;
+use crate::quirk::{Fidelity, PeerQuirk, PeerQuirks};
+use fake_kingdom::sandbox::{ParticipantKind, Sandbox};
+use fake_kingdom::seam::clock::Clock;
+use fake_kingdom::seam::entropy::Seed;
+use kingdom_proto::system;
+use std::collections::BTreeMap;
+
+/// The actor that is no participant of the sandbox: the reporting server of mc1.
+pub const REPORTING: &str = "reporting";
+/// The measurement consumer that the reporting server acts for.
+const REPORTINGS_CONSUMER: &str = "mc1";
+
+/// One of the cast.
+#[allow(clippy::large_enum_variant, reason = "a handful exist at a time")]
+pub enum Player {
+    /// A data provider.
+    DataProvider(DataProvider),
+    /// A data provider whose requisitions an EDP aggregator handles.
+    EdpAggregator(EdpAggregator),
+    /// A measurement consumer.
+    MeasurementConsumer(MeasurementConsumer),
+    /// A Duchy.
+    Duchy(Duchy),
+    /// The reporting server.
+    Reporting(Reporting),
+}
+
+impl Player {
+    /// What all have in common.
+    pub fn base(&mut self) -> &mut Base {
+        match self {
+            Self::DataProvider(player) => &mut player.base,
+            Self::EdpAggregator(player) => &mut player.provider.base,
+            Self::MeasurementConsumer(player) => &mut player.base,
+            Self::Duchy(player) => &mut player.base,
+            Self::Reporting(player) => player.base(),
+        }
+    }
+
+    /// Its keys and certificate, if it acts as a data provider.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn provider(&mut self) -> Result<&mut DataProvider, Problem> {
+        match self {
+            Self::DataProvider(player) => Ok(player),
+            Self::EdpAggregator(player) => Ok(&mut player.provider),
+            other => Err(other.is_not("data provider")),
+        }
+    }
+
+    /// Its keys and certificate, if it acts as a measurement consumer.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn consumer(&mut self) -> Result<&mut MeasurementConsumer, Problem> {
+        match self {
+            Self::MeasurementConsumer(player) => Ok(player),
+            Self::Reporting(player) => Ok(&mut player.consumer),
+            other => Err(other.is_not("measurement consumer")),
+        }
+    }
+
+    /// The Duchy.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn duchy(&mut self) -> Result<&mut Duchy, Problem> {
+        match self {
+            Self::Duchy(player) => Ok(player),
+            other => Err(other.is_not("Duchy")),
+        }
+    }
+
+    fn is_not(&mut self, what: &str) -> Problem {
+        let name = self.base().identity.name.clone();
+        Problem::author(format!("{name} is no {what}"), format!("name a {what} of the sandbox"))
+    }
+
+    /// Creates a measurement; its resource name, or what its own checks or the Kingdom said.
+    ///
+    /// # Errors
+    /// It is no measurement consumer.
+    pub async fn create(
+        &mut self,
+        dial: &dyn Dial,
+        wish: &Wish,
+    ) -> Result<Result<String, String>, Problem> {
+        if let Self::Reporting(reporting) = self {
+            let created = reporting.create(dial, wish).await;
+            return Ok(created.map(|one| one.name).map_err(|answer| answer.code.to_owned()));
+        }
+        let created = self.consumer()?.create(dial, wish).await;
+        Ok(created.map(|one| one.name).map_err(|error| error.to_string()))
+    }
+}
+
+/// Everybody who has acted, and the oddities in force for all.
+pub struct Cast {
+    quirks: PeerQuirks,
+    seed: Seed,
+    clock: Clock,
+    players: BTreeMap<String, Player>,
+    /// What the reporting server answered last: `OK` or a gRPC code.
+    pub answered: Option<String>,
+    /// Computations by the measurement's name.
+    pub computations: BTreeMap<String, system::Computation>,
+}
+
+impl Cast {
+    /// Nobody has acted yet; every quirk is as documented.
+    pub fn new(seed: Seed, clock: Clock) -> Self {
+        Self {
+            quirks: documented(),
+            seed,
+            clock,
+            players: BTreeMap::new(),
+            answered: None,
+            computations: BTreeMap::new(),
+        }
+    }
+
+    /// Switches an oddity for everybody, those who have acted already included.
+    pub fn set_quirk(&mut self, quirk: PeerQuirk, fidelity: Fidelity) {
+        self.quirks = self.quirks.with(quirk, fidelity);
+        for player in self.players.values_mut() {
+            player.base().identity.quirks = self.quirks;
+        }
+    }
+
+    /// A participant of the sandbox, or the reporting server.
+    ///
+    /// # Errors
+    /// There is none of this name, or it has no reference program.
+    pub fn player(&mut self, sandbox: &Sandbox, name: &str) -> Result<&mut Player, Problem> {
+        if !self.players.contains_key(name) {
+            let mut player = self.make(sandbox, name)?;
+            player.base().identity.quirks = self.quirks;
+            self.players.insert(name.to_owned(), player);
+        }
+        self.acted(name)
+    }
+
+    /// Lets an EDP aggregator handle a data provider's requisitions from now on.
+    ///
+    /// # Errors
+    /// There is no such data provider.
+    pub fn aggregate(&mut self, sandbox: &Sandbox, name: &str) -> Result<(), Problem> {
+        self.player(sandbox, name)?.provider()?;
+        if let Some(Player::DataProvider(provider)) = self.players.remove(name) {
+            let aggregator = Player::EdpAggregator(EdpAggregator::new(provider));
+            self.players.insert(name.to_owned(), aggregator);
+        }
+        Ok(())
+    }
+
+    /// Somebody who has acted before.
+    ///
+    /// # Errors
+    /// Nobody of this name has.
+    pub fn acted(&mut self, name: &str) -> Result<&mut Player, Problem> {
+        self.players.get_mut(name).ok_or_else(|| {
+            Problem::author(
+                format!("{name} has done nothing yet as a reference participant"),
+                "let it act first, such as by `When edp1 handles its requisitions`",
+            )
+        })
+    }
+
+    /// What everybody did since the last time it was asked for, by actor.
+    pub fn drain(&mut self) -> Vec<ParticipantEvent> {
+        self.players.values_mut().flat_map(|player| player.base().unreported()).collect()
+    }
+
+    fn make(&self, sandbox: &Sandbox, name: &str) -> Result<Player, Problem> {
+        let (clock, seed) = (&self.clock, self.seed);
+        let broken = |error: super::BadSandbox| Problem::harness(error.to_string());
+        if name == REPORTING {
+            let reporting = Reporting::of(sandbox, REPORTINGS_CONSUMER, clock, seed);
+            return reporting.map(Player::Reporting).map_err(broken);
+        }
+        let kind = sandbox.participant(name).map(|participant| participant.kind);
+        let made = match kind {
+            Some(ParticipantKind::DataProvider) => {
+                DataProvider::of(sandbox, name, clock, seed).map(Player::DataProvider)
+            }
+            Some(ParticipantKind::MeasurementConsumer) => {
+                MeasurementConsumer::of(sandbox, name, clock, seed).map(Player::MeasurementConsumer)
+            }
+            Some(ParticipantKind::Duchy) => {
+                Duchy::of(sandbox, name, clock, seed).map(Player::Duchy)
+            }
+            Some(ParticipantKind::ModelProvider) | None => {
+                return Err(Problem::author(
+                    format!("`{name}` has no reference program"),
+                    "name a data provider, a measurement consumer, a Duchy or `reporting`",
+                ));
+            }
+        };
+        made.map_err(broken)
+    }
+}

@@ -1,0 +1,242 @@
+//! Negative twins: a scenario with one thing broken, which must then turn red for the stated cause
+//! (interfaces.md section 4; method.md section 3).
+//!
+//! A fault is an edit of the scenario's own steps, in the scenario's own vocabulary: what a person
+//! would do wrong. So the verdict cannot know that anything was injected.
+
+use crate::environment::EnvironmentKind;
+use crate::error::UsageError;
+use crate::scenario::Scenario;
+use crate::verdict::Verdict;
+use gherkin::{GherkinEnv, Step};
+use serde::Deserialize;
+
+/// The embedded faults.
+static FAULTS: &str = include_str!("../../scenarios/faults.toml");
+const FILE: &str = "scenarios/faults.toml";
+
+/// A fault and the scenarios that it must turn red.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Stable id, such as `server-old-certificate-on-one-replica`.
+    pub id: String,
+    /// Where the fault is: `procedure`, `server`, `client`, `network`, `prober`.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// What is broken, in words.
+    pub what: String,
+    /// The scenarios it is tried on.
+    pub scenarios: Vec<String>,
+    /// The verdict that each of them must then have.
+    pub expected_verdict: ExpectedVerdict,
+    /// The cause code that must then be among its causes.
+    pub expected_cause: String,
+    /// The `Then` that must turn red, by a part of its text; without one, any.
+    #[serde(default)]
+    pub turns_red: Option<String>,
+    /// Within how many milliseconds of the fault it must be seen, at the scenario's rate.
+    pub detect_within_ms: u64,
+    /// What is changed in the steps.
+    pub edits: Vec<Edit>,
+}
+
+/// The verdicts that a twin may expect: never a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "named as the verdicts")]
+pub enum ExpectedVerdict {
+    Fail,
+    Invalid,
+}
+
+impl ExpectedVerdict {
+    /// The verdict.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::Fail => Verdict::Fail,
+            Self::Invalid => Verdict::Invalid,
+        }
+    }
+}
+
+/// One change of a scenario's steps. `at` is the whole text of a step, without its keyword.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Edit {
+    /// Leaves a step out, wherever it stands.
+    Skip {
+        /// Which.
+        at: String,
+    },
+    /// Puts other steps in the place of one.
+    Replace {
+        /// Which.
+        at: String,
+        /// What stands there then, one step a line.
+        with: String,
+    },
+    /// Puts steps in front of the first one of this text.
+    Before {
+        /// Which.
+        at: String,
+        /// What, one step a line.
+        put: String,
+    },
+    /// Puts steps behind the first one of this text.
+    After {
+        /// Which.
+        at: String,
+        /// What, one step a line.
+        put: String,
+    },
+}
+
+/// A scenario's fault, and what it expects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Twin {
+    /// The fault's id.
+    pub fault: String,
+    /// Verdict.
+    pub verdict: Verdict,
+    /// Cause code.
+    pub cause: String,
+    /// The `Then` that must turn red.
+    pub turns_red: Option<String>,
+    /// Where it runs.
+    pub environment: EnvironmentKind,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    fault: Vec<Fault>,
+}
+
+/// The embedded faults, in the order of the file.
+///
+/// # Errors
+/// The file is wrong: line and reason.
+pub fn embedded() -> Result<Vec<Fault>, UsageError> {
+    parse(FAULTS)
+}
+
+/// Reads a file of faults.
+///
+/// # Errors
+/// It is no TOML of this form, or a fault stands twice.
+pub fn parse(text: &str) -> Result<Vec<Fault>, UsageError> {
+    let wrong = |line, reason: String| UsageError::Feature { file: FILE.to_owned(), line, reason };
+    let file: File = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        wrong(line, error.message().to_owned())
+    })?;
+    for (index, fault) in file.fault.iter().enumerate() {
+        if file.fault[..index].iter().any(|other| other.id == fault.id) {
+            return Err(wrong(1, format!("fault `{}` stands twice", fault.id)));
+        }
+        if fault.edits.is_empty() || fault.scenarios.is_empty() {
+            return Err(wrong(1, format!("fault `{}` breaks nothing", fault.id)));
+        }
+    }
+    Ok(file.fault)
+}
+
+/// The twins of these scenarios: each with each fault that names it.
+///
+/// # Errors
+/// An edit finds no step: the fault would never fire.
+pub fn of(
+    scenarios: &[Scenario],
+    faults: &[Fault],
+    environment: EnvironmentKind,
+) -> Result<Vec<Scenario>, UsageError> {
+    let mut twins = Vec::new();
+    for scenario in scenarios {
+        for fault in faults.iter().filter(|fault| fault.scenarios.contains(&scenario.id)) {
+            twins.push(twin(scenario, fault, environment)?);
+        }
+    }
+    Ok(twins)
+}
+
+/// A scenario with a fault.
+///
+/// # Errors
+/// As [`of`].
+pub fn twin(
+    scenario: &Scenario,
+    fault: &Fault,
+    environment: EnvironmentKind,
+) -> Result<Scenario, UsageError> {
+    let mut steps = scenario.steps.clone();
+    for edit in &fault.edits {
+        apply(edit, &mut steps).map_err(|reason| UsageError::Feature {
+            file: FILE.to_owned(),
+            line: 1,
+            reason: format!("fault `{}` on {}: {reason}", fault.id, scenario.id),
+        })?;
+    }
+    Ok(Scenario {
+        steps,
+        twin: Some(Twin {
+            fault: fault.id.clone(),
+            verdict: fault.expected_verdict.verdict(),
+            cause: fault.expected_cause.clone(),
+            turns_red: fault.turns_red.clone(),
+            environment,
+        }),
+        ..scenario.clone()
+    })
+}
+
+fn apply(edit: &Edit, steps: &mut Vec<Step>) -> Result<(), String> {
+    let (Edit::Skip { at }
+    | Edit::Replace { at, .. }
+    | Edit::Before { at, .. }
+    | Edit::After { at, .. }) = edit;
+    let found = steps
+        .iter()
+        .position(|step| step.value == *at)
+        .ok_or_else(|| format!("no step reads `{at}`, so it would never fire"))?;
+    match edit {
+        Edit::Skip { .. } => steps.retain(|step| step.value != *at),
+        Edit::Replace { with, .. } => {
+            let new = lines(with, &steps[found])?;
+            steps.splice(found..=found, new);
+        }
+        Edit::Before { put, .. } => {
+            let new = lines(put, &steps[found])?;
+            steps.splice(found..found, new);
+        }
+        Edit::After { put, .. } => {
+            let new = lines(put, &steps[found])?;
+            steps.splice(found + 1..=found, new);
+        }
+    }
+    Ok(())
+}
+
+/// Steps of the kind and place of another one.
+fn lines(text: &str, like: &Step) -> Result<Vec<Step>, String> {
+    let keyword = match like.ty {
+        gherkin::StepType::Then => "Then",
+        gherkin::StepType::Given | gherkin::StepType::When => "When",
+    };
+    let steps: String = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("    {keyword} {line}\n"))
+        .collect();
+    let feature = format!("Feature: f\n  Scenario: s\n{steps}");
+    let feature = gherkin::Feature::parse(feature, GherkinEnv::default())
+        .map_err(|error| format!("its steps are no Gherkin: {error}"))?;
+    let mut steps: Vec<Step> =
+        feature.scenarios.into_iter().flat_map(|scenario| scenario.steps).collect();
+    for step in &mut steps {
+        step.position = like.position;
+    }
+    Ok(steps)
+}
