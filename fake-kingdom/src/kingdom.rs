@@ -376,7 +376,7 @@ impl Builder {
             services: service::Services::new(core.clone()),
             core,
             faults: Arc::default(),
-            client_auth: self.client_auth,
+            client_auth: ArcSwap::from_pointee(self.client_auth),
             grace: self.grace,
             network: self.network,
             next_connection: AtomicU64::new(1),
@@ -571,6 +571,12 @@ impl Control {
     /// The fault rules with their counts.
     pub fn list_faults(&self) -> Vec<NumberedRule> {
         self.faults().list()
+    }
+
+    /// Changes what replicas ask for from their next start on, as another `--require-client-auth` in
+    /// the manifest does (contract 5.2.8).
+    pub fn set_client_auth(&self, client_auth: ClientAuth) {
+        self.shared.client_auth.store(Arc::new(client_auth));
     }
 
     /// The numbers of the replicas.
@@ -812,7 +818,8 @@ pub(crate) struct Shared {
     core: Arc<Core>,
     services: service::Services,
     faults: Arc<Mutex<Faults>>,
-    client_auth: ClientAuth,
+    /// What a replica asks for from its next start on.
+    client_auth: ArcSwap<ClientAuth>,
     grace: Duration,
     network: Arc<dyn Network>,
     next_connection: AtomicU64,
@@ -949,7 +956,7 @@ impl LoadedFiles {
             )
             .map_err(|source| StartError::Tls { role, source })
         };
-        let public = config(&contents.trust, shared.client_auth, Role::CertCollection)?;
+        let public = config(&contents.trust, **shared.client_auth.load(), Role::CertCollection)?;
         let operator =
             config(&contents.operator_trust, ClientAuth::Required, Role::OperatorCertCollection)?;
         let limits = contents.limits.clone();

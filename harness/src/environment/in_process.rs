@@ -11,6 +11,7 @@ use fake_kingdom::model::Timestamp;
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::transport::Network;
+use fake_kingdom::tls::ClientAuth;
 use fake_kingdom::{Control, Kingdom, Reload, StartError};
 use futures::future::{BoxFuture, LocalBoxFuture};
 use std::collections::BTreeMap;
@@ -184,6 +185,10 @@ impl Environment for InProcess {
     fn fulfilments(&self, duchy: &str) -> Result<Vec<Fulfilment>, Problem> {
         let duchy = self.kingdom.control().duchy(duchy).map_err(|_| no_such_duchy(duchy))?;
         Ok(duchy.fulfilments())
+    }
+
+    fn set_client_auth(&self, client_auth: ClientAuth) {
+        self.kingdom.control().set_client_auth(client_auth);
     }
 
     fn file(&self, role: Role) -> Option<Vec<u8>> {

@@ -205,6 +205,8 @@ pub trait Environment {
     /// # Errors
     /// No such Duchy.
     fn set_duchy_file(&self, duchy: &str, role: Role, content: Vec<u8>) -> Result<(), Problem>;
+    /// Changes whether replicas ask for client certificates, from their next start on.
+    fn set_client_auth(&self, client_auth: ClientAuth);
     /// The present content of one of the servers' files.
     fn file(&self, role: Role) -> Option<Vec<u8>>;
     /// Replaces one of the servers' files whole.

@@ -5,6 +5,7 @@ use crate::client::{Credential, Security};
 use crate::error::Problem;
 use crate::world::{OPERATOR, Var, World};
 use fake_kingdom::files::Role;
+use fake_kingdom::tls::ClientAuth;
 use halo_pki::hostile::{self, Variant};
 use halo_pki::{Authority, AuthoritySpec, LeafSpec, Validity};
 
@@ -82,18 +83,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| { send(world, given.text(0), given.text(1), given.text(2)).await }
         ),
         step!(Action, r"(\w+) gets a new root", "Given edp1 gets a new root", |world, given| {
-            let actor = given.text(0);
-            world.actor(actor).await?;
-            let spec = AuthoritySpec {
-                organization: "Halo harness, TEST ONLY".to_owned(),
-                common_name: format!("{actor} new root TEST ONLY"),
-                dns_name: format!("ca2.{actor}.test"),
-                validity: Validity::days(world.now() - time::Duration::days(1), 3650),
-            };
-            let root = Authority::create(&spec, world.rng()).map_err(pki)?;
-            world.keep_root(actor, root);
-            Ok(())
+            new_root(world, given.text(0)).await
         }),
+        step!(
+            Action,
+            r"the Kingdom gets a new root",
+            "Given the Kingdom gets a new root",
+            |world, _given| { new_root(world, OPERATOR).await }
+        ),
         step!(
             Action,
             r"(\w+) presents a leaf of its new root",
@@ -154,14 +151,85 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
-            r"the Kingdom gets a new certificate",
+            r"the Kingdom gets a new certificate( of its new root)?",
             "When the Kingdom gets a new certificate",
-            |world, _given| {
-                let root = world.authority(OPERATOR).await?;
+            |world, given| {
+                let root = if given.text(0).is_empty() {
+                    world.authority(OPERATOR).await?
+                } else {
+                    world.new_root(OPERATOR)?.clone()
+                };
                 let leaf = issue(world, "kingdom", &root)?;
-                world.keep_leaf("kingdom", "new", leaf.clone());
-                set(world, Role::TlsCert, leaf.certificate_pem().into_bytes()).await?;
-                set(world, Role::TlsKey, leaf.key().pkcs8_pem().into_bytes()).await
+                let key = leaf.key().pkcs8_pem();
+                install(world, leaf, key).await
+            }
+        ),
+        step!(
+            Action,
+            r"the Kingdom gets a new certificate that (names another server|has expired|is not valid yet|is not of its key)",
+            "When the Kingdom gets a new certificate that has expired",
+            |world, given| {
+                let root = world.authority(OPERATOR).await?;
+                let day = time::Duration::days(1);
+                let now = world.now();
+                let mut spec = LeafSpec::new("kingdom TEST ONLY", Validity::days(now - day, 365));
+                match given.text(0) {
+                    "names another server" => spec.dns_names = vec!["another.test".to_owned()],
+                    "has expired" => spec.validity = Validity::days(now - day * 10, 9),
+                    "is not valid yet" => spec.validity = Validity::days(now + day, 365),
+                    _ => {}
+                }
+                let leaf = root.issue(&spec, world.rng()).map_err(pki)?;
+                let key = if given.text(0) == "is not of its key" {
+                    root.issue(&spec, world.rng()).map_err(pki)?.key().pkcs8_pem()
+                } else {
+                    leaf.key().pkcs8_pem()
+                };
+                install(world, leaf, key).await
+            }
+        ),
+        step!(
+            Action,
+            r"the principal map knows (\w+)'s new root",
+            "When the principal map knows edp1's new root",
+            |world, given| {
+                let actor = given.text(0);
+                world.new_root(actor)?;
+                let entry = format!(
+                    "entries {{ authority_key_identifier: \"{{{actor}.new_root_skid}}\" \
+                     principal_resource_name: \"{{{actor}}}\" }}\n"
+                );
+                let entry = world.fill_text_proto(&entry)?;
+                append(world, Role::PrincipalMap, entry.as_bytes()).await
+            }
+        ),
+        step!(
+            Action,
+            r"the principal map no longer knows (\w+)'s old root",
+            "When the principal map no longer knows edp1's old root",
+            |world, given| {
+                let gone = world.authority(given.text(0)).await?;
+                let gone = text_proto_bytes(gone.subject_key_identifier());
+                let map = world.running()?.file(Role::PrincipalMap).unwrap_or_default();
+                let map = String::from_utf8_lossy(&map).into_owned();
+                let left = without_entry(&map, &gone)
+                    .ok_or_else(|| Problem::author("the map does not have it", "remove it once"))?;
+                set(world, Role::PrincipalMap, left.into_bytes()).await
+            }
+        ),
+        step!(
+            Action,
+            r"replicas ask for (no|optional|required) client certificates? from their next start on",
+            "When replicas ask for required client certificates from their next start on",
+            |world, given| {
+                let mode = match given.text(0) {
+                    "no" => ClientAuth::Off,
+                    "optional" => ClientAuth::Optional,
+                    _ => ClientAuth::Required,
+                };
+                world.kingdom().await?.set_client_auth(mode);
+                world.changed(format!("client certificates: {mode:?}"));
+                Ok(())
             }
         ),
         step!(
@@ -181,6 +249,19 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             }
         ),
     ]
+}
+
+async fn new_root(world: &mut World, actor: &str) -> crate::world::StepResult {
+    world.actor(actor).await?;
+    let spec = AuthoritySpec {
+        organization: "Halo harness, TEST ONLY".to_owned(),
+        common_name: format!("{actor} new root TEST ONLY"),
+        dns_name: format!("ca2.{actor}.test"),
+        validity: Validity::days(world.now() - time::Duration::days(1), 3650),
+    };
+    let root = Authority::create(&spec, world.rng()).map_err(pki)?;
+    world.keep_root(actor, root);
+    Ok(())
 }
 
 /// A hostile certificate of an actor's root, with another participant's root for the second one.
@@ -234,6 +315,32 @@ async fn send(world: &mut World, actor: &str, name: &str, value: &str) -> crate:
     world.set(format!("{actor}.sent"), Var::Text(value.clone()));
     world.actor(actor).await?.metadata.push((name.to_owned(), value));
     Ok(())
+}
+
+/// Puts a leaf and a key into the Kingdom's files.
+async fn install(
+    world: &mut World,
+    leaf: halo_pki::Leaf,
+    key_pem: String,
+) -> crate::world::StepResult {
+    let certificate = leaf.certificate_pem();
+    world.kingdom().await?;
+    world.keep_leaf("kingdom", "new", leaf);
+    set(world, Role::TlsCert, certificate.into_bytes()).await?;
+    set(world, Role::TlsKey, key_pem.into_bytes()).await
+}
+
+/// Bytes as the sandbox's map files write them.
+fn text_proto_bytes(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\x{byte:02X}")).collect()
+}
+
+/// A map without the entry that holds this text.
+fn without_entry(map: &str, wanted: &str) -> Option<String> {
+    let at = map.find(wanted)?;
+    let from = map[..at].rfind("entries {")?;
+    let until = at + map[at..].find('}')? + 1;
+    Some(format!("{}{}", &map[..from], &map[until..]))
 }
 
 /// A trust bundle without one of its roots.

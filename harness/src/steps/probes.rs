@@ -99,16 +99,40 @@ fn checks() -> Vec<StepDefinition> {
         }),
         step!(
             Check,
+            r"(\w+)'s probes of lane (new_connection|reused_channel|server_stream|straddling_call) failed with (\w+(?:, \w+)*)",
+            "Then edp1's probes of lane new_connection failed with unknown_issuer",
+            |world, given| {
+                let judged = availability::judge(run(world)?);
+                proves_something(&judged)?;
+                let (actor, lane) = (given.text(0), given.text(1));
+                let mut rows =
+                    judged.pooled().filter(|row| row.actor == actor && row.lane.name() == lane);
+                let observed = causes_of(&mut rows);
+                let what = format!("causes of {actor}'s failures");
+                world.check(check::equal(what, given.text(2), &observed))
+            }
+        ),
+        step!(Check, r"(\w+) noticed nothing", "Then mc1 noticed nothing", |world, given| {
+            let mut judged = availability::judge(run(world)?);
+            proves_something(&judged)?;
+            judged.lanes.retain(|row| row.actor == given.text(0));
+            if !judged.pooled().any(|row| row.sent > 0) {
+                return Err(empty(given.text(0)).into());
+            }
+            let observed = judged.zero_downtime().err();
+            let observed = observed.as_deref().unwrap_or("nothing noticed");
+            world.check(check::equal("downtime", "nothing noticed", observed))
+        }),
+        step!(
+            Check,
             r"the probes of lane (new_connection|reused_channel|server_stream|straddling_call) failed with (\w+)",
             "Then the probes of lane new_connection failed with unknown_issuer",
             |world, given| {
                 let judged = availability::judge(run(world)?);
                 proves_something(&judged)?;
-                let rows = judged.pooled().filter(|row| row.lane.name() == given.text(0));
-                let causes: std::collections::BTreeSet<&str> =
-                    rows.flat_map(|row| row.failures_by_cause.keys().map(String::as_str)).collect();
-                let observed: Vec<_> = causes.into_iter().collect();
-                world.check(check::equal("causes", given.text(1), &observed.join(", ")))
+                let mut rows = judged.pooled().filter(|row| row.lane.name() == given.text(0));
+                let observed = causes_of(&mut rows);
+                world.check(check::equal("causes", given.text(1), &observed))
             }
         ),
         step!(
@@ -182,6 +206,13 @@ fn checks() -> Vec<StepDefinition> {
             }
         ),
     ]
+}
+
+/// The causes of the failures in these rows, in the order of the codes.
+fn causes_of(rows: &mut dyn Iterator<Item = &availability::LaneReport>) -> String {
+    let causes: std::collections::BTreeSet<&str> =
+        rows.flat_map(|row| row.failures_by_cause.keys().map(String::as_str)).collect();
+    causes.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 async fn start(world: &mut World, actors: &[&str], density: Density) -> StepResult {

@@ -196,10 +196,11 @@ pub fn failure(run: &Run, probe: &Probe) -> Option<String> {
         Answer::Status(code) => Some(of_server.unwrap_or_else(|| (*code).to_owned())),
         Answer::Broken(own) => {
             let refused = server.filter(|event| event.outcome == "refused");
-            Some(match refused.and_then(|event| event.cause.clone()) {
-                Some(cause) => cause,
-                None => own.code().to_owned(),
-            })
+            // A server whose certificate was refused knows only that the handshake failed.
+            let of_server = refused
+                .and_then(|event| event.cause.clone())
+                .filter(|cause| cause != Cause::HandshakeFailed.code());
+            Some(of_server.unwrap_or_else(|| own.code().to_owned()))
         }
     }
 }

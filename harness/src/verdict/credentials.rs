@@ -12,7 +12,7 @@ pub struct CredentialChange {
     pub actor: String,
     /// `tls_server` or `tls_client`.
     pub kind: &'static str,
-    /// Subject key identifier of the first one seen, lower-case hex.
+    /// Subject key identifier of the first one seen, lower-case hex; empty for none.
     pub before_skid: String,
     /// Of the last one seen.
     pub after_skid: String,
@@ -26,7 +26,8 @@ pub fn changes(run: &Run) -> Vec<CredentialChange> {
     let mut seen: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
     let mut see = |actor: String, kind, skid: &str| {
         let all = seen.entry((actor, kind)).or_default();
-        if !skid.is_empty() && all.last().is_none_or(|last| last != skid) {
+        // No certificate is something else than any: a cutover to mTLS begins without.
+        if all.last().is_none_or(|last| last != skid) {
             all.push(skid.to_owned());
         }
     };
