@@ -70,8 +70,15 @@ pub fn list(
         {
             return Err(Refusal::invalid_argument("page_token does not match the request"));
         }
-        // A matching token without a last certificate is an uncaught exception (1.0.13).
-        let last = token.last_certificate.ok_or_else(|| super::token::malformed(read))?;
+        // A matching token without a last certificate, or whose last certificate names no parent,
+        // is an uncaught exception (1.0.13).
+        let last = token
+            .last_certificate
+            .filter(|last| {
+                let parent = last.parent_key.as_ref();
+                parent.is_some_and(|parent| parent.external_parent_id.is_some())
+            })
+            .ok_or_else(|| super::token::malformed(read))?;
         Some(Cursor {
             not_valid_before: last
                 .not_valid_before
@@ -241,4 +248,40 @@ pub(crate) fn unsigned(id: i64) -> u64 {
 /// The reverse of [`unsigned`].
 pub(crate) fn signed(id: u64) -> i64 {
     id.cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use crate::public::fixture::World;
+
+    /// 1.0.13: the last certificate's parent key is the requested parent, and has to be there.
+    #[test]
+    fn a_token_without_the_parent_of_its_last_certificate_is_uncaught() {
+        let world = World::new();
+        let provider = world.data_providers[0];
+        let list = |last: Option<pb::list_certificates_page_token::PreviousPageEnd>| {
+            let token = pb::ListCertificatesPageToken {
+                parent_key: Some(parent_key(&Owner::DataProvider(provider))),
+                last_certificate: last,
+                ..pb::ListCertificatesPageToken::default()
+            };
+            let request = pb::ListCertificatesRequest {
+                parent: world.dp(0),
+                page_token: encode_token(&token),
+                ..pb::ListCertificatesRequest::default()
+            };
+            list(&world.read(), Some(&world.as_dp(0)), &request)
+        };
+        let bare = pb::list_certificates_page_token::PreviousPageEnd::default();
+        let whole = pb::list_certificates_page_token::PreviousPageEnd {
+            parent_key: Some(parent_key(&Owner::DataProvider(provider))),
+            ..bare.clone()
+        };
+        assert!(list(Some(whole)).is_ok());
+        for last in [None, Some(bare)] {
+            assert_eq!(list(last).unwrap_err().code, Code::Unknown);
+        }
+    }
 }

@@ -90,3 +90,25 @@ Feature: API keys
     When mc1 reads the certificate mc1.certificate
     Then the call fails with UNAVAILABLE
     And the server recorded a refused call with cause rate_limited
+
+  @contract-2.6 @contract-2.2
+  Scenario: a key counts on PublicKeys too, whatever the certificate
+    Given mc1 has a new encryption key called fresh
+    And edp1 sends the API key "{mc1.api_key}"
+    When edp1 calls PublicKeys.UpdatePublicKey with
+      """
+      public_key {
+        name: "{mc1.public_key}" certificate: "{mc1.certificate}"
+        public_key {
+          message { [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { data: "{mc1.fresh_keyset}" } }
+          signature: "s"
+        }
+      }
+      """
+    Then the call succeeds
+    And the server knew the caller as "{mc1}"
+    When edp1 calls PublicKeys.UpdatePublicKey with
+      """
+      public_key { name: "{edp1.public_key}" certificate: "{edp1.certificate}" }
+      """
+    Then the call fails with PERMISSION_DENIED

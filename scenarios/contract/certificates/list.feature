@@ -253,3 +253,40 @@ Feature: Listing certificates
       | mc1            |
       | modelprovider1 |
       | worker1        |
+
+  @contract-1.0.13/ListCertificates
+  Scenario Outline: the SKIDs of a token stand in their order
+    Given token is the page token wfa.measurement.api.v2alpha.ListCertificatesPageToken with
+      """
+      parent_key { external_data_provider_id: {edp1.number} } subject_key_identifiers: ["a", "b"]
+      last_certificate { not_valid_before { seconds: 5 } external_certificate_id: 1 parent_key { external_data_provider_id: {edp1.number} } }
+      """
+    When edp1 calls Certificates.ListCertificates with
+      """
+      parent: "{edp1}" page_token: "{token}" filter { subject_key_identifiers: [<skids>] }
+      """
+    Then the call <outcome>
+
+    Examples:
+      | case        | skids    | outcome                     |
+      | same-order  | "a", "b" | succeeds                    |
+      | other-order | "b", "a" | fails with INVALID_ARGUMENT |
+      | one-of-them | "a"      | fails with INVALID_ARGUMENT |
+
+  @contract-1.0.13/ListCertificates @contract-1.0.4
+  Scenario Outline: a matching token whose last certificate names no parent
+    Given token is the page token wfa.measurement.api.v2alpha.ListCertificatesPageToken with
+      """
+      parent_key { external_data_provider_id: {edp1.number} } <last>
+      """
+    When edp1 calls Certificates.ListCertificates with
+      """
+      parent: "{edp1}" page_token: "{token}"
+      """
+    Then the call fails with UNKNOWN
+    And the error has no ErrorInfo
+
+    Examples:
+      | case                 | last                                               |
+      | no-parent            | last_certificate { not_valid_before { seconds: 5 } external_certificate_id: 1 } |
+      | no-last-certificate  |                                                    |
