@@ -2,7 +2,7 @@
 # contract's table 3.10 that makes it; what the real process ends at stands in endings.feature.
 Feature: A data provider refuses what it cannot verify
 
-  @contract-3.10 @contract-3.15.1
+  @contract-3.7.4 @contract-3.15.1
   Scenario: A good requisition is fulfilled and its result accepted
     Given mc1 creates a reach measurement called m with edp1
     When edp1 handles its requisitions
@@ -39,27 +39,47 @@ Feature: A data provider refuses what it cannot verify
     And edp1 handles its requisitions
     Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID by 3.10/4
 
-  @contract-3.10
   Scenario Outline: The measurement has <defect>
     Given mc1 creates a reach measurement called m with edp1 that has <defect>
     When edp1 handles its requisitions
     Then edp1 refuses mc1.m with <justification> by <row>
     And mc1 sees its measurement m failed with REQUISITION_REFUSED
 
+    @contract-3.10/5
     Examples:
-      | defect                                           | justification          | row     |
-      | a spoilt signature                               | CONSENT_SIGNAL_INVALID | 3.10/5  |
-      | an unsupported OID                               | CONSENT_SIGNAL_INVALID | 3.10/5  |
-      | an OID of another key type                       | CONSENT_SIGNAL_INVALID | 3.10/5  |
-      | a key that the provider never had                | CONSENT_SIGNAL_INVALID | 3.10/7  |
-      | a RequisitionSpec encrypted to a foreign key     | CONSENT_SIGNAL_INVALID | 3.10/8  |
-      | an unparsable plaintext                          | SPEC_INVALID           | 3.10/8  |
-      | another message in place of the RequisitionSpec  | SPEC_INVALID           | 3.10/9  |
-      | a spoilt RequisitionSpec signature               | CONSENT_SIGNAL_INVALID | 3.10/10 |
-      | an unsupported OID on the RequisitionSpec        | CONSENT_SIGNAL_INVALID | 3.10/10 |
-      | another measurement key in the RequisitionSpec   | CONSENT_SIGNAL_INVALID | 3.10/10 |
-      | a nonce whose hash is not listed                 | CONSENT_SIGNAL_INVALID | 3.10/10 |
-      | an unusable measurement key                      | SPEC_INVALID           | 3.5.1   |
+      | defect                     | justification          | row    |
+      | a spoilt signature         | CONSENT_SIGNAL_INVALID | 3.10/5 |
+      | an unsupported OID         | CONSENT_SIGNAL_INVALID | 3.10/5 |
+      | an OID of another key type | CONSENT_SIGNAL_INVALID | 3.10/5 |
+
+    @contract-3.10/7
+    Examples:
+      | defect                            | justification          | row    |
+      | a key that the provider never had | CONSENT_SIGNAL_INVALID | 3.10/7 |
+
+    @contract-3.10/8
+    Examples:
+      | defect                                       | justification          | row    |
+      | a RequisitionSpec encrypted to a foreign key | CONSENT_SIGNAL_INVALID | 3.10/8 |
+      | an unparsable plaintext                      | SPEC_INVALID           | 3.10/8 |
+
+    @contract-3.10/9
+    Examples:
+      | defect                                          | justification | row    |
+      | another message in place of the RequisitionSpec | SPEC_INVALID  | 3.10/9 |
+
+    @contract-3.10/10
+    Examples:
+      | defect                                         | justification          | row     |
+      | a spoilt RequisitionSpec signature             | CONSENT_SIGNAL_INVALID | 3.10/10 |
+      | an unsupported OID on the RequisitionSpec      | CONSENT_SIGNAL_INVALID | 3.10/10 |
+      | another measurement key in the RequisitionSpec | CONSENT_SIGNAL_INVALID | 3.10/10 |
+      | a nonce whose hash is not listed               | CONSENT_SIGNAL_INVALID | 3.10/10 |
+
+    @contract-3.5.1
+    Examples:
+      | defect                      | justification | row   |
+      | an unusable measurement key | SPEC_INVALID  | 3.5.1 |
 
   @contract-3.1.5 @contract-3.8.3
   Scenario Outline: The measurement has <oddity>, which is no defect

@@ -1,20 +1,20 @@
 # What a reporting server answers, and how late it sees a revocation (contract 3.13).
 Feature: Reporting with its caches
 
-  @contract-3.13.1
+  @contract-3.13.1/c
   Scenario: A revoked provider certificate stops creation
     Given edp1's certificate is in state REVOKED
     When reporting creates a reach measurement called m with edp1
     Then reporting answers FAILED_PRECONDITION
     And reporting leaves the event rejected by 3.13.1/c
 
-  @contract-3.13.1
+  @contract-3.13.1/b
   Scenario: Any other error of the certificate's fetch is INTERNAL
     Given the next 1 call of GetCertificate fails with UNAVAILABLE
     When reporting creates a reach measurement called m with edp1
     Then reporting answers INTERNAL
 
-  @contract-3.13.4
+  @contract-3.13.4/a
   Scenario: With its caches a revocation is seen up to an hour later
     Given the quirk reporting-stale-caches is faithful
     And reporting creates a reach measurement called m with edp1
@@ -28,7 +28,7 @@ Feature: Reporting with its caches
     And reporting reads the results of reporting.m
     Then reporting answers FAILED_PRECONDITION
 
-  @contract-3.13.4
+  @contract-3.13.4/a
   Scenario: As documented it is seen at once
     Given reporting creates a reach measurement called m with edp1
     And edp1 handles its requisitions
@@ -37,7 +37,7 @@ Feature: Reporting with its caches
     Then reporting answers FAILED_PRECONDITION
     And reporting leaves the event rejected by 3.13.2/d
 
-  @contract-3.13.2
+  @contract-3.13.2/e
   Scenario: An untrusted result is UNKNOWN
     Given the quirk untrusted-result-is-unknown is faithful
     And the results of edp1 have a spoilt signature
@@ -46,7 +46,7 @@ Feature: Reporting with its caches
     When reporting reads the results of reporting.m
     Then reporting answers UNKNOWN
 
-  @contract-3.13.2
+  @contract-3.13.2/e
   Scenario: As documented an untrusted result is FAILED_PRECONDITION
     Given the results of edp1 have a spoilt signature
     And reporting creates a reach measurement called m with edp1

@@ -17,18 +17,22 @@ Feature: A result is trusted only with its certificate
     When edp1's certificate is in state REVOKED
     Then mc1 accepts the results of mc1.m
 
-  @contract-3.13.2
   Scenario Outline: The result has <defect>
     Given the results of edp1 have <defect>
     And mc1 creates a reach measurement called m with edp1
     When edp1 handles its requisitions
     Then mc1 rejects the results of mc1.m by <row>
 
+    @contract-3.13.2/c
     Examples:
       | defect              | row      |
       | a spoilt ciphertext | 3.13.2/c |
-      | a spoilt signature  | 3.13.2/e |
-      | an unsupported OID  | 3.13.2/e |
+
+    @contract-3.13.2/e
+    Examples:
+      | defect             | row      |
+      | a spoilt signature | 3.13.2/e |
+      | an unsupported OID | 3.13.2/e |
 
   @contract-3.3.2
   Scenario: An old result under a certificate that has expired since
