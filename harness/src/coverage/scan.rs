@@ -38,7 +38,7 @@ pub fn citing(source: &str) -> Vec<Citing> {
             if let (Some(test), true) = (function_name(text), is_test) {
                 let body = body(&lines[index..]);
                 let calls = |name: &String| body.contains(&format!("{name}("));
-                let asserts = body.contains("assert") || asserting.iter().any(calls);
+                let asserts = asserts_itself(&body) || asserting.iter().any(calls);
                 if asserts && !attributes.contains("#[ignore") {
                     found.push(cited(test, &doc, &body));
                 }
@@ -55,12 +55,19 @@ fn asserting_functions(lines: &[&str]) -> Vec<String> {
     let mut names = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         if let Some(name) = function_name(line.trim_start())
-            && body(&lines[index..]).contains("assert")
+            && asserts_itself(&body(&lines[index..]))
         {
             names.push(name.to_owned());
         }
     }
     names
+}
+
+/// Whether a function's body has an assertion of its own.
+fn asserts_itself(body: &str) -> bool {
+    ["assert!(", "assert_eq!(", "assert_ne!(", "assert_matches!("]
+        .iter()
+        .any(|assertion| body.contains(assertion))
 }
 
 /// A function from its first line up to the brace that closes it, which stands in its column.
