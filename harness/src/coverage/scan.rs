@@ -15,7 +15,8 @@ pub struct Citing {
     pub test: String,
     /// Clauses, such as `3.2.1` or `3.10/5`, in order, each once.
     pub clauses: Vec<String>,
-    /// Names of quirks.
+    /// Names of quirks whose two settings it compares, as its doc comment says; or one setting, as its
+    /// body sets it: `cli-sends-no-oid=faithful`.
     pub quirks: Vec<String>,
 }
 
@@ -90,6 +91,9 @@ fn cited(test: &str, doc: &str, body: &str) -> Citing {
     for text in body.split('"').skip(1).step_by(2) {
         if is_clause(text.split('/').next().unwrap_or_default()) && !text.contains(' ') {
             keep(&mut citing.clauses, text.to_owned());
+        }
+        if text.ends_with("=faithful") || text.ends_with("=as-documented") {
+            keep(&mut citing.quirks, text.to_owned());
         }
     }
     citing
