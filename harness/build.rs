@@ -3,7 +3,6 @@
 
 #[allow(unreachable_pub, reason = "a module of the library, included here")]
 #[path = "src/coverage/scan.rs"]
-#[allow(unreachable_pub, reason = "a public module of the library, included here")]
 mod scan;
 
 use std::fmt::Write as _;
