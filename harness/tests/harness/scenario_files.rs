@@ -99,12 +99,15 @@ fn tags_and_ids_select() {
 }
 
 #[test]
-fn the_embedded_scenarios_parse_with_unique_ids_and_cite_one_to_three_clauses() {
+fn the_embedded_scenarios_parse_with_unique_ids_and_those_of_the_contract_cite_one_to_three_clauses()
+ {
     let scenarios = scenario::embedded().unwrap();
     assert!(!scenarios.is_empty());
     for scenario in scenarios {
         let clauses = scenario.clauses().len();
-        assert!((1..=3).contains(&clauses), "{}: {clauses} clauses", scenario.id);
+        // A rehearsed procedure proves a procedure: it need not name a clause.
+        let least = usize::from(scenario.id.starts_with("contract/"));
+        assert!((least..=3).contains(&clauses), "{}: {clauses} clauses", scenario.id);
     }
 }
 
