@@ -5,7 +5,7 @@ Feature: From server TLS to mTLS under traffic
   # as certificates are not required (quirk no-client-certificate-is-unknown as documented).
   Background:
     Given the quirk no-client-certificate-is-unknown is as-documented
-    And a stopping replica waits 1 second
+    And a stopping replica waits 200 ms
     And client certificates are off
     And a running Kingdom
     And mc1 presents no certificate

@@ -4,7 +4,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
   # The bundle and the map must both know the new root before a leaf of it is presented.
   @contract-5.9.1 @contract-2.8 @contract-2.9
   Scenario Outline: a data provider's root in an order that works
-    Given a stopping replica waits 1 second
+    Given a stopping replica waits 200 ms
     And edp1 gets a new root
     And probes call the Kingdom as edp1 and mc1
     When the probes go on for 200 ms
@@ -29,7 +29,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
 
   @contract-5.9.1 @contract-2.1 @contract-2.4
   Scenario Outline: a data provider's root in an order that does not work
-    Given a stopping replica waits 1 second
+    Given a stopping replica waits 200 ms
     And edp1 gets a new root
     And probes call the Kingdom as edp1 and mc1
     When the probes go on for 200 ms
@@ -56,7 +56,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
 
   @contract-5.9.4
   Scenario: the Kingdom's root, with clients that trust both in time
-    Given a stopping replica waits 1 second
+    Given a stopping replica waits 200 ms
     And the Kingdom gets a new root
     And probes call the Kingdom as edp1 and mc1
     When the probes go on for 200 ms
@@ -72,7 +72,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
 
   @contract-5.9.4
   Scenario: a client that does not trust the Kingdom's new root in time is cut off, and it alone
-    Given a stopping replica waits 1 second
+    Given a stopping replica waits 200 ms
     And the Kingdom gets a new root
     And probes call the Kingdom as edp1 and mc1
     When the probes go on for 200 ms

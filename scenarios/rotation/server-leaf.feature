@@ -32,7 +32,7 @@ Feature: The Kingdom's own leaf is rotated while participants call it
     And every replica answers with the Kingdom's new certificate
 
   Scenario: rolled back
-    Given a stopping replica waits 1 second
+    Given a stopping replica waits 200 ms
     And probes call the Kingdom as edp1
     When the probes go on for 200 ms
     And the Kingdom gets a new certificate
@@ -47,7 +47,7 @@ Feature: The Kingdom's own leaf is rotated while participants call it
 
   @contract-5.4.2
   Scenario: one late replica
-    Given a stopping replica waits 1 second
+    Given a stopping replica waits 200 ms
     And probes call the Kingdom as edp1
     When the probes go on for 200 ms
     And the Kingdom gets a new certificate

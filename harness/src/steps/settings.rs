@@ -64,10 +64,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
-            r"a stopping replica waits (\d+) seconds?",
+            r"a stopping replica waits (\d+) (seconds?|ms)",
             "Given a stopping replica waits 1 second",
             |world, given| {
-                world.setup()?.grace = Duration::from_secs(given.number(0)?);
+                let count = given.number(0)?;
+                world.setup()?.grace = match given.text(1) {
+                    "ms" => Duration::from_millis(count),
+                    _ => Duration::from_secs(count),
+                };
                 Ok(())
             }
         ),

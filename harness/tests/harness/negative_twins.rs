@@ -41,6 +41,24 @@ const REFUSED: &str = "Given mc1 creates a reach measurement called m with edp1 
      When edp1 handles its requisitions\n";
 const REPORTED: &str = "When reporting creates a reach measurement called m with edp1\n";
 
+/// A run of probes without a change, with one lost call in it, and with a held call that is lost.
+const PROBED: &str = "Given probes call the Kingdom as edp1\nWhen the probes go on for 300 ms\n\
+                      And the probes stop\n";
+const LOST: &str = "Given probes call the Kingdom as edp1\nWhen the probes go on for 200 ms\n\
+                    And the connection is cut after the next 1 call of GetCertificate\n\
+                    And the probes go on for 200 ms\nAnd the probes stop\n";
+const HELD_IN_VAIN: &str = "Given a stopping replica waits 0 seconds\n\
+                            And probes call the Kingdom as edp1\nWhen the probes go on for 100 ms\n\
+                            And a call of each probing caller is held for 600 ms\n\
+                            And the probes go on for 100 ms\nAnd all 2 replicas are restarted\n\
+                            And the probes go on for 600 ms\nAnd the probes stop\n";
+const RENEWED: &str = "Given probes call the Kingdom as edp1\nWhen the Kingdom gets a new certificate\n\
+                       And the probes go on for 300 ms\nAnd the probes stop\n";
+const STREAM_LOST: &str = "Given probes call the Kingdom as edp1\nWhen the probes go on for 200 ms\n\
+                           And all 2 replicas are stopped\nAnd the probes go on for 1200 ms\n\
+                           And all 2 replicas are started\nAnd the probes go on for 200 ms\n\
+                           And the probes stop\n";
+
 /// What happens, and the comparison that must not hold then.
 const TWINS: &[(&str, &str)] = &[
     (DENIED, "Then the call succeeds"),
@@ -149,6 +167,15 @@ const TWINS: &[(&str, &str)] = &[
     (MEASURED, "Then the operator sees worker1's part in mc1.m in state CREATED"),
     (COMPUTED, "Then the operator sees worker1's part in mc1.m in state READY"),
     (GROUPED, "Then edp1 sees its event group g in state DELETED"),
+    (LOST, "Then nobody noticed"),
+    (LOST, "Then edp1 noticed nothing"),
+    (STREAM_LOST, "Then the probes of lane server_stream noticed nothing"),
+    (LOST, "Then the probes of lane new_connection failed with expired"),
+    (PROBED, "Then the probes of lane reused_channel failed with connection_cut"),
+    (PROBED, "Then edp1's probes of lane reused_channel failed with connection_cut"),
+    (RENEWED, "Then every replica answers with the Kingdom's new certificate"),
+    (PROBED, "Then the calls of edp1 ended on its new credential"),
+    (HELD_IN_VAIN, "Then each held call was answered"),
     (READ, "Then the faults fired 1 time"),
     (HANDLED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID"),
     (REFUSED, "Then edp1 refuses mc1.m with SPEC_INVALID"),
