@@ -145,6 +145,12 @@ causes! {
     NoChangeObserved "no_change_observed" Procedure "design.md 2"
         "The procedure ended, and no peer was seen to present another credential than before."
         "Check that the secret really changed and that the replicas were restarted.";
+    FailureNotSeen "failure_not_seen" Procedure "design.md 2"
+        "A failure that the scenario predicts was not observed."
+        "Check whether the procedure was changed, or whether what it runs against no longer fails there.";
+    FaultNotFired "fault_not_fired" Harness "design.md 2"
+        "A fault that was injected never fired, so nothing shows what it would have done."
+        "Correct its method, principal or replica, or let the scenario go on until it fires.";
     ProbeNotSent "probe_not_sent" Harness "design.md 2"
         "A probe that was due was not handed to the transport."
         "Run again on a less busy machine, or lower the rate.";

@@ -214,7 +214,10 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
             }
         }
     }
-    world.record(Fact::Finished);
+    match world.fault_that_never_fired() {
+        Some(problem) => world.record(Fact::Problem(problem)),
+        None => world.record(Fact::Finished),
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -9,6 +9,7 @@ use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, ObservationLog, ServerEvent};
 use crate::participant::cast::Cast;
 use crate::verdict::check;
+use fake_kingdom::cause::Cause;
 use fake_kingdom::quirk::Quirk;
 use fake_kingdom::sandbox::ParticipantKind;
 use fake_kingdom::seam::clock::Clock;
@@ -129,6 +130,7 @@ pub struct World {
     rng: ChaCha20Rng,
     probing: Option<probing::Probing>,
     probe_runs: u64,
+    first_credentials: BTreeMap<String, Option<Credential>>,
     /// The reference participants.
     pub cast: Cast,
     /// What was observed.
@@ -156,6 +158,7 @@ impl World {
             rng: seed.child("harness/world"),
             probing: None,
             probe_runs: 0,
+            first_credentials: BTreeMap::new(),
             cast,
             log: ObservationLog::default(),
         }
@@ -318,6 +321,7 @@ impl World {
                 String::from_utf8(file(format!("{stem}.key"))?).map_err(|error| broken(&error))?;
             let key = pem_private_key(&key).map_err(|error| broken(&error))?;
             let credential = Some(Credential { chain, key });
+            self.first_credentials.insert(name.clone(), credential.clone());
             let guise =
                 Guise { credential, security: Security::Tls13, metadata: Vec::new(), roots: None };
             self.guises.insert(name, guise);
@@ -378,6 +382,29 @@ impl World {
         let key = leaf.key().pkcs8_der().to_vec();
         self.actor(actor).await?.credential = Some(Credential { chain, key });
         Ok(())
+    }
+
+    /// What an actor presented at the scenario's start.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn sandbox_credential(&mut self, actor: &str) -> Result<Option<Credential>, Problem> {
+        self.actor(actor).await?;
+        Ok(self.first_credentials.get(actor).cloned().flatten())
+    }
+
+    /// A fault that the scenario injected and that never fired: whatever it was for was not shown.
+    pub fn fault_that_never_fired(&self) -> Option<Problem> {
+        let faults = self.running().ok()?.faults();
+        let rule = faults.iter().find(|rule| rule.fired == 0)?;
+        let method = rule.rule.target.method.as_deref().unwrap_or("any method");
+        Some(
+            Problem::author(
+                format!("fault rule {} on {method} never fired, so it proves nothing", rule.id),
+                "correct its method or principal, or let the scenario go on until it fires",
+            )
+            .because(Cause::FaultNotFired),
+        )
     }
 
     /// Sets a variable.

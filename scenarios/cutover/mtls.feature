@@ -39,5 +39,4 @@ Feature: From server TLS to mTLS under traffic
     And the probes go on for 400 ms
     And the probes stop
     Then mc1's probes of lane new_connection failed with no_client_certificate
-    And mc1's probes of lane reused_channel failed with no_client_certificate
     And the calls of mc1 ended on its new credential

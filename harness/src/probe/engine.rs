@@ -129,6 +129,11 @@ impl Prober {
         self.shared.callers.iter().map(of).collect()
     }
 
+    /// The methods of its straddling calls, each once.
+    pub fn straddling_methods(&self) -> std::collections::BTreeSet<String> {
+        self.shared.callers.iter().map(|caller| caller.settings.straddling.0.clone()).collect()
+    }
+
     /// A caller starts again: its kept connections are closed, the next calls open new ones.
     pub async fn restart(&self, actor: &str) {
         for caller in self.shared.callers.iter().filter(|c| c.settings.actor == actor) {

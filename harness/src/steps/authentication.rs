@@ -31,6 +31,17 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"(\w+) presents its first leaf again",
+            "When edp1 presents its first leaf again",
+            |world, given| {
+                let actor = given.text(0);
+                let own = world.sandbox_credential(actor).await?;
+                world.actor(actor).await?.credential = own;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
             r#"(\w+) presents a "([a-z0-9-]+)" certificate"#,
             "Given edp1 presents a \"akid-of-other\" certificate",
             |world, given| {

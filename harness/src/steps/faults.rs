@@ -33,13 +33,17 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
-            r"the connection is cut (before|after) the next (\d+) calls? of ([\w.]+)",
+            r"the connection is cut (before|after) the next (\d+) calls? of ([\w.]+)(?: by (\w+))?",
             "Given the connection is cut after the next 1 call of CreateCertificate",
             |world, given| {
                 let point =
                     if given.text(0) == "before" { CutPoint::Before } else { CutPoint::After };
-                let rule = rule(given.number(1)?, given.text(2), Action::Cut(point))?;
-                world.kingdom().await?.add_fault(rule);
+                let mut rule = rule(given.number(1)?, given.text(2), Action::Cut(point))?;
+                world.kingdom().await?;
+                if !given.text(3).is_empty() {
+                    rule.target.principal = Some(world.fill(&format!("{{{}}}", given.text(3)))?);
+                }
+                world.running()?.add_fault(rule);
                 world.changed("a fault rule");
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 use super::{StepDefinition, step};
 use crate::error::Problem;
+use crate::observation::Check;
 use crate::probe::{Density, Lane, Run};
 use crate::verdict::{availability, check, credentials};
 use crate::world::{StepResult, Var, World};
@@ -109,7 +110,8 @@ fn checks() -> Vec<StepDefinition> {
                     judged.pooled().filter(|row| row.actor == actor && row.lane.name() == lane);
                 let observed = causes_of(&mut rows);
                 let what = format!("causes of {actor}'s failures");
-                world.check(check::equal(what, given.text(2), &observed))
+                let check = check::equal(what, given.text(2), &observed);
+                world.check(missing(check, &observed))
             }
         ),
         step!(Check, r"(\w+) noticed nothing", "Then mc1 noticed nothing", |world, given| {
@@ -132,7 +134,8 @@ fn checks() -> Vec<StepDefinition> {
                 proves_something(&judged)?;
                 let mut rows = judged.pooled().filter(|row| row.lane.name() == given.text(0));
                 let observed = causes_of(&mut rows);
-                world.check(check::equal("causes", given.text(1), &observed))
+                let check = check::equal("causes", given.text(1), &observed);
+                world.check(missing(check, &observed))
             }
         ),
         step!(
@@ -206,6 +209,11 @@ fn checks() -> Vec<StepDefinition> {
             }
         ),
     ]
+}
+
+/// A predicted failure of which nothing was seen is a cause of its own.
+fn missing(check: Check, observed: &str) -> Check {
+    if observed.is_empty() { check.or(Cause::FailureNotSeen) } else { check }
 }
 
 /// The causes of the failures in these rows, in the order of the codes.

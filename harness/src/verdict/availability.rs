@@ -365,12 +365,30 @@ fn seen(run: &Run, control: Control) -> ControlReport {
     }
 }
 
+/// Whether no single call was answered in the last ten ticks before the control began: the run has
+/// seen an outage then, and is red by it.
+fn is_down_at_end(run: &Run) -> bool {
+    let Some(control) = run.control else { return false };
+    let tick_us = unary_tick_us(run).max(1);
+    let from = run.length_us.saturating_sub(CONTROL_TICKS_MIN * tick_us);
+    let mut last = run
+        .probes
+        .iter()
+        .filter(|probe| is_unary(probe) && (from..control.from_us).contains(&probe.intended_us))
+        .peekable();
+    last.peek().is_some() && last.all(|probe| failure(run, probe).is_some())
+}
+
 fn check_control(run: &Run, seen: Option<&ControlReport>, invalid: &mut Vec<(Cause, String)>) {
     let (Some(control), Some(seen)) = (run.control, seen) else {
         let what = "the run has no negative control, so nothing shows that it can see an outage";
         invalid.push((Cause::HarnessFault, what.to_owned()));
         return;
     };
+    // An outage that goes on already cannot be told from the control's, and shows as much.
+    if is_down_at_end(run) {
+        return;
+    }
     if control.fired == 0 {
         let what = "the negative control's fault never fired";
         invalid.push((Cause::HarnessFault, what.to_owned()));
@@ -551,6 +569,19 @@ mod tests {
         ] {
             assert!(!judge(&run).invalid.is_empty(), "{what}");
         }
+    }
+
+    #[test]
+    fn an_outage_that_goes_on_at_the_end_needs_no_control_and_is_no_pass() {
+        let mut run = clean();
+        spoil(&mut run, 9_000_000..11_000_000, &Answer::Broken(Cause::NobodyListens));
+        run.control.as_mut().unwrap().fired = 0;
+        let judged = judge(&run);
+        assert_eq!(judged.invalid, []);
+        assert!(judged.zero_downtime().is_err());
+        // Twin: an answer in the last ticks, and the control is asked for again.
+        spoil(&mut run, 9_990_000..9_995_000, &Answer::Expected);
+        assert!(!judge(&run).invalid.is_empty());
     }
 
     #[test]

@@ -146,10 +146,10 @@ impl World {
     /// No probes go on.
     pub fn straddle(&mut self, hold: Duration) -> Result<(), Problem> {
         let probing = self.probing()?;
-        for method in ["GetDataProvider", "GetMeasurementConsumer", "ListModelProviders"] {
+        for method in probing.prober.straddling_methods() {
             let millis = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
             self.running()?.add_fault(FaultRule {
-                target: Target { method: Some(method.to_owned()), ..Target::default() },
+                target: Target { method: Some(method), ..Target::default() },
                 action: Action::DelayMs(millis),
                 count: None,
                 skip: 0,
