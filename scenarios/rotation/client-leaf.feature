@@ -13,3 +13,44 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     Then nobody noticed
     And the calls of edp1 ended on its new credential
     And the calls of mc1 ended on its old credential
+
+  # A connection keeps the credential of its handshake until it closes (5.5.4).
+  @contract-2.8 @contract-5.5.4
+  Scenario: two credentials in use at once
+    Given probes call the Kingdom as edp1
+    When the probes go on for 300 ms
+    And edp1 presents a fresh leaf of its root
+    And the probes go on for 600 ms
+    And the probes stop
+    Then nobody noticed
+    And both credentials of edp1 were in use at once
+
+  @contract-2.8 @contract-5.9.1
+  Scenario: a laggard is cut off when its old root is retired, and it alone
+    Given a stopping replica waits 200 ms
+    And edp1 gets a new root
+    And the trust bundle includes edp1's new root
+    And the principal map knows edp1's new root
+    And all 2 replicas are restarted
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 300 ms
+    And the trust bundle no longer includes edp1's root
+    And all 2 replicas are restarted
+    And the probes go on for 400 ms
+    And edp1 presents a leaf of its new root
+    And the probes go on for 400 ms
+    And the probes stop
+    Then edp1's probes of lane new_connection failed with unknown_issuer
+    And mc1 noticed nothing
+    And the calls of edp1 ended on its new credential
+
+  @contract-2.3
+  Scenario: a leaf sent with its intermediate loses its identity
+    Given probes call the Kingdom as edp1 and mc1
+    When the probes go on for 300 ms
+    And edp1 presents a "through-intermediate" certificate
+    And the probes go on for 400 ms
+    And the probes stop
+    Then edp1's probes of lane new_connection failed with chain_not_single
+    And edp1's probes of lane reused_channel noticed nothing
+    And mc1 noticed nothing

@@ -84,3 +84,35 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     Then edp1's probes of lane new_connection failed with unknown_issuer
     And mc1 noticed nothing
     And every replica answers with the Kingdom's new certificate
+
+  # A Duchy has a bundle and a map of its own: without them the provider is cut off there, whatever the
+  # Kingdom's say (5.10).
+  @contract-5.9.1 @contract-1.7.15 @contract-1.7.14
+  Scenario: a data provider's root reaches the Duchies too
+    Given a stopping replica waits 200 ms
+    And mc1 has an LLv2 reach measurement called m with edp1 and edp2
+    And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
+    And edp1 gets a new root
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 200 ms
+    And the trust bundle includes edp1's new root
+    And the principal map knows edp1's new root
+    And all 2 replicas are restarted
+    And the trust bundle of worker1 includes edp1's new root
+    And the principal map of worker1 knows edp1's new root
+    And worker1's server is restarted
+    And edp1 presents a leaf of its new root
+    And the probing caller edp1 starts again
+    And the probes go on for 300 ms
+    And the probes stop
+    And edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+      }
+      """
+    Then the call succeeds
+    And nobody noticed
+    And the calls of edp1 ended on its new credential

@@ -204,13 +204,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"the principal map knows (\w+)'s new root",
             "When the principal map knows edp1's new root",
             |world, given| {
-                let actor = given.text(0);
-                world.new_root(actor)?;
-                let entry = format!(
-                    "entries {{ authority_key_identifier: \"{{{actor}.new_root_skid}}\" \
-                     principal_resource_name: \"{{{actor}}}\" }}\n"
-                );
-                let entry = world.fill_text_proto(&entry)?;
+                let entry = entry_of_new_root(world, given.text(0))?;
                 append(world, Role::PrincipalMap, entry.as_bytes()).await
             }
         ),
@@ -339,6 +333,16 @@ async fn install(
     world.keep_leaf("kingdom", "new", leaf);
     set(world, Role::TlsCert, certificate.into_bytes()).await?;
     set(world, Role::TlsKey, key_pem.into_bytes()).await
+}
+
+/// The entry that maps an actor's new root to its resource (contract 2.9).
+pub(super) fn entry_of_new_root(world: &World, actor: &str) -> Result<String, Problem> {
+    world.new_root(actor)?;
+    let entry = format!(
+        "entries {{ authority_key_identifier: \"{{{actor}.new_root_skid}}\" \
+         principal_resource_name: \"{{{actor}}}\" }}\n"
+    );
+    world.fill_text_proto(&entry)
 }
 
 /// Bytes as the sandbox's map files write them.

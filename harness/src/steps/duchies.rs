@@ -61,6 +61,15 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"the principal map of (\w+) knows (\w+)'s new root",
+            "When the principal map of worker1 knows edp1's new root",
+            |world, given| {
+                let entry = authentication::entry_of_new_root(world, given.text(1))?;
+                append(world, given.text(0), Role::PrincipalMap, entry.as_bytes()).await
+            }
+        ),
+        step!(
+            Action,
             r"the principal map of (\w+) gains",
             "When the principal map of worker1 gains",
             |world, given| {

@@ -114,6 +114,24 @@ fn checks() -> Vec<StepDefinition> {
                 world.check(missing(check, &observed))
             }
         ),
+        step!(
+            Check,
+            r"(\w+)'s probes of lane (new_connection|reused_channel|server_stream|straddling_call) noticed nothing",
+            "Then edp1's probes of lane reused_channel noticed nothing",
+            |world, given| {
+                let mut judged = availability::judge(run(world)?);
+                proves_something(&judged)?;
+                judged
+                    .lanes
+                    .retain(|row| row.actor == given.text(0) && row.lane.name() == given.text(1));
+                if !judged.pooled().any(|row| row.sent > 0) {
+                    return Err(empty(given.text(1)).into());
+                }
+                let observed = judged.zero_downtime().err();
+                let observed = observed.as_deref().unwrap_or("nothing noticed");
+                world.check(check::equal("downtime", "nothing noticed", observed))
+            }
+        ),
         step!(Check, r"(\w+) noticed nothing", "Then mc1 noticed nothing", |world, given| {
             let mut judged = availability::judge(run(world)?);
             proves_something(&judged)?;
@@ -188,6 +206,18 @@ fn checks() -> Vec<StepDefinition> {
                     crate::probe::CredentialAge::New => "new",
                 };
                 let check = check::equal("credential of the last call", given.text(1), observed);
+                world.check(check.or(Cause::NoChangeObserved))
+            }
+        ),
+        step!(
+            Check,
+            r"both credentials of (\w+) were in use at once",
+            "Then both credentials of edp1 were in use at once",
+            |world, given| {
+                let observed = credentials::overlap_us(run(world)?, given.text(0));
+                let observed =
+                    if observed.is_some() { "both at once" } else { "one after the other" };
+                let check = check::equal("credentials answered", "both at once", observed);
                 world.check(check.or(Cause::NoChangeObserved))
             }
         ),

@@ -1,7 +1,7 @@
 //! Which credentials a run of probes saw before and after: a rotation that changed nothing proves
 //! nothing (design.md section 2). Pure.
 
-use crate::probe::{Answer, Lane, Probe, Run};
+use crate::probe::{Answer, CredentialAge, Lane, Probe, Run};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ pub struct CredentialChange {
     pub changed: bool,
 }
 
-/// What new connections were answered with and accepted under, first and last, in the order of the
-/// names.
+/// What new connections were answered with, and what was presented on them, first and last, in the
+/// order of the names.
 pub fn changes(run: &Run) -> Vec<CredentialChange> {
     let mut seen: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
     let mut see = |actor: String, kind, skid: &str| {
@@ -31,14 +31,20 @@ pub fn changes(run: &Run) -> Vec<CredentialChange> {
             all.push(skid.to_owned());
         }
     };
-    for probe in run.probes.iter().filter(|probe| is_fresh(probe)) {
+    for probe in run.probes.iter().filter(|probe| probe.lane == Lane::NewConnection) {
+        // What the server has a record of was presented to it, accepted or not.
+        if probe.server.is_some() {
+            see(probe.caller.clone(), "tls_client", &probe.client.skid);
+        }
+        if !is_fresh(probe) {
+            continue;
+        }
         if let Some(answering) = &probe.answering {
             see("kingdom".to_owned(), "tls_server", &answering.skid);
             if let Some(replica) = probe.server.as_ref().and_then(|event| event.replica) {
                 see(format!("kingdom/{replica}"), "tls_server", &answering.skid);
             }
         }
-        see(probe.caller.clone(), "tls_client", &probe.client.skid);
     }
     seen.into_iter()
         .filter_map(|((actor, kind), all)| {
@@ -77,6 +83,19 @@ pub fn last_answer_with_client(run: &Run, caller: &str, skid: &str) -> Option<u6
         probe.caller == caller && probe.client.skid == skid && probe.answer == Answer::Expected
     };
     run.probes.iter().filter(with).map(|probe| probe.ended_us).max()
+}
+
+/// For how long calls over connections of a caller's old credential were still answered after the
+/// first answer over one of its new credential, in microseconds; `None` if there was no such time.
+pub fn overlap_us(run: &Run, caller: &str) -> Option<u64> {
+    let answered = |age: CredentialAge| {
+        run.probes.iter().filter(move |probe| {
+            probe.caller == caller && probe.credential == age && probe.answer == Answer::Expected
+        })
+    };
+    let first_new = answered(CredentialAge::New).map(|probe| probe.ended_us).min()?;
+    let last_old = answered(CredentialAge::Old).map(|probe| probe.ended_us).max()?;
+    (last_old > first_new).then(|| last_old - first_new)
 }
 
 /// How many calls, begun at or after `from_us`, were answered over a connection whose server showed

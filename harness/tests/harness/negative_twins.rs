@@ -175,6 +175,8 @@ const TWINS: &[(&str, &str)] = &[
     (PROBED, "Then edp1's probes of lane reused_channel failed with connection_cut"),
     (RENEWED, "Then every replica answers with the Kingdom's new certificate"),
     (PROBED, "Then the calls of edp1 ended on its new credential"),
+    (PROBED, "Then both credentials of edp1 were in use at once"),
+    (LOST, "Then edp1's probes of lane reused_channel noticed nothing"),
     (HELD_IN_VAIN, "Then each held call was answered"),
     (READ, "Then the faults fired 1 time"),
     (HANDLED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID"),
