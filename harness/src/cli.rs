@@ -1,6 +1,7 @@
 //! The command line (interfaces.md sections 4 and 5).
 
 use crate::coverage;
+use crate::deviations;
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
 use crate::report::{junit, record, summary};
@@ -366,6 +367,8 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
 
 /// The scenarios with their negative twins behind them, as the arguments want them.
 fn with_twins(arguments: &RunArgs, scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, UsageError> {
+    let mut scenarios = scenarios;
+    deviations::expect(&mut scenarios, &deviations::embedded()?, arguments.env);
     let faults = twins::embedded()?;
     if let Some(id) = &arguments.fault {
         let fault = faults.iter().find(|fault| fault.id == *id).ok_or_else(|| {

@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod client;
 pub mod coverage;
+pub mod deviations;
 pub mod environment;
 pub mod error;
 pub mod observation;

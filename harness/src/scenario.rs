@@ -37,12 +37,19 @@ pub struct Scenario {
     pub background_steps: usize,
     /// The fault that it is a negative twin by; `None` for the scenario itself.
     pub twin: Option<Twin>,
+    /// What it is known to be red for, if it is a known deviation.
+    pub deviation: Option<Twin>,
 }
 
 impl Scenario {
     /// The clauses that its tags name, such as `1.1.2/RevokeCertificate`.
     pub fn clauses(&self) -> Vec<String> {
         self.tags.iter().filter_map(|tag| tag.strip_prefix(CLAUSE_TAG)).map(str::to_owned).collect()
+    }
+
+    /// What it must come to, if not a pass: as a negative twin or as a known deviation.
+    pub fn expected(&self) -> Option<&Twin> {
+        self.twin.as_ref().or(self.deviation.as_ref())
     }
 
     /// What tells it apart within a run: its id and, for a twin, the fault.
@@ -188,6 +195,7 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
                 background_steps: background.len(),
                 steps: background.into_iter().chain(scenario.steps.iter().cloned()).collect(),
                 twin: None,
+                deviation: None,
             })
         })
         .collect()

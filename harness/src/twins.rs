@@ -180,6 +180,7 @@ pub fn twin(
     }
     Ok(Scenario {
         steps,
+        deviation: None,
         twin: Some(Twin {
             fault: fault.id.clone(),
             verdict: fault.expected_verdict.verdict(),

@@ -195,8 +195,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         fault: result.scenario.twin.as_ref().map(|twin| twin.fault.clone()),
         expected: result
             .scenario
-            .twin
-            .as_ref()
+            .expected()
             .map(|twin| Expected { verdict: twin.verdict, cause: Some(twin.cause.clone()) }),
         causes: judgement.causes.clone(),
         clauses,

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 /// One line for a scenario as it ends.
 pub fn line(result: &ScenarioResult) -> String {
     let verdict = match (&result.scenario.twin, result.as_expected()) {
+        (None, true) if result.scenario.deviation.is_some() => "DEVIATES".to_owned(),
         (None, _) => result.judgement.verdict.to_string(),
         (Some(_), true) => "RED AS STATED".to_owned(),
         (Some(_), false) => "NOT RED".to_owned(),
@@ -27,8 +28,15 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_re
             interrupted += 1;
             continue;
         }
-        if judgement.verdict == Verdict::Pass && result.scenario.twin.is_none() {
+        if result.scenario.twin.is_none() && result.as_expected() {
             continue;
+        }
+        if result.scenario.deviation.is_some() {
+            let _ = writeln!(
+                text,
+                "\nNO LONGER AS LISTED {}: take it off scenarios/deviations.toml, or find out why",
+                result.scenario.label()
+            );
         }
         let mut rerun = rerun.to_owned();
         if let Some(twin) = &result.scenario.twin {
@@ -83,6 +91,11 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_re
             own(results, Verdict::NotApplicable)
         );
     }
+    let known =
+        results.iter().filter(|r| r.scenario.deviation.is_some() && r.as_expected()).count();
+    if known > 0 {
+        let _ = writeln!(text, "{known} known deviations, red as listed");
+    }
     if totals.twins > 0 {
         let twins = || results.iter().filter(|result| result.scenario.twin.is_some());
         let red = twins().filter(|result| result.as_expected()).count();
@@ -91,8 +104,11 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_re
     text
 }
 
-/// Scenarios with a verdict, their twins left out.
+/// Scenarios with a verdict; their twins and known deviations left out.
 fn own(results: &[ScenarioResult], verdict: Verdict) -> usize {
-    let is_own = |result: &&ScenarioResult| result.scenario.twin.is_none();
+    let is_own = |result: &&ScenarioResult| {
+        let known = result.scenario.deviation.is_some() && result.as_expected();
+        result.scenario.twin.is_none() && !known
+    };
     results.iter().filter(is_own).filter(|result| result.judgement.verdict == verdict).count()
 }

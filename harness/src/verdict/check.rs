@@ -1,6 +1,7 @@
 //! The comparisons that `Then` steps ask for. Pure: expectation and observation in, [`Check`] out.
 
 use crate::observation::{Check, ServerEvent};
+use fake_kingdom::cause::Cause;
 use std::collections::BTreeMap;
 
 /// What a caller saw of a call, as far as it is compared.
@@ -44,7 +45,12 @@ pub fn status(outcome: Outcome<'_>, code: &str, reason: Option<&str>) -> Check {
         }
         Outcome::NoStatus { .. } => false,
     };
-    holds("status", &expected, &outcome.show(), agree)
+    let check = holds("status", &expected, &outcome.show(), agree);
+    // A refusal that did not come has no cause of its own.
+    match outcome {
+        Outcome::Status { code: "OK", .. } if code != "OK" => check.or(Cause::FailureNotSeen),
+        _ => check,
+    }
 }
 
 /// A text that must stand inside another.
