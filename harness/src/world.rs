@@ -130,6 +130,7 @@ pub struct World {
     rng: ChaCha20Rng,
     probing: Option<probing::Probing>,
     probe_runs: u64,
+    probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     /// The reference participants.
     pub cast: Cast,
@@ -158,6 +159,7 @@ impl World {
             rng: seed.child("harness/world"),
             probing: None,
             probe_runs: 0,
+            probed_after: 0,
             first_credentials: BTreeMap::new(),
             cast,
             log: ObservationLog::default(),

@@ -56,6 +56,7 @@ impl InProcess {
             .reload(reload)
             .client_auth(setup.client_auth)
             .shutdown_grace_period(setup.grace)
+            .alert(setup.alert)
             .start()
             .await
             .map_err(|error| match error {

@@ -8,6 +8,7 @@ use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
 use fake_kingdom::duchy::Fulfilment;
+use fake_kingdom::event::AlertSettings;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::Role;
 use fake_kingdom::model::Timestamp;
@@ -95,6 +96,8 @@ pub struct Setup {
     pub client_auth: ClientAuth,
     /// How long a stopping replica waits for open calls.
     pub grace: Duration,
+    /// When authentication failures raise an alert.
+    pub alert: AlertSettings,
 }
 
 impl Setup {
@@ -109,6 +112,7 @@ impl Setup {
             reload_hot: false,
             client_auth: ClientAuth::Required,
             grace: Duration::from_secs(25),
+            alert: AlertSettings::default(),
         }
     }
 }

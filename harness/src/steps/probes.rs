@@ -4,7 +4,7 @@ use super::{StepDefinition, step};
 use crate::error::Problem;
 use crate::observation::Check;
 use crate::probe::{Density, Lane, Run};
-use crate::verdict::{availability, check, credentials};
+use crate::verdict::{availability, check, credentials, monitor};
 use crate::world::{StepResult, Var, World};
 use fake_kingdom::cause::Cause;
 use std::time::Duration;
@@ -207,6 +207,50 @@ fn checks() -> Vec<StepDefinition> {
                 };
                 let check = check::equal("credential of the last call", given.text(1), observed);
                 world.check(check.or(Cause::NoChangeObserved))
+            }
+        ),
+        step!(
+            Check,
+            r"the monitor saw at least (\d+) failures? of (\w+) with (\w+), and no other",
+            "Then the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other",
+            |world, given| {
+                let least: u64 = given.number(0)?;
+                let (who, why) = (given.text(1), given.text(2));
+                let events = world.events_of_probes()?;
+                let run = run(world)?;
+                let mut seen = monitor::of_probes(run);
+                let of_it = seen.remove(&(who.to_owned(), why.to_owned())).unwrap_or_default();
+                let mut observed = Vec::new();
+                if of_it < least {
+                    observed.push(format!("{of_it} failures of {who} with {why}"));
+                }
+                observed.extend(seen.iter().map(|((who, why), n)| format!("{n} of {who}: {why}")));
+                let strangers = monitor::of_strangers(run, &events);
+                observed.extend(strangers.iter().map(|event| {
+                    let cause = event.cause.as_deref().unwrap_or_default();
+                    format!("event {}: {cause} of nobody known", event.seq)
+                }));
+                let observed =
+                    if observed.is_empty() { "just these".to_owned() } else { observed.join(", ") };
+                let check = check::equal("authentication failures", "just these", &observed);
+                world.check(if of_it < least { check.or(Cause::FailureNotSeen) } else { check })
+            }
+        ),
+        step!(
+            Check,
+            r"an alert was raised within (\d+) ms of the first failure",
+            "Then an alert was raised within 500 ms of the first failure",
+            |world, given| {
+                let allowed_ms: i64 = given.number(0)?;
+                let events = world.events_of_probes()?;
+                let after = monitor::alert_after_ms(run(world)?, &events);
+                let observed = match after {
+                    Some(ms) if ms <= allowed_ms => "in time".to_owned(),
+                    Some(ms) => format!("after {ms} ms"),
+                    None => "no alert".to_owned(),
+                };
+                let check = check::equal("alert", "in time", &observed);
+                world.check(check.or(Cause::FailureNotSeen))
             }
         ),
         step!(

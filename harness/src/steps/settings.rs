@@ -3,6 +3,7 @@
 use super::{StepDefinition, step};
 use crate::error::Problem;
 use crate::quirk::PeerQuirk;
+use fake_kingdom::event::AlertSettings;
 use fake_kingdom::quirk::{Fidelity, Quirk, Quirks};
 use std::time::Duration;
 
@@ -72,6 +73,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     "ms" => Duration::from_millis(count),
                     _ => Duration::from_secs(count),
                 };
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"an alert is raised by (\d+) failures within (\d+) seconds?",
+            "Given an alert is raised by 5 failures within 10 seconds",
+            |world, given| {
+                let window = Duration::from_secs(given.number(1)?);
+                world.setup()?.alert = AlertSettings { threshold: given.number(0)?, window };
                 Ok(())
             }
         ),

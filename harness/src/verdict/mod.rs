@@ -3,6 +3,7 @@
 pub mod availability;
 pub mod check;
 pub mod credentials;
+pub mod monitor;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};

@@ -214,7 +214,16 @@ impl World {
             probes: stopped.probes,
         };
         self.record(Fact::Probes(Box::new(run)));
+        self.probed_after = after_event;
         Ok(())
+    }
+
+    /// What the server recorded since the last run of probes began.
+    ///
+    /// # Errors
+    /// Some of it is no longer kept.
+    pub fn events_of_probes(&self) -> Result<Vec<ServerEvent>, Problem> {
+        self.running()?.events(self.probed_after)
     }
 
     /// Puts the server's own record beside each probe: of the call by its request id, of a refused

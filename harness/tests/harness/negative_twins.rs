@@ -52,6 +52,9 @@ const HELD_IN_VAIN: &str = "Given a stopping replica waits 0 seconds\n\
                             And a call of each probing caller is held for 600 ms\n\
                             And the probes go on for 100 ms\nAnd all 2 replicas are restarted\n\
                             And the probes go on for 600 ms\nAnd the probes stop\n";
+const REFUSED_PROBES: &str = "Given edp1 gets a new root\nAnd probes call the Kingdom as edp1\n\
+     When the probes go on for 100 ms\nAnd edp1 presents a leaf of its new root\n\
+     And the probes go on for 400 ms\nAnd the probes stop\n";
 const RENEWED: &str = "Given probes call the Kingdom as edp1\nWhen the Kingdom gets a new certificate\n\
                        And the probes go on for 300 ms\nAnd the probes stop\n";
 const STREAM_LOST: &str = "Given probes call the Kingdom as edp1\nWhen the probes go on for 200 ms\n\
@@ -175,6 +178,9 @@ const TWINS: &[(&str, &str)] = &[
     (PROBED, "Then edp1's probes of lane reused_channel failed with connection_cut"),
     (RENEWED, "Then every replica answers with the Kingdom's new certificate"),
     (PROBED, "Then the calls of edp1 ended on its new credential"),
+    (PROBED, "Then the monitor saw at least 1 failure of edp1 with unknown_issuer, and no other"),
+    (REFUSED_PROBES, "Then the monitor saw at least 1 failure of edp1 with expired, and no other"),
+    (REFUSED_PROBES, "Then an alert was raised within 1 ms of the first failure"),
     (PROBED, "Then both credentials of edp1 were in use at once"),
     (LOST, "Then edp1's probes of lane reused_channel noticed nothing"),
     (HELD_IN_VAIN, "Then each held call was answered"),
