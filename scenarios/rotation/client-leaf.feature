@@ -54,3 +54,13 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     Then edp1's probes of lane new_connection failed with chain_not_single
     And edp1's probes of lane reused_channel noticed nothing
     And mc1 noticed nothing
+
+  @contract-2.8
+  Scenario: twenty rotations back to back
+    Given probes call the Kingdom as edp1
+    When the probes go on for 200 ms
+    And edp1 presents 20 fresh leaves of its root, one every 120 ms
+    And the probes go on for 200 ms
+    And the probes stop
+    Then nobody noticed
+    And calls of edp1 were answered under 21 of its credentials

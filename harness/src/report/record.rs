@@ -5,7 +5,7 @@ use crate::observation::Fact;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
-use crate::verdict::credentials::{self, CredentialChange};
+use crate::verdict::credentials::{self, CredentialChange, PerRotation};
 use fake_kingdom::audit::Head;
 use serde::Serialize;
 
@@ -76,7 +76,7 @@ pub struct ScenarioRecord {
     /// Proof that old credentials are dead.
     pub deadness: Vec<Never>,
     /// Bound over many rotations.
-    pub per_rotation: Option<Never>,
+    pub per_rotation: Option<PerRotation>,
     /// What was found, with evidence.
     pub findings: Vec<Finding>,
     /// Where it stands: `file:line` of the step that decided, else of the scenario.
@@ -205,7 +205,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         lanes: judged.iter().flat_map(|judged| judged.lanes.clone()).collect(),
         control: judged.iter().find_map(|judged| judged.control),
         deadness: Vec::new(),
-        per_rotation: None,
+        per_rotation: runs.iter().find_map(|run| credentials::per_rotation(run)),
         findings,
         place: place(result),
         audit_head: result.audit_head.clone(),

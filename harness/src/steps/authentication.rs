@@ -303,7 +303,7 @@ pub(super) fn pki(error: halo_pki::PkiError) -> Problem {
     Problem::harness(format!("a certificate cannot be made: {error}"))
 }
 
-async fn present_leaf(
+pub(super) async fn present_leaf(
     world: &mut World,
     actor: &str,
     root: &Authority,

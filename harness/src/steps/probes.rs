@@ -52,6 +52,25 @@ fn actions() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"(\w+) presents (\d+) fresh leaves of its root, one every (\d+) ms",
+            "When edp1 presents 20 fresh leaves of its root, one every 100 ms",
+            |world, given| {
+                let actor = given.text(0);
+                let count: u32 = given.number(1)?;
+                let pause = Duration::from_millis(given.number(2)?);
+                for _ in 0..count {
+                    let root = world.authority(actor).await?;
+                    super::authentication::present_leaf(world, actor, &root).await?;
+                    world.dress_probes().await?;
+                    world.restart_caller(actor).await?;
+                    tokio::time::sleep(pause).await;
+                }
+                world.changed(format!("{actor} presented {count} leaves"));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
             r"the probing caller (\w+) starts again",
             "When the probing caller edp1 starts again",
             |world, given| {
@@ -206,6 +225,16 @@ fn checks() -> Vec<StepDefinition> {
                     crate::probe::CredentialAge::New => "new",
                 };
                 let check = check::equal("credential of the last call", given.text(1), observed);
+                world.check(check.or(Cause::NoChangeObserved))
+            }
+        ),
+        step!(
+            Check,
+            r"calls of (\w+) were answered under (\d+) of its credentials",
+            "Then calls of edp1 were answered under 21 of its credentials",
+            |world, given| {
+                let observed = credentials::answered_under(run(world)?, given.text(0)).to_string();
+                let check = check::equal("credentials answered under", given.text(1), &observed);
                 world.check(check.or(Cause::NoChangeObserved))
             }
         ),

@@ -1,9 +1,10 @@
 //! Which credentials a run of probes saw before and after: a rotation that changed nothing proves
 //! nothing (design.md section 2). Pure.
 
+use super::availability;
 use crate::probe::{Answer, CredentialAge, Lane, Probe, Run};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One credential at the start and at the end of a run, as the record shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -96,6 +97,61 @@ pub fn overlap_us(run: &Run, caller: &str) -> Option<u64> {
     let first_new = answered(CredentialAge::New).map(|probe| probe.ended_us).min()?;
     let last_old = answered(CredentialAge::Old).map(|probe| probe.ended_us).max()?;
     (last_old > first_new).then(|| last_old - first_new)
+}
+
+/// Under how many client credentials of a caller calls were answered.
+pub fn answered_under(run: &Run, caller: &str) -> usize {
+    let answered = |probe: &&Probe| probe.caller == caller && probe.answer == Answer::Expected;
+    let skids: BTreeSet<&str> =
+        run.probes.iter().filter(answered).map(|probe| probe.client.skid.as_str()).collect();
+    skids.len()
+}
+
+/// Rotations of one run, and how many of them somebody noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PerRotation {
+    /// Rotations.
+    pub n: u64,
+    /// Those after which, and before the next, a probe failed.
+    pub bad: u64,
+    /// With 95 % confidence at most this share of rotations is noticed.
+    pub upper_bound_95: f64,
+}
+
+/// The bound over the rotations of a run; `None` if there were fewer than two.
+pub fn per_rotation(run: &Run) -> Option<PerRotation> {
+    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut starts = Vec::new();
+    let mut failures = Vec::new();
+    for probe in &run.probes {
+        if probe.intended_us >= run.length_us {
+            continue;
+        }
+        if availability::failure(run, probe).is_some() {
+            failures.push(probe.intended_us);
+        }
+        let of_client = (probe.caller.as_str(), probe.client.skid.as_str());
+        let of_server =
+            probe.answering.as_ref().map(|answering| ("kingdom", answering.skid.as_str()));
+        for credential in [Some(of_client), of_server].into_iter().flatten() {
+            let first_of_all = !seen.iter().any(|(who, _)| *who == credential.0);
+            if !credential.1.is_empty() && seen.insert(credential) && !first_of_all {
+                starts.push(probe.intended_us);
+            }
+        }
+    }
+    if starts.len() < 2 {
+        return None;
+    }
+    starts.sort_unstable();
+    let ends = starts.iter().skip(1).copied().chain([u64::MAX]);
+    let bad = starts
+        .iter()
+        .zip(ends)
+        .filter(|(from, until)| failures.iter().any(|at| at >= from && at < until))
+        .count() as u64;
+    let n = starts.len() as u64;
+    Some(PerRotation { n, bad, upper_bound_95: availability::upper_bound(bad, n) })
 }
 
 /// How many calls, begun at or after `from_us`, were answered over a connection whose server showed

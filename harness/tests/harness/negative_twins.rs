@@ -182,6 +182,7 @@ const TWINS: &[(&str, &str)] = &[
     (REFUSED_PROBES, "Then the monitor saw at least 1 failure of edp1 with expired, and no other"),
     (REFUSED_PROBES, "Then an alert was raised within 1 ms of the first failure"),
     (PROBED, "Then both credentials of edp1 were in use at once"),
+    (PROBED, "Then calls of edp1 were answered under 2 of its credentials"),
     (LOST, "Then edp1's probes of lane reused_channel noticed nothing"),
     (HELD_IN_VAIN, "Then each held call was answered"),
     (READ, "Then the faults fired 1 time"),
