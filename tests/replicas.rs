@@ -232,6 +232,30 @@ fn a_cut_ends_a_call_in_progress_at_once() {
 }
 
 #[test]
+fn an_open_connection_is_listed_with_both_leaves_until_it_ends() {
+    on_virtual_time(async {
+        let world = World::start(Reload::AtStart).await;
+        let control = world.kingdom.control();
+        assert_eq!(control.connections(), []);
+        let mut client = world.client();
+        world.call_on(&mut client).await.expect("served");
+        let open = control.connections();
+        let event = world.events("handshake").pop().expect("an event");
+        assert_eq!(open.len(), 1);
+        let listed = serde_json::to_value(&open[0]).expect("JSON");
+        for field in ["replica", "listener", "peer_address", "peer", "server"] {
+            assert_eq!(listed[field], event[field], "{field}");
+        }
+        assert!(listed["peer"]["akid"].is_string() && listed["server"]["skid"].is_string());
+        let state = serde_json::to_value(fake_kingdom::snapshot::take(control)).expect("JSON");
+        assert_eq!(state["connections"][0], listed);
+        drop(client);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(control.connections(), [], "it ended");
+    });
+}
+
+#[test]
 fn files_are_read_at_start_only_unless_reload_is_hot() {
     for (reload, expected) in [(Reload::AtStart, Ok(())), (Reload::Hot, Err(Code::Unauthenticated))]
     {

@@ -151,6 +151,18 @@ causes! {
     FaultNotFired "fault_not_fired" Harness "design.md 2"
         "A fault that was injected never fired, so nothing shows what it would have done."
         "Correct its method, principal or replica, or let the scenario go on until it fires.";
+    GateShut "gate_shut" Procedure "design.md 2"
+        "The gate of a phase stayed shut: what it waits for was not observed at every peer."
+        "Look at the peer that the gate names: restart it or give it the new root; force the phase only if it may be cut off.";
+    GateOpen "gate_open" Procedure "design.md 2"
+        "The gate of a phase was open though a peer should have kept it shut."
+        "Check that the peer really lags behind, and that the gate looks at it.";
+    PhaseOutOfOrder "phase_out_of_order" Procedure "design.md 2"
+        "A phase was asked for that may not begin now: an earlier one is missing, or it is done."
+        "Do the missing phase first; the refusal names it.";
+    HookFailed "hook_failed" Procedure "interfaces.md 4"
+        "The command that does a phase failed or took too long."
+        "Read its recorded output; the phase counts as broken off, and the procedure can be rolled back.";
     ProbeNotSent "probe_not_sent" Harness "design.md 2"
         "A probe that was due was not handed to the transport."
         "Run again on a less busy machine, or lower the rate.";

@@ -380,6 +380,7 @@ impl Builder {
             grace: self.grace,
             network: self.network,
             next_connection: AtomicU64::new(1),
+            connections: Mutex::default(),
             replica_host: self.addresses.replica_host.clone(),
             system_address: OnceLock::new(),
             running: watch::channel(0).0,
@@ -609,6 +610,11 @@ impl Control {
         })
     }
 
+    /// The connections that are open now, whose handshake was accepted, in the order of acceptance.
+    pub fn connections(&self) -> Vec<OpenConnection> {
+        self.shared.connections().values().map(|open| OpenConnection::of(open)).collect()
+    }
+
     /// The ids of the Duchies that serve here, in the order of their configuration.
     pub fn duchy_ids(&self) -> Vec<Arc<str>> {
         self.duchies.iter().filter_map(|duchy| duchy.process.duchy().cloned()).collect()
@@ -813,6 +819,53 @@ pub struct ReplicaStatus {
     pub principals: Vec<(String, String)>,
 }
 
+/// A connection that is open: which credentials of both ends live on in it, whatever the files say
+/// now (contract 5.5.4).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct OpenConnection {
+    /// Its number, as events have it.
+    pub id: u64,
+    /// The replica that serves it.
+    pub replica: Option<u32>,
+    /// The Duchy whose server serves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duchy: Option<String>,
+    /// The listener it came in on.
+    pub listener: Listener,
+    /// Where it came from.
+    pub peer_address: String,
+    /// The client's leaf, if it sent one.
+    pub peer: Option<crate::event::PeerFacts>,
+    /// The server's leaf at the handshake.
+    pub server: crate::event::ServerFacts,
+}
+
+impl OpenConnection {
+    fn of(connection: &crate::event::Connection) -> Self {
+        Self {
+            id: connection.id,
+            replica: connection.process.replica(),
+            duchy: connection.process.duchy().map(|id| id.to_string()),
+            listener: connection.listener,
+            peer_address: connection.peer_address.clone(),
+            peer: connection.peer.clone(),
+            server: (*connection.server).clone(),
+        }
+    }
+}
+
+/// Keeps a connection in the list of open ones until its task ends, however it ends.
+pub(crate) struct Registered {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.shared.connections().remove(&self.id);
+    }
+}
+
 /// What all replicas share.
 pub(crate) struct Shared {
     core: Arc<Core>,
@@ -823,6 +876,8 @@ pub(crate) struct Shared {
     grace: Duration,
     network: Arc<dyn Network>,
     next_connection: AtomicU64,
+    /// The connections that are open now, by number.
+    connections: Mutex<BTreeMap<u64, Arc<crate::event::Connection>>>,
     replica_host: String,
     /// Where the Duchies' servers call the Kingdom; known once it is bound.
     system_address: OnceLock<String>,
@@ -835,6 +890,15 @@ pub(crate) struct Shared {
 impl Shared {
     fn now(&self) -> Timestamp {
         self.core.clock.now()
+    }
+
+    fn connections(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<crate::event::Connection>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn register(self: &Arc<Self>, connection: &Arc<crate::event::Connection>) -> Registered {
+        self.connections().insert(connection.id, connection.clone());
+        Registered { shared: self.clone(), id: connection.id }
     }
 
     fn fronts(&self) -> MutexGuard<'_, Vec<watch::Receiver<bool>>> {

@@ -31,5 +31,8 @@ pub mod system;
 pub mod tls;
 
 pub use files::Files;
-pub use kingdom::{Addresses, Builder, Control, Kingdom, Reload, StartError};
+pub use kingdom::{
+    Addresses, Builder, Control, DuchyStatus, Kingdom, OpenConnection, Reload, ReplicaStatus,
+    StartError,
+};
 pub use sandbox::Sandbox;

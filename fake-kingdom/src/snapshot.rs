@@ -2,7 +2,7 @@
 
 use crate::audit::Head;
 use crate::error::measurement_name;
-use crate::kingdom::{Control, DuchyStatus, ReplicaStatus};
+use crate::kingdom::{Control, DuchyStatus, OpenConnection, ReplicaStatus};
 use crate::model::Owner;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ pub struct Snapshot {
     pub requisitions: Vec<RequisitionState>,
     pub replicas: Vec<ReplicaStatus>,
     pub duchies: Vec<DuchyStatus>,
+    pub connections: Vec<OpenConnection>,
     pub trust: Vec<String>,
     pub principals: Vec<PrincipalEntry>,
     pub quirks: Vec<QuirkState>,
@@ -92,6 +93,7 @@ pub fn take(control: &Control) -> Snapshot {
         .iter()
         .filter_map(|id| Some(control.duchy(id).ok()?.status()))
         .collect();
+    let connections = control.connections();
     let audit_head = control.audit_head();
     control.core().read(|read| Snapshot {
         time: read.now.to_string(),
@@ -179,6 +181,7 @@ pub fn take(control: &Control) -> Snapshot {
             .collect(),
         replicas,
         duchies,
+        connections,
         audit_head,
     })
 }

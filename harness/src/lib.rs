@@ -18,6 +18,7 @@ pub mod error;
 pub mod observation;
 pub mod participant;
 pub mod probe;
+pub mod procedure;
 pub mod quirk;
 pub mod report;
 pub mod run;

@@ -3,6 +3,7 @@
 use crate::error::Problem;
 use crate::participant::ParticipantEvent;
 use crate::probe::Run;
+use crate::procedure::PhaseRecord;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use serde::Deserialize;
@@ -38,6 +39,8 @@ pub enum Fact {
     Server(Box<ServerEvent>),
     /// A run of probes ended.
     Probes(Box<Run>),
+    /// A phase of a procedure ended, or was undone.
+    Phase(Box<PhaseRecord>),
     /// What a reference participant did.
     Participant(Box<ParticipantEvent>),
     /// A `Then` compared something.

@@ -1,12 +1,16 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
 mod probing;
+mod rotating;
+pub(crate) mod trust_files;
+
+pub use rotating::{GATE_PATIENCE, NotDone, Scope};
 
 use crate::client::dynamic::Method;
 use crate::client::{Connection, Credential, Outcome, Request, Security, Status, TransportError};
 use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
 use crate::error::Problem;
-use crate::observation::{CallFact, Check, Fact, ObservationLog, ServerEvent};
+use crate::observation::{CallFact, Check, Fact, Observation, ObservationLog, ServerEvent};
 use crate::participant::cast::Cast;
 use crate::verdict::check;
 use fake_kingdom::cause::Cause;
@@ -132,6 +136,7 @@ pub struct World {
     probe_runs: u64,
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
+    rotating: Option<rotating::Rotating>,
     /// The reference participants.
     pub cast: Cast,
     /// What was observed.
@@ -161,6 +166,7 @@ impl World {
             probe_runs: 0,
             probed_after: 0,
             first_credentials: BTreeMap::new(),
+            rotating: None,
             cast,
             log: ObservationLog::default(),
         }
@@ -687,6 +693,15 @@ impl World {
         self.last
             .as_ref()
             .ok_or_else(|| Problem::author("no call was made yet", "add a `When` with a call"))
+    }
+
+    /// Whether there is anything that the Kingdom could have kept a record of.
+    ///
+    /// # Errors
+    /// Nothing was called, and no phase of a procedure was done.
+    pub fn acted(&self) -> Result<(), Problem> {
+        let phase = |observation: &Observation| matches!(observation.fact, Fact::Phase(_));
+        if self.log.all().iter().any(phase) { Ok(()) } else { self.last().map(|_| ()) }
     }
 
     /// The status of the last call, if one arrived.

@@ -82,6 +82,7 @@ pub(super) async fn serve(
     let (peer, identity) = identify(certificates, leaf_alone_counts);
     connection.peer = peer;
     let connection = Arc::new(connection);
+    let _open = server.shared.register(&connection);
     let cause = match &identity {
         Identity::Nobody(cause) => Some(*cause),
         Identity::Akid(_) | Identity::NoCertificate => None,

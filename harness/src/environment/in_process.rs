@@ -7,12 +7,14 @@ use fake_kingdom::audit::Head;
 use fake_kingdom::duchy::Fulfilment;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::{Files, MemoryFiles, Role};
-use fake_kingdom::model::Timestamp;
+use fake_kingdom::model::{Mutation, Timestamp};
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::transport::Network;
 use fake_kingdom::tls::ClientAuth;
-use fake_kingdom::{Control, Kingdom, Reload, StartError};
+use fake_kingdom::{
+    Control, DuchyStatus, Kingdom, OpenConnection, Reload, ReplicaStatus, StartError,
+};
 use futures::future::{BoxFuture, LocalBoxFuture};
 use std::collections::BTreeMap;
 use std::io;
@@ -256,6 +258,29 @@ impl Environment for InProcess {
 
     fn audit_head(&self) -> Head {
         self.kingdom.control().audit_head()
+    }
+
+    fn append_audit(&self, actor: &str, entry: Mutation) -> Result<(), Problem> {
+        let appended = self.kingdom.control().core().append_audit(actor, entry);
+        let refused = |refusal: fake_kingdom::error::Refusal| {
+            Problem::harness(format!("the audit trail: {}", refusal.message))
+        };
+        appended.map(|_| ()).map_err(refused)
+    }
+
+    fn replica_statuses(&self) -> Vec<ReplicaStatus> {
+        let control = self.kingdom.control();
+        control.replica_ids().into_iter().filter_map(|id| control.replica_status(id)).collect()
+    }
+
+    fn duchy_statuses(&self) -> Vec<DuchyStatus> {
+        let control = self.kingdom.control();
+        let status = |id: &Arc<str>| Some(control.duchy(id).ok()?.status());
+        control.duchy_ids().iter().filter_map(status).collect()
+    }
+
+    fn connections(&self) -> Vec<OpenConnection> {
+        self.kingdom.control().connections()
     }
 
     fn audit_lines(&self) -> Result<Vec<String>, Problem> {

@@ -11,7 +11,7 @@ use fake_kingdom::duchy::Fulfilment;
 use fake_kingdom::event::AlertSettings;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::Role;
-use fake_kingdom::model::Timestamp;
+use fake_kingdom::model::{Mutation, Timestamp};
 use fake_kingdom::quirk::Quirks;
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
@@ -19,6 +19,7 @@ use fake_kingdom::seam::entropy::Seed;
 use fake_kingdom::seam::transport::BoxStream;
 use fake_kingdom::settings::Protocols;
 use fake_kingdom::tls::ClientAuth;
+use fake_kingdom::{DuchyStatus, OpenConnection, ReplicaStatus};
 use futures::future::{BoxFuture, LocalBoxFuture};
 use std::io;
 use std::sync::Arc;
@@ -237,6 +238,17 @@ pub trait Environment {
     fn faults(&self) -> Vec<NumberedRule>;
     /// Count and hash of the audit trail.
     fn audit_head(&self) -> Head;
+    /// Appends an entry of a procedure's phase to the audit trail.
+    ///
+    /// # Errors
+    /// The trail cannot be written.
+    fn append_audit(&self, actor: &str, entry: Mutation) -> Result<(), Problem>;
+    /// What each replica says of itself, in their order.
+    fn replica_statuses(&self) -> Vec<ReplicaStatus>;
+    /// What each Duchy's own server says of itself, in their order.
+    fn duchy_statuses(&self) -> Vec<DuchyStatus>;
+    /// The connections that are open at the servers, with the leaves of both ends.
+    fn connections(&self) -> Vec<OpenConnection>;
     /// The audit trail, a line of JSON for each entry.
     ///
     /// # Errors

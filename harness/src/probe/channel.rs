@@ -18,6 +18,8 @@ struct Worn {
     tls: TlsOptions,
     first_skid: String,
     leaf: ClientLeaf,
+    /// Subject key identifiers of the roots it trusts.
+    trust: Arc<[String]>,
     /// Made once per credential.
     config: Result<Arc<rustls::ClientConfig>, String>,
 }
@@ -27,13 +29,15 @@ impl Wardrobe {
     pub fn new(tls: TlsOptions) -> Self {
         let leaf = leaf_of(&tls);
         let config = tls.config().map(Arc::new);
-        Self(Arc::new(Mutex::new(Worn { tls, first_skid: leaf.skid.clone(), leaf, config })))
+        let (first_skid, trust) = (leaf.skid.clone(), trust_of(&tls));
+        Self(Arc::new(Mutex::new(Worn { tls, first_skid, leaf, trust, config })))
     }
 
     /// Presents something else on the connections to come; open ones keep what they have.
     pub fn change(&self, tls: TlsOptions) {
         let mut worn = self.worn();
         worn.leaf = leaf_of(&tls);
+        worn.trust = trust_of(&tls);
         worn.config = tls.config().map(Arc::new);
         worn.tls = tls;
     }
@@ -53,6 +57,11 @@ fn leaf_of(tls: &TlsOptions) -> ClientLeaf {
     }
 }
 
+fn trust_of(tls: &TlsOptions) -> Arc<[String]> {
+    let skid = |der: &Vec<u8>| halo_pki::inspect(der).ok()?.skid.map(hex::encode);
+    tls.roots.iter().filter_map(skid).collect()
+}
+
 /// A connection and whose it is.
 pub(super) struct Line {
     connection: Connection,
@@ -64,6 +73,8 @@ pub(super) struct Line {
 pub(super) struct LineFacts {
     pub(super) credential: CredentialAge,
     pub(super) client: ClientLeaf,
+    /// The roots that the caller trusted when it opened the connection.
+    pub(super) trust: Arc<[String]>,
     pub(super) answering: Option<Answering>,
     pub(super) local: Option<String>,
 }
@@ -86,8 +97,8 @@ pub(super) async fn open(dial: &dyn Dial, wardrobe: &Wardrobe) -> Result<Line, B
         let worn = wardrobe.worn();
         let credential =
             if worn.leaf.skid == worn.first_skid { CredentialAge::Old } else { CredentialAge::New };
-        let facts =
-            LineFacts { credential, client: worn.leaf.clone(), answering: None, local: None };
+        let (client, trust) = (worn.leaf.clone(), worn.trust.clone());
+        let facts = LineFacts { credential, client, trust, answering: None, local: None };
         (worn.tls.clone(), worn.config.clone(), facts)
     };
     let failed = |error, facts| Box::new(NoLine { error, facts });

@@ -5,7 +5,9 @@ use super::schedule::{Density, RATE_PER_SECOND_MAX};
 use super::{Answer, ClientLeaf, CredentialAge, LATE_MAX, Lane, Probe};
 use crate::client::{Outcome, Request, TransportError};
 use crate::environment::Dial;
+use crate::procedure::gate::Sighting;
 use fake_kingdom::cause::Cause;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +59,8 @@ struct Shared {
     lag_us_max: AtomicU64,
     /// How many probes the schedule has begun.
     begun: AtomicU64,
+    /// How each caller was answered last on a connection of its own.
+    seen: Mutex<BTreeMap<String, Sighting>>,
     done: mpsc::UnboundedSender<Probe>,
 }
 
@@ -99,6 +103,7 @@ impl Prober {
             stopping: AtomicBool::new(false),
             lag_us_max: AtomicU64::new(0),
             begun: AtomicU64::new(0),
+            seen: Mutex::default(),
             done: done_sender,
         });
         let schedule = tokio::spawn(shared.clone().send_on_schedule());
@@ -132,6 +137,17 @@ impl Prober {
     /// The methods of its straddling calls, each once.
     pub fn straddling_methods(&self) -> std::collections::BTreeSet<String> {
         self.shared.callers.iter().map(|caller| caller.settings.straddling.0.clone()).collect()
+    }
+
+    /// How each caller was answered last on a connection of its own, by its name; who was not
+    /// answered since it began to probe, or since [`Self::forget_sightings`], is missing.
+    pub fn sightings(&self) -> BTreeMap<String, Sighting> {
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets who was seen so far.
+    pub fn forget_sightings(&self) {
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// A caller starts again: its kept connections are closed, the next calls open new ones.
@@ -262,6 +278,9 @@ impl Shared {
             if let Ok((outcome, facts, reopened)) = tokio::time::timeout_at(deadline, call).await {
                 probe.answer = answer(&outcome);
                 probe.reopened = reopened;
+                if lane == Lane::NewConnection && probe.answer == Answer::Expected {
+                    self.see(&probe.caller, facts.as_ref());
+                }
                 note(&mut probe, facts);
             }
         }
@@ -304,6 +323,17 @@ impl Shared {
         metadata.push(("x-request-id".to_owned(), request_id.to_owned()));
         let messages = if message.is_empty() { Vec::new() } else { vec![message.to_vec()] };
         Request { method: method.to_owned(), metadata, messages, patience: super::PATIENCE }
+    }
+
+    fn see(&self, caller: &str, facts: Option<&LineFacts>) {
+        let Some(facts) = facts else { return };
+        let sighting = Sighting {
+            trust: facts.trust.to_vec(),
+            client: facts.client.skid.clone(),
+            server: facts.answering.as_ref().map(|who| who.skid.clone()).unwrap_or_default(),
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(caller.to_owned(), sighting);
     }
 
     fn elapsed_us(&self) -> u64 {

@@ -33,7 +33,11 @@ impl Density {
     pub fn slot(&self, n: u64, callers: usize) -> (Lane, usize) {
         let callers = callers.max(1) as u64;
         // Whole rounds over the callers, so that none is tied to one lane.
-        let (round, caller) = (n / callers, n % callers);
+        let round = n / callers;
+        // Another order each time: or a caller would meet the same replica with each connection,
+        // since the address in front of them takes turns as well.
+        let turns = (round + 1) * u64::from(self.new_connection_permille) / 1000;
+        let caller = (n + turns) % callers;
         let steps = |permille: u32| {
             let permille = u64::from(permille);
             (round + 1) * permille / 1000 > round * permille / 1000
@@ -71,6 +75,13 @@ mod tests {
             assert_eq!(counts[&(Lane::ServerStream, caller)], 10);
             assert_eq!(counts[&(Lane::ReusedChannel, caller)], 180);
         }
+        let connects = |n: &u64| density.slot(*n, 2).0 == Lane::NewConnection;
+        let met: std::collections::BTreeSet<_> = (0..400)
+            .filter(connects)
+            .enumerate()
+            .map(|(connection, n)| (density.slot(n, 2).1, connection % 2))
+            .collect();
+        assert_eq!(met.len(), 4, "each caller meets each of two replicas");
         assert_eq!(density.due_us(200), 1_000_000);
         assert_eq!(density.expected(1_500_000), 300);
     }

@@ -2,6 +2,7 @@
 
 use crate::environment::EnvironmentKind;
 use crate::observation::Fact;
+use crate::procedure::PhaseRecord;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
@@ -66,7 +67,7 @@ pub struct ScenarioRecord {
     /// Why, unless it is a pass.
     pub reason: Option<String>,
     /// Phases of a procedure.
-    pub phases: Vec<Never>,
+    pub phases: Vec<PhaseRecord>,
     /// Credentials before and after.
     pub credentials: Vec<CredentialChange>,
     /// Probe lanes.
@@ -200,7 +201,14 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         causes: judgement.causes.clone(),
         clauses,
         reason: judgement.reason.clone(),
-        phases: Vec::new(),
+        phases: result
+            .log
+            .iter()
+            .filter_map(|observation| match &observation.fact {
+                Fact::Phase(phase) => Some((**phase).clone()),
+                _ => None,
+            })
+            .collect(),
         credentials: runs.iter().flat_map(|run| credentials::changes(run)).collect(),
         lanes: judged.iter().flat_map(|judged| judged.lanes.clone()).collect(),
         control: judged.iter().find_map(|judged| judged.control),

@@ -3,6 +3,7 @@
 use super::{StepDefinition, step};
 use crate::client::{Credential, Security};
 use crate::error::Problem;
+use crate::world::trust_files::{without_entry, without_root};
 use crate::world::{OPERATOR, Var, World};
 use fake_kingdom::files::Role;
 use fake_kingdom::tls::ClientAuth;
@@ -127,7 +128,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let gone = world.authority(given.text(0)).await?.certificate_der().to_vec();
                 let bundle = world.running()?.file(Role::CertCollection).unwrap_or_default();
-                set(world, Role::CertCollection, without(&bundle, &gone)?).await
+                set(world, Role::CertCollection, without_root(&bundle, &gone)?).await
             }
         ),
         step!(
@@ -214,7 +215,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "When the principal map no longer knows edp1's old root",
             |world, given| {
                 let gone = world.authority(given.text(0)).await?;
-                let gone = text_proto_bytes(gone.subject_key_identifier());
+                let gone = gone.subject_key_identifier().to_vec();
                 let map = world.running()?.file(Role::PrincipalMap).unwrap_or_default();
                 let map = String::from_utf8_lossy(&map).into_owned();
                 let left = without_entry(&map, &gone)
@@ -343,27 +344,6 @@ pub(super) fn entry_of_new_root(world: &World, actor: &str) -> Result<String, Pr
          principal_resource_name: \"{{{actor}}}\" }}\n"
     );
     world.fill_text_proto(&entry)
-}
-
-/// Bytes as the sandbox's map files write them.
-fn text_proto_bytes(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("\\x{byte:02X}")).collect()
-}
-
-/// A map without the entry that holds this text.
-fn without_entry(map: &str, wanted: &str) -> Option<String> {
-    let at = map.find(wanted)?;
-    let from = map[..at].rfind("entries {")?;
-    let until = at + map[at..].find('}')? + 1;
-    Some(format!("{}{}", &map[..from], &map[until..]))
-}
-
-/// A trust bundle without one of its roots.
-pub(super) fn without(bundle: &[u8], gone: &[u8]) -> Result<Vec<u8>, Problem> {
-    let mut roots =
-        halo_pki::pem_certificates(bundle).map_err(|error| Problem::harness(error.to_string()))?;
-    roots.retain(|root| root != gone);
-    Ok(halo_pki::bundle_pem(&roots).into_bytes())
 }
 
 fn role(text: &str) -> Role {

@@ -4,6 +4,7 @@ use super::{StepDefinition, authentication, replicas, step};
 use crate::environment::{ReplicaAction, Target};
 use crate::error::Problem;
 use crate::verdict::check;
+use crate::world::trust_files::without_root;
 use crate::world::{StepResult, World};
 use fake_kingdom::files::Role;
 
@@ -96,7 +97,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let duchy = given.text(0);
                 let bundle =
                     world.running()?.duchy_file(duchy, Role::CertCollection).unwrap_or_default();
-                let bundle = authentication::without(&bundle, gone.certificate_der())?;
+                let bundle = without_root(&bundle, gone.certificate_der())?;
                 set(world, duchy, Role::CertCollection, bundle).await
             }
         ),

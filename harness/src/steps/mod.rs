@@ -16,6 +16,7 @@ mod measurements;
 mod operator;
 mod participants;
 mod probes;
+mod procedures;
 mod records;
 mod replicas;
 mod settings;
@@ -162,6 +163,7 @@ impl Registry {
             event_groups::steps(),
             operator::steps(),
             probes::steps(),
+            procedures::steps(),
             participants::steps(),
             events::steps(),
             records::steps(),

@@ -44,7 +44,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r#"the audit trail verifies against (?:its own head|the head "([^"]+)")"#,
             "Then the audit trail verifies against its own head",
             |world, given| {
-                world.last()?;
+                world.acted()?;
                 let own = world.running()?.audit_head();
                 let head = match given.text(0) {
                     "" => own,
@@ -74,7 +74,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
 
 fn entries(world: &World) -> Result<Vec<Entry>, Problem> {
     // Before any call the trail holds the sandbox alone: that proves nothing of the scenario.
-    world.last()?;
+    world.acted()?;
     let lines = world.running()?.audit_lines()?;
     lines
         .iter()

@@ -175,7 +175,11 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Finished => finished = true,
             Fact::Call(_) => last_event = None,
             Fact::Server(event) => last_event = Some(event.seq),
-            Fact::StepDone | Fact::Changed { .. } | Fact::Probes(_) | Fact::Participant(_) => {}
+            Fact::StepDone
+            | Fact::Changed { .. }
+            | Fact::Probes(_)
+            | Fact::Phase(_)
+            | Fact::Participant(_) => {}
         }
     }
     if !finished {

@@ -27,7 +27,7 @@ const JOIN_PAUSE: Duration = Duration::from_millis(10);
 
 /// A run of probes that goes on, and where the server's log stood when it began.
 pub(super) struct Probing {
-    prober: Prober,
+    pub(super) prober: Prober,
     after_event: u64,
     started: Timestamp,
     /// What each caller presented when its wardrobe was filled last.

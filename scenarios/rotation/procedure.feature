@@ -1,0 +1,210 @@
+Feature: A rotation goes through prepare, distribute, switch, drain and retire, each behind a gate
+
+  # A gate opens on what was observed at every peer, never on a timer. Who lags behind keeps it shut.
+
+  @rotation @contract-5.4.2 @contract-5.5.4
+  Scenario: the Kingdom's leaf, phase by phase
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's leaf, with the peers edp1 and mc1
+    When the phase prepare is done
+    And the phase distribute is done
+    And the phase switch is done
+    And the phase drain is done
+    And the phase retire is done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+    And the phases that are done are prepare, distribute, switch, drain, retire
+    And the audit trail has 5 entries with action "rotation_phase"
+
+  @rotation @contract-5.9.4
+  Scenario: the Kingdom's root, phase by phase
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's root, with the peers edp1 and mc1
+    When the phases up to retire are done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  @rotation @contract-5.9.1 @contract-5.10
+  Scenario: a data provider's root, phase by phase
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates edp1's root, with the peers edp1 and mc1
+    When the phases up to retire are done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And the calls of edp1 ended on its new credential
+    And the calls of mc1 ended on its old credential
+    And the audit trail has 5 entries with action "rotation_phase"
+
+  @rotation
+  Scenario: a data provider's leaf, phase by phase
+    Given probes call the Kingdom as edp1 and mc1
+    And a procedure rotates edp1's leaf, with the peers edp1 and mc1
+    When the phases up to retire are done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And the calls of edp1 ended on its new credential
+
+  # One peer lags, gate by gate. The gate stays shut until the peer catches up.
+
+  Scenario: prepare waits for a replica that is down
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1
+    And a procedure rotates the Kingdom's leaf, with the peer edp1
+    When replica 1 is stopped
+    Then the gate of prepare stays shut for 300 ms because "replica 1 does not run"
+    When replica 1 is started
+    Then the gate of prepare opens within 1000 ms
+
+  Scenario: distribute waits for a peer that has not been seen
+    Given probes call the Kingdom as edp1
+    And a procedure rotates the Kingdom's leaf, with the peers edp1 and mc1
+    When the phase prepare is done
+    Then the gate of distribute stays shut for 300 ms because "mc1 has not been seen"
+    When the probes stop
+    And probes call the Kingdom as edp1 and mc1
+    Then the gate of distribute opens within 1000 ms
+
+  @rotation @contract-5.9.4
+  Scenario: switch waits for a client that does not trust the Kingdom's new root
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's root, with the peers edp1 and mc1
+    When mc1 lags behind
+    And the phases up to distribute are done
+    Then the gate of switch stays shut for 300 ms because "mc1 has not been seen to trust the new root"
+    When mc1 catches up
+    And the phases up to retire are done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  @rotation @contract-5.9.1 @contract-5.10
+  Scenario: switch waits for a Duchy that does not know a data provider's new root
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates edp1's root, with the peers edp1 and mc1
+    When worker1 lags behind
+    And the phases up to distribute are done
+    Then the gate of switch stays shut for 300 ms because "worker1 does not trust the new root; worker1 does not map the new root"
+    When worker1 catches up
+    And the phases up to drain are done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And the calls of edp1 ended on its new credential
+
+  @rotation @contract-5.4.2
+  Scenario: drain waits for a replica that was not restarted
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's leaf, with the peers edp1 and mc1
+    When replica 1 lags behind
+    And the phases up to switch are done
+    Then the gate of drain stays shut for 300 ms because "replica 1 has not been seen to answer with the new leaf"
+    When replica 1 catches up
+    And the phases up to retire are done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  @rotation @contract-5.5.4
+  Scenario: retire waits for the caller whose open connections live on its old leaf
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1
+    And a procedure rotates edp1's root, with the peer edp1
+    When the phases up to switch are done
+    And edp1 lags behind
+    And the phase drain is done
+    Then the gate of retire stays shut for 300 ms because "open connections of edp1 live on the old credential"
+    When edp1 catches up
+    And the phase retire is done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And the calls of edp1 ended on its new credential
+
+  # Order and insistence.
+
+  Scenario Outline: a phase out of order is refused
+    Given probes call the Kingdom as edp1
+    And a procedure rotates the Kingdom's leaf, with the peer edp1
+    When the phases up to <done> are done
+    Then the phase <phase> is refused because "<why>"
+    And the phases that are done are <all>
+
+    Examples:
+      | case                    | done       | phase      | why                    | all                 |
+      | distribute twice        | distribute | distribute | it is done already     | prepare, distribute |
+      | switch after prepare    | prepare    | switch     | distribute is not done | prepare             |
+      | drain after prepare     | prepare    | drain      | distribute is not done | prepare             |
+      | retire after distribute | distribute | retire     | switch is not done     | prepare, distribute |
+
+  @rotation @contract-5.9.4
+  Scenario: a switch that is forced past its gate cuts off the client that lags, and it alone
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's root, with the peers edp1 and mc1
+    When mc1 lags behind
+    And the phases up to distribute are done
+    And the phase switch is forced
+    And the probes go on for 400 ms
+    And the probes stop
+    Then mc1's probes of lane new_connection failed with unknown_issuer
+    And edp1 noticed nothing
+
+  # The way back, from every phase and from the middle of one.
+
+  Scenario Outline: the Kingdom's leaf, rolled back
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's leaf, with the peers edp1 and mc1
+    When the phases up to <from> are done
+    And the procedure is aborted
+    And the phase <next> is refused because "the procedure was aborted; roll it back and begin anew"
+    And the procedure is rolled back
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's old certificate
+    And the phases that are done are none
+    And the audit trail has <undone> entries with action "rotation_phase_rolled_back"
+
+    Examples:
+      | from       | next       | undone |
+      | prepare    | distribute | 1      |
+      | distribute | switch     | 2      |
+      | switch     | drain      | 3      |
+      | drain      | retire     | 4      |
+      | retire     | retire     | 5      |
+
+  Scenario Outline: a data provider's root, rolled back
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates edp1's root, with the peers edp1 and mc1
+    When the phases up to <from> are done
+    And the procedure is aborted
+    And the procedure is rolled back
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And the calls of edp1 ended on its old credential
+    And the audit trail has <undone> entries with action "rotation_phase_rolled_back"
+
+    Examples:
+      | from       | undone |
+      | prepare    | 1      |
+      | distribute | 2      |
+      | switch     | 3      |
+      | drain      | 4      |
+      | retire     | 5      |
