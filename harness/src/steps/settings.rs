@@ -86,15 +86,6 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 Ok(())
             }
         ),
-        step!(
-            Action,
-            r"a stopping replica waits (\d+) ms",
-            "Given a stopping replica waits 300 ms",
-            |world, given| {
-                world.setup()?.grace = Duration::from_millis(given.number(0)?);
-                Ok(())
-            }
-        ),
         step!(Action, r"a running Kingdom", "Given a running Kingdom", |world, _given| {
             world.kingdom().await?;
             Ok(())
