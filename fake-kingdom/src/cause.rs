@@ -148,6 +148,9 @@ causes! {
     FailureNotSeen "failure_not_seen" Procedure "design.md 2"
         "A failure that the scenario predicts was not observed."
         "Check whether the procedure was changed, or whether what it runs against no longer fails there.";
+    AuditMismatch "audit_mismatch" Procedure "interfaces.md 3"
+        "The audit trail does not hold what the procedure did."
+        "Compare the trail with the phases that were done; verify it with `halo-harness audit verify`.";
     FaultNotFired "fault_not_fired" Harness "design.md 2"
         "A fault that was injected never fired, so nothing shows what it would have done."
         "Correct its method, principal or replica, or let the scenario go on until it fires.";

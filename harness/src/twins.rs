@@ -219,17 +219,13 @@ fn apply(edit: &Edit, steps: &mut Vec<Step>) -> Result<(), String> {
     Ok(())
 }
 
-/// Steps of the kind and place of another one.
+/// Steps that act, in the place of another one.
 fn lines(text: &str, like: &Step) -> Result<Vec<Step>, String> {
-    let keyword = match like.ty {
-        gherkin::StepType::Then => "Then",
-        gherkin::StepType::Given | gherkin::StepType::When => "When",
-    };
     let steps: String = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
-        .map(|line| format!("    {keyword} {line}\n"))
+        .map(|line| format!("    When {line}\n"))
         .collect();
     let feature = format!("Feature: f\n  Scenario: s\n{steps}");
     let feature = gherkin::Feature::parse(feature, GherkinEnv::default())
