@@ -4,7 +4,7 @@ use crate::coverage;
 use crate::deviations;
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
-use crate::report::{junit, record, summary};
+use crate::report::{cucumber, html, junit, record, repro, summary};
 use crate::run::{self, Exit, Plan, Progress};
 use crate::scenario::{self, Scenario};
 use crate::steps::{Kind, Registry};
@@ -97,7 +97,8 @@ struct RunArgs {
     /// How many scenarios at once; without it, one for each processor
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Write run.json and junit.xml into this folder
+    /// Write run.json, junit.xml, cucumber.ndjson (Cucumber Messages) and report.html into this
+    /// folder and, if something went wrong, repro/: seed, steps and events of each failure
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// How to print
@@ -256,16 +257,7 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     if let Some(folder) = &arguments.report {
         // Before anything runs: a report that cannot be written is found now.
         std::fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
-        // A run that is killed must not leave an earlier run's PASS behind.
-        for file in ["run.json", "junit.xml"] {
-            let path = folder.join(file);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(file_error(&path, &error).into());
-                }
-                _ => {}
-            }
-        }
+        clear(folder)?;
     }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let plan = Plan {
@@ -330,13 +322,17 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         }
     };
     let times = (times.0.to_string(), times.1.to_string());
-    let record = record::make(tool(), arguments.env, seed, times, &results);
+    let mut rerun = format!("halo-harness run --env {name} --seed {seed}");
+    for path in &arguments.selection.features {
+        rerun = format!("{rerun} --features {}", quoted(&path.display().to_string()));
+    }
+    let mut record = record::make(tool(), arguments.env, seed, times, &results);
+    record.replayed_by(whole(&rerun, arguments), &rerun);
+    if arguments.fault.is_some() {
+        record.show_red(&results);
+    }
     let json = record::to_json(&record)?;
     if human {
-        let mut rerun = format!("halo-harness run --env {name} --seed {seed}");
-        for path in &arguments.selection.features {
-            rerun = format!("{rerun} --features {}", quoted(&path.display().to_string()));
-        }
         write!(
             out,
             "{}",
@@ -348,14 +344,11 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     // After the summary: a report that cannot be written must not lose what the run found.
     if let Some(folder) = &arguments.report {
         out.flush()?;
-        let files = [("run.json", json), ("junit.xml", junit::to_xml(&record))];
-        for (name, content) in files {
-            write_file(&folder.join(name), &content).map_err(|error| {
-                Failure::Harness(format!(
-                    "the report cannot be written: {error}; free the folder and run again"
-                ))
-            })?;
-        }
+        write_report(folder, json, &record, &results).map_err(|error| {
+            Failure::Harness(format!(
+                "the report cannot be written: {error}; free the folder and run again"
+            ))
+        })?;
     }
     if arguments.fault.is_some() {
         // The pair was asked for to see its red: the raw verdict counts.
@@ -363,6 +356,70 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         return Ok(run::exit(&judgements));
     }
     Ok(run::exit_of(&results))
+}
+
+/// What `--report` writes beside `repro/`.
+const REPORTS: [&str; 4] = ["run.json", "junit.xml", "cucumber.ndjson", "report.html"];
+
+/// A run that is killed must not leave an earlier run's PASS behind.
+fn clear(folder: &Path) -> Result<(), UsageError> {
+    for file in REPORTS {
+        let path = folder.join(file);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(file_error(&path, &error));
+            }
+            _ => {}
+        }
+    }
+    let repro = folder.join("repro");
+    if repro.join(repro::MARKER).is_file() {
+        std::fs::remove_dir_all(&repro).map_err(|error| file_error(&repro, &error))?;
+    } else if repro.exists() {
+        let path = repro.display().to_string();
+        let reason = "it is no earlier run's; move it away, or report into another folder";
+        return Err(UsageError::File { path, reason: reason.to_owned() });
+    }
+    Ok(())
+}
+
+fn write_report(
+    folder: &Path,
+    json: String,
+    record: &record::Run,
+    results: &[run::ScenarioResult],
+) -> Result<(), UsageError> {
+    let contents =
+        [json, junit::to_xml(record), cucumber::to_ndjson(record, results), html::to_html(record)];
+    for (name, content) in REPORTS.iter().zip(contents) {
+        write_file(&folder.join(name), &content)?;
+    }
+    for (path, content) in repro::files(record, results) {
+        let path = folder.join("repro").join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| file_error(parent, &error))?;
+        }
+        write_file(&path, &content)?;
+    }
+    Ok(())
+}
+
+/// The command line that repeats all of a run.
+fn whole(rerun: &str, arguments: &RunArgs) -> String {
+    let mut whole = rerun.to_owned();
+    for id in &arguments.selection.scenario {
+        whole = format!("{whole} --scenario {}", quoted(id));
+    }
+    if let Some(tags) = &arguments.selection.tags {
+        whole = format!("{whole} --tags {}", quoted(tags));
+    }
+    if let Some(fault) = &arguments.fault {
+        whole = format!("{whole} --fault {}", quoted(fault));
+    }
+    if let Some(twins) = arguments.twins.and_then(|twins| twins.to_possible_value()) {
+        whole = format!("{whole} --twins {}", twins.get_name());
+    }
+    whole
 }
 
 /// The scenarios with their negative twins behind them, as the arguments want them.

@@ -6,7 +6,7 @@ use crate::probe::Run;
 use crate::procedure::PhaseRecord;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One fact with its place in the log, the environment's time and the step it belongs to.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl Check {
 }
 
 /// An event of the fake, as its control listener shows it (interfaces.md section 3).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "named as in interfaces.md")]
 pub struct ServerEvent {
@@ -130,7 +130,7 @@ pub struct ServerEvent {
 }
 
 /// The client's leaf as the server saw it; lower-case hex.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "named as in interfaces.md")]
 pub struct PeerFacts {
@@ -140,7 +140,7 @@ pub struct PeerFacts {
 }
 
 /// The server's own leaf; lower-case hex.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "named as in interfaces.md")]
 pub struct ServerFacts {

@@ -4,6 +4,7 @@
 use crate::environment::EnvironmentKind;
 use crate::error::{Owner, Problem};
 use crate::observation::{Fact, Observation, StepFact};
+use crate::report::evidence::Secrets;
 use crate::scenario::Scenario;
 use crate::steps::Registry;
 use crate::verdict::{Judgement, Verdict, judge, judge_change};
@@ -53,6 +54,8 @@ pub struct ScenarioResult {
     pub log: Vec<Observation>,
     /// What its Kingdom's audit trail ended with, if it had one.
     pub audit_head: Option<Head>,
+    /// What its reports must not hold.
+    pub secrets: Secrets,
 }
 
 impl ScenarioResult {
@@ -159,7 +162,8 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         let log = world.log.all().to_vec();
         let claims_change = scenario.tags.iter().any(|tag| tag == "rotation" || tag == "cutover");
         let judgement = if claims_change { judge_change(&log) } else { judge(&log) };
-        ScenarioResult { judgement, scenario, started, finished, log, audit_head }
+        let secrets = world.secrets();
+        ScenarioResult { judgement, scenario, started, finished, log, audit_head, secrets }
     });
     runtime.shutdown_background();
     result
@@ -240,6 +244,7 @@ fn stillborn(scenario: Scenario, problem: Problem) -> ScenarioResult {
         finished: Timestamp::default(),
         log,
         audit_head: None,
+        secrets: Secrets::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use gherkin::{Feature, GherkinEnv};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The scenarios that come with the program.
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../scenarios");
@@ -35,6 +36,8 @@ pub struct Scenario {
     pub steps: Vec<gherkin::Step>,
     /// How many of the steps are the background's: they alone make no scenario.
     pub background_steps: usize,
+    /// The whole text of its feature file.
+    pub source: Arc<str>,
     /// The fault that it is a negative twin by; `None` for the scenario itself.
     pub twin: Option<Twin>,
     /// What it is known to be red for, if it is a known deviation.
@@ -155,6 +158,7 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
     for scenario in all {
         outline_is_whole(scenario).map_err(|reason| wrong(scenario.position.line, reason))?;
     }
+    let source: Arc<str> = text.into();
     let feature = feature.expand_examples().map_err(|error| {
         let reason = format!("no column of the examples is named <{}>", error.name);
         wrong(error.pos.line, reason)
@@ -194,6 +198,7 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
                 tags,
                 background_steps: background.len(),
                 steps: background.into_iter().chain(scenario.steps.iter().cloned()).collect(),
+                source: source.clone(),
                 twin: None,
                 deviation: None,
             })

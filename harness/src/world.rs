@@ -12,6 +12,7 @@ use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
 use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, Observation, ObservationLog, ServerEvent};
 use crate::participant::cast::Cast;
+use crate::report::evidence::Secrets;
 use crate::verdict::check;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::quirk::Quirk;
@@ -262,6 +263,12 @@ impl World {
     /// Whether a Kingdom was started, and what its audit trail ended with.
     pub fn audit_head(&self) -> Option<fake_kingdom::audit::Head> {
         self.environment.as_deref().map(Environment::audit_head)
+    }
+
+    /// What no report of the scenario may hold: the API keys of its participants.
+    pub fn secrets(&self) -> Secrets {
+        let participants = self.environment.iter().flat_map(|e| e.sandbox().participants());
+        Secrets::new(participants.filter_map(|participant| participant.api_key.clone()))
     }
 
     /// Fills the variables and guises of every participant.

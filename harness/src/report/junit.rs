@@ -18,18 +18,18 @@ pub fn to_xml(run: &Run) -> String {
         xml,
         "<testsuites name=\"halo-harness {}\"{}>",
         escaped(run.environment),
-        counts(&all)
+        counts(&all, run.shows_red)
     );
     for (name, scenarios) in suites {
         let _ = writeln!(
             xml,
             "  <testsuite name=\"{}\"{} timestamp=\"{}\">",
             escaped(name),
-            counts(&scenarios),
+            counts(&scenarios, run.shows_red),
             escaped(&run.started)
         );
         for scenario in scenarios {
-            case(&mut xml, name, scenario);
+            case(&mut xml, name, scenario, run.shows_red);
         }
         xml.push_str("  </testsuite>\n");
     }
@@ -37,7 +37,7 @@ pub fn to_xml(run: &Run) -> String {
     xml
 }
 
-fn case(xml: &mut String, suite: &str, scenario: &ScenarioRecord) {
+fn case(xml: &mut String, suite: &str, scenario: &ScenarioRecord, shows_red: bool) {
     let name = scenario.id.strip_prefix(suite).unwrap_or(&scenario.id).trim_start_matches('/');
     let _ = write!(
         xml,
@@ -51,12 +51,15 @@ fn case(xml: &mut String, suite: &str, scenario: &ScenarioRecord) {
     let reason = scenario.reason.as_deref().unwrap_or_default();
     let element = match scenario.verdict {
         // What was expected is no failure: a pass, or the red of a negative twin.
-        _ if scenario.as_expected && scenario.verdict != Verdict::NotApplicable => {
+        _ if scenario.as_expected
+            && scenario.verdict != Verdict::NotApplicable
+            && !(shows_red && scenario.verdict != Verdict::Pass) =>
+        {
             xml.push_str("/>\n");
             return;
         }
         // A twin that is not red as stated: the harness would miss the fault.
-        _ if scenario.fault.is_some() => "error",
+        _ if scenario.fault.is_some() && !shows_red => "error",
         Verdict::Pass | Verdict::Fail => "failure",
         Verdict::Invalid => "error",
         Verdict::NotApplicable => "skipped",
@@ -77,16 +80,17 @@ fn suite(id: &str) -> &str {
     cut.or_else(|| id.rfind('/')).map_or(id, |at| &id[..at])
 }
 
-fn counts(scenarios: &[&ScenarioRecord]) -> String {
+fn counts(scenarios: &[&ScenarioRecord], shows_red: bool) -> String {
     let count = |verdict| {
         let counts = |s: &&&ScenarioRecord| {
             s.verdict == verdict
-                && s.fault.is_none()
-                && (!s.as_expected || verdict == Verdict::NotApplicable)
+                && (s.fault.is_none() || shows_red)
+                && (!s.as_expected || shows_red || verdict == Verdict::NotApplicable)
         };
         scenarios.iter().filter(counts).count()
     };
-    let blind = scenarios.iter().filter(|s| s.fault.is_some() && !s.as_expected).count();
+    let is_blind = |s: &&&ScenarioRecord| s.fault.is_some() && !s.as_expected && !shows_red;
+    let blind = scenarios.iter().filter(is_blind).count();
     format!(
         " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
         scenarios.len(),

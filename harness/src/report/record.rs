@@ -1,5 +1,8 @@
 //! `run.json`, schema `halo-harness/run/1` (interfaces.md section 4).
 
+use super::evidence::{self, Evidence};
+use super::steps::{self, StepRecord};
+use super::timeline::{self, Timeline};
 use crate::environment::EnvironmentKind;
 use crate::observation::Fact;
 use crate::procedure::PhaseRecord;
@@ -36,6 +39,42 @@ pub struct Run {
     pub scenarios: Vec<ScenarioRecord>,
     /// Sums.
     pub totals: Totals,
+    /// The command line that repeats the run, for a shell.
+    pub replay: Option<String>,
+    /// With `--fault`: the red itself was asked for, so nothing is fine because it was expected.
+    pub shows_red: bool,
+}
+
+impl Run {
+    /// The record of a run with `--fault`: its verdict is the raw one.
+    pub fn show_red(&mut self, results: &[ScenarioResult]) {
+        let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
+        self.verdict = crate::run::overall(&judgements);
+        self.shows_red = true;
+    }
+
+    /// Whether a scenario needs nobody's attention.
+    pub fn is_fine(&self, scenario: &ScenarioRecord) -> bool {
+        match scenario.verdict {
+            Verdict::Pass => scenario.fault.is_none() || (scenario.as_expected && !self.shows_red),
+            Verdict::NotApplicable => scenario.fault.is_none(),
+            Verdict::Fail | Verdict::Invalid => scenario.as_expected && !self.shows_red,
+        }
+    }
+
+    /// Notes how the run is repeated: the whole of it, and each scenario by `of_scenario`, a command
+    /// line to which the scenario's id is added.
+    pub fn replayed_by(&mut self, whole: String, of_scenario: &str) {
+        for scenario in &mut self.scenarios {
+            let fault = scenario.fault.as_ref().map(|fault| format!(" --fault {fault}"));
+            scenario.replay = Some(format!(
+                "{of_scenario} --scenario {}{}",
+                scenario.id,
+                fault.unwrap_or_default()
+            ));
+        }
+        self.replay = Some(whole);
+    }
 }
 
 /// The program that ran.
@@ -84,6 +123,18 @@ pub struct ScenarioRecord {
     pub place: String,
     /// What its own Kingdom's audit trail ended with.
     pub audit_head: Option<Head>,
+    /// Its feature's name and its own.
+    pub name: String,
+    /// When it began by its own clock; RFC 3339.
+    pub started: String,
+    /// Its steps, and what became of each.
+    pub steps: Vec<StepRecord>,
+    /// Its runs of probes over time.
+    pub timelines: Vec<Timeline>,
+    /// The server's events and the failed probes that show what went wrong.
+    pub evidence: Evidence,
+    /// The command line that repeats it, for a shell.
+    pub replay: Option<String>,
 }
 
 /// What no scenario can have yet: the field is there, and stays empty until its issue is done.
@@ -159,11 +210,14 @@ pub fn make(
         },
         scenarios,
         totals,
+        replay: None,
+        shows_red: false,
     }
 }
 
 fn scenario(result: &ScenarioResult) -> ScenarioRecord {
     let judgement = &result.judgement;
+    let reason = judgement.reason.as_deref().map(|reason| result.secrets.hidden(reason));
     let clauses = result.scenario.clauses();
     let runs: Vec<_> = result
         .log
@@ -174,8 +228,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         })
         .collect();
     let judged: Vec<_> = runs.iter().map(|run| availability::judge(run)).collect();
-    let findings = judgement
-        .reason
+    let findings: Vec<_> = reason
         .iter()
         .map(|reason| Finding {
             code: match judgement.verdict {
@@ -200,7 +253,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
             .map(|twin| Expected { verdict: twin.verdict, cause: Some(twin.cause.clone()) }),
         causes: judgement.causes.clone(),
         clauses,
-        reason: judgement.reason.clone(),
+        reason,
         phases: result
             .log
             .iter()
@@ -214,10 +267,24 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         control: judged.iter().find_map(|judged| judged.control),
         deadness: Vec::new(),
         per_rotation: runs.iter().find_map(|run| credentials::per_rotation(run)),
+        evidence: evidence::of(result, &findings),
         findings,
         place: place(result),
         audit_head: result.audit_head.clone(),
+        name: format!("{}: {}", result.scenario.feature, result.scenario.name),
+        started: result.started.to_string(),
+        steps: steps::of(result),
+        timelines: timelines(result),
+        replay: None,
     }
+}
+
+fn timelines(result: &ScenarioResult) -> Vec<Timeline> {
+    let mut timelines = timeline::of(&result.log);
+    for mark in timelines.iter_mut().flat_map(|timeline| &mut timeline.marks) {
+        mark.text = result.secrets.hidden(&mark.text);
+    }
+    timelines
 }
 
 /// `file:line` of the step that decided, else of the scenario.
