@@ -196,7 +196,8 @@ fn table(page: &mut String, run: &Run) {
         let _ = writeln!(
             page,
             "<tr data-kind=\"{}\"><td>{}</td><td>{name}{}</td><td class=\"wide\">{}</td>\
-             <td class=\"wide n\">{failed}</td><td class=\"wide n\">{gap}</td></tr>",
+             <td class=\"wide n\" data-label=\"failed\">{failed}</td>\
+             <td class=\"wide n\" data-label=\"longest gap\">{gap}</td></tr>",
             kind(run, scenario),
             badge(run, scenario),
             causes(&scenario.causes),
@@ -768,7 +769,7 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
         return;
     }
     page.push_str(
-        "<h4>Lanes</h4>\n<div class=\"scroll\"><table><thead><tr><th>lane</th><th>actor</th>\
+        "<h4>Lanes</h4>\n<div class=\"scroll\"><table class=\"big\"><thead><tr><th>lane</th><th>actor</th>\
          <th>credential</th><th>replica</th><th class=\"n\">sent</th><th class=\"n\">failed</th>\
          <th class=\"n\">dropped</th><th class=\"n\">longest gap</th><th class=\"n\">resolution</th>\
          <th>what it proves</th><th>failures by cause</th></tr></thead><tbody>\n",
