@@ -10,6 +10,7 @@
 //! - A negative twin that is red as stated has passed; its steps end with the one that turned red,
 //!   whose message says so. One that is not red as stated is FAILED.
 
+use super::evidence::Secrets;
 use super::record::{Run, ScenarioRecord};
 use super::steps::{Outcome, StepRecord};
 use crate::run::ScenarioResult;
@@ -35,21 +36,23 @@ pub fn to_ndjson(run: &Run, results: &[ScenarioResult]) -> String {
         "cpu": {"name": std::env::consts::ARCH},
     }})];
     let mut documents: BTreeMap<&str, Document> = BTreeMap::new();
-    for Scenario { file, source, .. } in results.iter().map(|result| &result.scenario) {
+    for result in results {
+        let Scenario { file, source, .. } = &result.scenario;
         if !documents.contains_key(file.as_str()) {
+            let source = result.secrets.hidden(source);
             envelopes.push(json!({"source": {
                 "uri": file,
-                "data": &**source,
+                "data": source,
                 "mediaType": "text/x.cucumber.gherkin+plain",
             }}));
-            let document = Document::of(file, source);
+            let document = Document::of(file, &source);
             envelopes.push(json!({"gherkinDocument": document.message}));
             documents.insert(file, document);
         }
     }
     for result in results {
         if let Some(document) = documents.get(result.scenario.file.as_str()) {
-            envelopes.push(json!({"pickle": pickle(&result.scenario, document)}));
+            envelopes.push(json!({"pickle": pickle(result, document)}));
         }
     }
     let started = moment(&run.started);
@@ -190,7 +193,8 @@ fn timestamp(moment: Timestamp) -> Value {
 }
 
 /// A scenario as it was run: expanded, and as its fault left it.
-fn pickle(scenario: &Scenario, document: &Document) -> Value {
+fn pickle(result: &ScenarioResult, document: &Document) -> Value {
+    let ScenarioResult { scenario, secrets, .. } = result;
     let label = scenario.label();
     let nodes = document.nodes(scenario.line);
     let steps: Vec<_> = scenario
@@ -200,7 +204,7 @@ fn pickle(scenario: &Scenario, document: &Document) -> Value {
         .map(|(n, step)| {
             let mut message = json!({
                 "id": pickle_step_id(&label, n),
-                "text": step.value,
+                "text": secrets.hidden(&step.value),
                 "type": match step.ty {
                     StepType::Given => "Context",
                     StepType::When => "Action",
@@ -208,7 +212,9 @@ fn pickle(scenario: &Scenario, document: &Document) -> Value {
                 },
                 "astNodeIds": [document.id(step.position.line)],
             });
-            if let (Some(message), Some(argument)) = (message.as_object_mut(), argument(step)) {
+            if let (Some(message), Some(argument)) =
+                (message.as_object_mut(), argument(step, secrets))
+            {
                 message.insert("argument".to_owned(), argument);
             }
             message
@@ -239,9 +245,9 @@ fn pickle(scenario: &Scenario, document: &Document) -> Value {
 }
 
 /// Doc string or table of a pickle's step.
-fn argument(step: &Step) -> Option<Value> {
+fn argument(step: &Step, secrets: &Secrets) -> Option<Value> {
     if let Some(doc) = &step.docstring {
-        return Some(json!({"docString": {"content": doc}}));
+        return Some(json!({"docString": {"content": secrets.hidden(doc)}}));
     }
     let rows: Vec<_> = step
         .table
@@ -249,7 +255,8 @@ fn argument(step: &Step) -> Option<Value> {
         .rows
         .iter()
         .map(|row| {
-            let cells: Vec<_> = row.iter().map(|cell| json!({"value": cell})).collect();
+            let cells: Vec<_> =
+                row.iter().map(|cell| json!({"value": secrets.hidden(cell)})).collect();
             json!({"cells": cells})
         })
         .collect();
@@ -260,14 +267,20 @@ fn argument(step: &Step) -> Option<Value> {
 struct Document {
     uri: String,
     message: Value,
-    /// Of each scenario, and of each row of its examples: line, ids of the nodes, tags in force.
-    scenarios: Vec<(usize, Vec<String>, Vec<(String, String)>)>,
+    origins: Vec<Origin>,
+}
+
+/// Where a pickle comes from: a scenario, or a row of its examples.
+struct Origin {
+    line: usize,
+    nodes: Vec<String>,
+    /// Name and id of each tag in force.
+    tags: Vec<(String, String)>,
 }
 
 impl Document {
     fn of(uri: &str, source: &str) -> Self {
-        let mut document =
-            Self { uri: uri.to_owned(), message: Value::Null, scenarios: Vec::new() };
+        let mut document = Self { uri: uri.to_owned(), message: Value::Null, origins: Vec::new() };
         // It was parsed before it was run.
         let Ok(feature) = Feature::parse(source, GherkinEnv::default()) else {
             document.message = json!({"uri": uri, "comments": []});
@@ -353,8 +366,9 @@ impl Document {
             let body: Vec<_> = (1..rows.len()).map(row).collect();
             for n in 1..rows.len() {
                 let all = in_force.iter().chain(&tags).cloned().collect();
-                let row_id = self.id(at + 1 + n);
-                self.scenarios.push((at + 1 + n, vec![id.clone(), row_id], all));
+                let line = at + 1 + n;
+                let nodes = vec![id.clone(), self.id(line)];
+                self.origins.push(Origin { line, nodes, tags: all });
             }
             let mut message = json!({
                 "id": self.id(at),
@@ -372,7 +386,7 @@ impl Document {
             examples.push(message);
         }
         if scenario.examples.is_empty() {
-            self.scenarios.push((line, vec![id.clone()], in_force));
+            self.origins.push(Origin { line, nodes: vec![id.clone()], tags: in_force });
         }
         json!({"scenario": {
             "id": id,
@@ -427,13 +441,13 @@ impl Document {
 
     /// The nodes that a scenario or row at this line comes from.
     fn nodes(&self, line: usize) -> Vec<String> {
-        let found = self.scenarios.iter().find(|(at, ..)| *at == line);
-        found.map_or_else(|| vec![self.id(line)], |(_, nodes, _)| nodes.clone())
+        let found = self.origins.iter().find(|origin| origin.line == line);
+        found.map_or_else(|| vec![self.id(line)], |origin| origin.nodes.clone())
     }
 
     fn tag(&self, line: usize, name: &str) -> Option<&str> {
-        let (.., tags) = self.scenarios.iter().find(|(at, ..)| *at == line)?;
-        tags.iter().find(|(tag, _)| tag == name).map(|(_, id)| id.as_str())
+        let origin = self.origins.iter().find(|origin| origin.line == line)?;
+        origin.tags.iter().find(|(tag, _)| tag == name).map(|(_, id)| id.as_str())
     }
 }
 

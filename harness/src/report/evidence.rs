@@ -70,7 +70,9 @@ impl Secrets {
             text = text.replace(secret.as_str(), "[secret]");
         }
         while let Some((before, rest)) = cut_key(&text) {
-            text = format!("{before}[private key]{rest}");
+            // What stands behind it keeps its line.
+            let lines = text[before.len()..text.len() - rest.len()].matches('\n').count();
+            text = format!("{before}[private key]{}{rest}", "\n".repeat(lines));
         }
         text
     }

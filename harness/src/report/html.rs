@@ -160,16 +160,18 @@ fn table(page: &mut String, run: &Run) {
     let mut group = None;
     for (n, scenario) in run.scenarios.iter().enumerate() {
         let folder = folder(&scenario.id);
-        if group != Some(folder) {
+        let this = (folder, scenario.fault.is_some());
+        if group != Some(this) {
             if group.is_some() {
                 page.push_str("</tbody>\n");
             }
             let _ = writeln!(
                 page,
-                "<tbody>\n<tr class=\"group\"><th colspan=\"5\">{}</th></tr>",
-                breakable(folder)
+                "<tbody>\n<tr class=\"group\"><th colspan=\"5\">{}{}</th></tr>",
+                breakable(folder),
+                if this.1 { ", negative twins" } else { "" }
             );
-            group = Some(folder);
+            group = Some(this);
         }
         let pooled = || scenario.lanes.iter().filter(|lane| lane.replica.is_none());
         let (sent, failed): (u64, u64) =
@@ -194,7 +196,8 @@ fn table(page: &mut String, run: &Run) {
         let _ = writeln!(
             page,
             "<tr data-kind=\"{}\"><td>{}</td><td>{name}{}</td><td class=\"wide\">{}</td>\
-             <td class=\"wide n\">{failed}</td><td class=\"wide n\">{gap}</td></tr>",
+             <td class=\"wide n\" data-label=\"failed\">{failed}</td>\
+             <td class=\"wide n\" data-label=\"longest gap\">{gap}</td></tr>",
             kind(run, scenario),
             badge(run, scenario),
             causes(&scenario.causes),
@@ -210,8 +213,8 @@ fn table(page: &mut String, run: &Run) {
 /// Folder and file of an id.
 fn folder(id: &str) -> &str {
     let depth = if id.starts_with("contract/") { 2 } else { 1 };
-    let cut = id.match_indices('/').nth(depth).or_else(|| id.match_indices('/').last());
-    cut.map_or("", |(at, _)| &id[..at])
+    let cut = id.match_indices('/').nth(depth).map(|(at, _)| at).or_else(|| id.rfind('/'));
+    cut.map_or("", |at| &id[..at])
 }
 
 /// A pass without probes is told by its row.
@@ -264,7 +267,8 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
             if scenario.as_expected { "It did." } else { "<b>It did not: a fault is missed.</b>" }
         );
     }
-    if let Some(reason) = &scenario.reason {
+    let is_told = |reason: &&String| !scenario.findings.iter().any(|f| f.text == **reason);
+    if let Some(reason) = scenario.reason.as_ref().filter(is_told) {
         let _ = writeln!(page, "<p class=\"why\">{}</p>", escaped(reason));
     }
     page.push_str("<dl class=\"facts\">\n");
@@ -306,7 +310,7 @@ fn findings(page: &mut String, n: usize, scenario: &ScenarioRecord) {
     if scenario.findings.is_empty() {
         return;
     }
-    page.push_str("<h4>Findings</h4>\n<ul>\n");
+    page.push_str("<h4>Findings</h4>\n<ul class=\"wrong\">\n");
     for finding in &scenario.findings {
         let shown: BTreeSet<u64> = scenario.evidence.first.iter().map(|event| event.seq).collect();
         let links: Vec<_> = finding
@@ -326,7 +330,7 @@ fn findings(page: &mut String, n: usize, scenario: &ScenarioRecord) {
         let clause = finding.clause.as_ref().map(|clause| format!(" (clause {clause})"));
         let _ = writeln!(
             page,
-            "<li><code>{}</code>{}: {} → {links}</li>",
+            "<li class=\"why\"><code>{}</code>{}: {} → {links}</li>",
             escaped(&finding.code),
             escaped(&clause.unwrap_or_default()),
             escaped(&finding.text)
@@ -542,7 +546,11 @@ fn lane_drawing(
     let rows = [(0, true), (22, false)];
     for (y, is_server) in rows.into_iter().take(if clients.len() > 1 { 2 } else { 1 }) {
         for segment in segments(lane, is_server) {
-            draw_segment(page, &segment, (y, is_server), certificates, share);
+            // The outage that the harness made itself is no finding.
+            let is_own = timeline
+                .control
+                .is_some_and(|control| segment.from_ms + lane.bin_ms >= control.from_ms);
+            draw_segment(page, &segment, (y, is_server, is_own), certificates, share);
         }
     }
     if let Some(control) = timeline.control {
@@ -620,7 +628,7 @@ fn add(segment: &mut Segment, bin: &Bin) {
 fn draw_segment(
     page: &mut String,
     segment: &Segment,
-    (y, is_server): (u32, bool),
+    (y, is_server, is_own): (u32, bool, bool),
     certificates: &Certificates,
     share: &impl Fn(f64) -> f64,
 ) {
@@ -667,9 +675,11 @@ fn draw_segment(
         _ => letters.join("+"),
     };
     // Where there is no room for a letter, colour, legend and tooltip have to do.
-    if width > 2.5 {
+    if width > 2.5 && !(is_own && failed > 0) {
+        let is_red = failed > 0 && is_server;
+        let class = if is_red { " class=\"red\"" } else { "" };
         let role = if is_server || width <= 22.0 { "" } else { "client " };
-        let _ = write!(page, "<text x=\"3\" y=\"13\">{role}{label}</text>");
+        let _ = write!(page, "<text x=\"3\" y=\"13\"{class}>{role}{label}</text>");
     }
     let causes: Vec<_> = segment.causes.iter().map(|(cause, n)| format!("{n} {cause}")).collect();
     let replicas: Vec<_> = segment.replicas.iter().map(u32::to_string).collect();
@@ -759,7 +769,7 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
         return;
     }
     page.push_str(
-        "<h4>Lanes</h4>\n<div class=\"scroll\"><table><thead><tr><th>lane</th><th>actor</th>\
+        "<h4>Lanes</h4>\n<div class=\"scroll\"><table class=\"big\"><thead><tr><th>lane</th><th>actor</th>\
          <th>credential</th><th>replica</th><th class=\"n\">sent</th><th class=\"n\">failed</th>\
          <th class=\"n\">dropped</th><th class=\"n\">longest gap</th><th class=\"n\">resolution</th>\
          <th>what it proves</th><th>failures by cause</th></tr></thead><tbody>\n",

@@ -48,7 +48,8 @@ pub fn files(run: &Run, results: &[ScenarioResult]) -> Vec<(String, String)> {
             record.reason.as_deref().unwrap_or_default(),
             record.replay.as_deref().unwrap_or_default()
         );
-        files.push((format!("{folder}/scenario.feature"), result.scenario.source.to_string()));
+        let source = result.secrets.hidden(&result.scenario.source);
+        files.push((format!("{folder}/scenario.feature"), source));
         files.push((format!("{folder}/steps.txt"), steps(record, result)));
         files.push((format!("{folder}/events.jsonl"), events(result)));
     }

@@ -95,7 +95,34 @@ fn reports_are_written_and_json_is_the_record() {
     assert_eq!(printed["schema"], "halo-harness/run/1");
     assert_eq!(printed["verdict"], "FAIL");
     assert_eq!(printed["totals"]["unexpected"], 1);
-    assert!(std::fs::read_to_string(report.join("junit.xml")).unwrap().contains("<failure"));
+    let read = |file: &str| std::fs::read_to_string(report.join(file)).unwrap();
+    assert!(read("junit.xml").contains("<failure"));
+    assert!(read("report.html").ends_with("</html>\n"));
+    assert!(read("cucumber.ndjson").lines().last().unwrap().contains("testRunFinished"));
+    assert_eq!(read("repro/seed").trim(), printed["seed"].to_string());
+}
+
+#[test]
+fn a_passing_run_takes_the_earlier_failure_away_and_leaves_no_repro() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report").display().to_string();
+    run(&features(folder.path(), &[BAD]), &["--report", &report]);
+    assert!(Path::new(&report).join("repro").is_dir());
+    let (exit, _) = run(&features(folder.path(), &[GOOD]), &["--report", &report]);
+    assert_eq!(exit, Exit::Passed);
+    assert!(!Path::new(&report).join("repro").exists());
+}
+
+#[test]
+fn a_folder_called_repro_that_is_not_ours_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[BAD]);
+    let report = folder.path().join("report");
+    std::fs::create_dir_all(report.join("repro")).unwrap();
+    std::fs::write(report.join("repro/mine.txt"), "mine").unwrap();
+    let (exit, _) = run(&path, &["--report", &report.display().to_string()]);
+    assert_eq!(exit, Exit::Usage);
+    assert!(report.join("repro/mine.txt").exists());
 }
 
 #[test]

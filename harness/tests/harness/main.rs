@@ -1,8 +1,10 @@
 //! Tests of the harness by what its users see: verdicts, ids, records, exit codes.
 
 mod command_line;
+mod golden;
 mod judgement;
 mod negative_twins;
 mod records;
+mod reports;
 mod scenario_files;
 mod support;

@@ -1,5 +1,6 @@
 //! The run record and JUnit: golden files, with what differs from run to run blanked.
 
+use crate::golden::assert_golden;
 use crate::support::plan;
 use halo_harness::report::{junit, record};
 use halo_harness::run::{self, ScenarioResult};
@@ -36,8 +37,7 @@ fn the_record_is_as_the_schema_says() {
     for scenario in json["scenarios"].as_array_mut().unwrap() {
         scenario["audit_head"]["hash"] = Value::from("HASH");
     }
-    let golden: Value = serde_json::from_str(include_str!("snapshots/run.json")).unwrap();
-    assert_eq!(json, golden, "{}", serde_json::to_string_pretty(&json).unwrap());
+    assert_golden("run.json", &(serde_json::to_string_pretty(&json).unwrap() + "\n"));
 }
 
 #[test]
@@ -83,8 +83,7 @@ fn one_seed_gives_one_record() {
 
 #[test]
 fn junit_tells_failures_from_errors_and_escapes_names() {
-    let xml = junit::to_xml(&record());
-    assert_eq!(xml, include_str!("snapshots/junit.xml"), "{xml}");
+    assert_golden("junit.xml", &junit::to_xml(&record()));
 }
 
 #[test]

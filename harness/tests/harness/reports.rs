@@ -1,0 +1,402 @@
+//! The page, the Cucumber Messages and the folder to repeat a failure with.
+
+use crate::golden::assert_golden;
+use crate::support::plan;
+use fake_kingdom::model::Timestamp;
+use halo_harness::observation::{Fact, Observation};
+use halo_harness::probe::{CredentialAge, Lane};
+use halo_harness::report::evidence::Secrets;
+use halo_harness::report::record::{self, Run};
+use halo_harness::report::timeline::{Bin, LaneTimeline, Mark, Span, Timeline};
+use halo_harness::report::{cucumber, html, junit, repro};
+use halo_harness::run::{self, ScenarioResult};
+use halo_harness::verdict::availability::{ControlReport, LaneReport};
+use halo_harness::verdict::credentials::CredentialChange;
+use halo_harness::{scenario, twins};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const FEATURE: &str = "@contract-1.1.12
+Feature: All that a report can hold
+  Background:
+    Given a running Kingdom
+  Scenario: good
+    When edp1 reads the certificate edp1.certificate
+    Then the call succeeds
+  @contract-1.1.3
+  Scenario: bad & <worse> \"quoted\"
+    When edp1 reads the certificate edp2.certificate
+    Then the call succeeds
+  Scenario: void
+    When edp1 reads the certificate edp1.certificate
+  Rule: one of two
+    @slow
+    Scenario Outline: rows
+      When edp1 reads the certificate <which>
+      Then the call succeeds
+      And the response has
+        | name | {<which>} |
+      Examples:
+        | which            |
+        | edp1.certificate |
+        | edp2.certificate |
+";
+
+fn results() -> Vec<ScenarioResult> {
+    let scenarios = scenario::parse(FEATURE, "all.feature", "all").unwrap();
+    run::run(&plan(), scenarios, |_| {}, |_| {})
+}
+
+fn record(results: &[ScenarioResult]) -> Run {
+    let tool = record::Tool { version: "0".to_owned(), digest: "0".to_owned() };
+    let times = ("2030-01-01T00:00:00Z".to_owned(), "2030-01-01T00:00:09Z".to_owned());
+    let mut record = record::make(tool, plan().environment, 7, times, results);
+    record.replayed_by("halo-harness run --seed 7".to_owned(), "halo-harness run --seed 7");
+    record
+}
+
+/// The failed scenario's record with a run of probes of known numbers.
+fn with_probes(mut record: Run) -> Run {
+    let scenario = record.scenarios.iter_mut().find(|s| s.id.contains("bad")).unwrap();
+    let skid = |digit: &str| digit.repeat(40);
+    let bin = |from_ms, until_ms, servers: &[&str], failed| Bin {
+        from_ms,
+        until_ms,
+        sent: 100,
+        failed,
+        servers: servers.iter().map(|digit| skid(digit)).collect(),
+        clients: vec![skid("c")],
+        replicas: BTreeSet::from([0, 1]),
+        causes: (failed > 0).then(|| ("nobody_listens".to_owned(), failed)).into_iter().collect(),
+        ..Bin::default()
+    };
+    let bins = vec![
+        bin(0.0, 400.0, &["a"], 0),
+        bin(400.0, 500.0, &[], 100),
+        bin(500.0, 600.0, &["a", "b"], 0),
+        Bin { dropped: 5, ..bin(600.0, 700.0, &["b"], 0) },
+        bin(800.0, 1000.0, &["b"], 0),
+    ];
+    scenario.timelines = vec![Timeline {
+        started: "2030-01-01T00:00:00Z".to_owned(),
+        length_ms: 1000.0,
+        control: Some(Span { from_ms: 1000.0, until_ms: 1400.0 }),
+        lanes: vec![LaneTimeline {
+            lane: Lane::ReusedChannel,
+            actor: "edp1".to_owned(),
+            bin_ms: 100.0,
+            bins,
+        }],
+        marks: vec![Mark { at_ms: 400.0, text: "replica 0: <Stop>".to_owned() }],
+    }];
+    scenario.lanes = vec![LaneReport {
+        lane: Lane::ReusedChannel,
+        actor: "edp1".to_owned(),
+        credential: CredentialAge::Old,
+        replica: None,
+        sent: 500,
+        dropped: 5,
+        failed: 100,
+        excused: 1,
+        longest_gap_ms: 1_100.0,
+        resolution_ms: 10.0,
+        upper_bound_95: Some(0.25),
+        failures_by_cause: BTreeMap::from([("nobody_listens".to_owned(), 100)]),
+    }];
+    scenario.control = Some(ControlReport { injected_ms: 400.0, seen_ms: 410.0 });
+    scenario.credentials = vec![CredentialChange {
+        actor: "kingdom".to_owned(),
+        kind: "tls_server",
+        before_skid: skid("a"),
+        after_skid: skid("b"),
+        changed: true,
+    }];
+    record
+}
+
+/// A page without what has a file of its own.
+fn body(page: &str) -> String {
+    let mut page = page.to_owned();
+    for element in ["style", "script"] {
+        let from = page.find(&format!("<{element}>")).unwrap();
+        let until = page.find(&format!("</{element}>")).unwrap();
+        page.replace_range(from..until, &format!("<{element}>"));
+    }
+    page
+}
+
+#[test]
+fn the_page_is_as_before() {
+    assert_golden("report.html", &body(&html::to_html(&with_probes(record(&results())))));
+}
+
+#[test]
+fn the_cucumber_messages_are_as_before() {
+    let results = results();
+    let text = cucumber::to_ndjson(&record(&results), &results);
+    let text = text.replace(std::env::consts::OS, "OS").replace(std::env::consts::ARCH, "CPU");
+    assert_golden("cucumber.ndjson", &text);
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_every_link_in_it_has_its_place() {
+    let page = html::to_html(&with_probes(record(&results())));
+    for outside in ["http:", "https:", "src=", "@import", "<link"] {
+        assert!(!page.contains(outside), "the page asks for something by `{outside}`");
+    }
+    let links: BTreeSet<&str> = attributes(&page, "href=\"#").collect();
+    let places: BTreeSet<&str> = attributes(&page, "id=\"").collect();
+    assert!(links.len() > 5, "{links:?}");
+    let broken: Vec<_> = links.difference(&places).collect();
+    assert_eq!(broken, Vec::<&&str>::new());
+}
+
+fn attributes<'a>(page: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    page.match_indices(start).filter_map(move |(at, _)| page[at + start.len()..].split('"').next())
+}
+
+#[test]
+fn foreign_text_in_the_page_is_escaped() {
+    let page = body(&html::to_html(&with_probes(record(&results()))));
+    assert!(page.contains("bad &amp; &lt;worse&gt; &quot;quoted&quot;"), "{page}");
+    assert!(page.contains("replica 0: &lt;Stop&gt;"), "{page}");
+    assert!(!page.contains("<worse>") && !page.contains("<Stop>"));
+}
+
+#[test]
+fn a_failure_says_what_why_where_and_how_to_see_it_again() {
+    let page = html::to_html(&with_probes(record(&results())));
+    for part in [
+        "✗ FAIL",
+        "expected OK, observed PERMISSION_DENIED",
+        "permission_denied",
+        "with 95 % confidence at most 25 % of calls fail",
+        "halo-harness run --seed 7 --scenario all/bad-worse-quoted",
+        "made an outage of 400 ms; the probes saw a gap of 410 ms",
+        "A aaaaaaaa",
+        "all.feature:",
+    ] {
+        assert!(page.contains(part), "no `{part}`");
+    }
+}
+
+fn messages(text: &str) -> Vec<(String, Value)> {
+    text.lines()
+        .map(|line| {
+            let envelope: Value = serde_json::from_str(line).unwrap();
+            let envelope = envelope.as_object().unwrap();
+            assert_eq!(envelope.len(), 1, "{line}");
+            let (key, message) = envelope.iter().next().unwrap();
+            (key.clone(), message.clone())
+        })
+        .collect()
+}
+
+/// Every `id` in a message.
+fn ids(value: &Value, all: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| ids(value, all)),
+        Value::Object(fields) => {
+            if let Some(Value::String(id)) = fields.get("id") {
+                all.push(id.clone());
+            }
+            fields.values().for_each(|value| ids(value, all));
+        }
+        _ => {}
+    }
+}
+
+/// Every reference to an id.
+fn references(value: &Value, all: &mut Vec<String>) {
+    const KEYS: [&str; 8] = [
+        "pickleId",
+        "pickleStepId",
+        "testCaseId",
+        "testCaseStartedId",
+        "testStepId",
+        "testRunStartedId",
+        "astNodeId",
+        "astNodeIds",
+    ];
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| references(value, all)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(id) if KEYS.contains(&key.as_str()) => all.push(id.clone()),
+                    Value::Array(ids) if KEYS.contains(&key.as_str()) => {
+                        all.extend(ids.iter().map(|id| id.as_str().unwrap().to_owned()));
+                    }
+                    other => references(other, all),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_message_is_of_a_known_kind_and_every_reference_in_them_resolves() {
+    let mut results = results();
+    results.push(red_twin());
+    let messages = messages(&cucumber::to_ndjson(&record(&results), &results));
+    let known = [
+        "meta",
+        "source",
+        "gherkinDocument",
+        "pickle",
+        "testRunStarted",
+        "testCase",
+        "testCaseStarted",
+        "testStepStarted",
+        "testStepFinished",
+        "testCaseFinished",
+        "testRunFinished",
+    ];
+    let (mut defined, mut used) = (Vec::new(), Vec::new());
+    for (key, message) in &messages {
+        assert!(known.contains(&key.as_str()), "{key}");
+        ids(message, &mut defined);
+        references(message, &mut used);
+    }
+    let unique: BTreeSet<_> = defined.iter().collect();
+    assert_eq!(unique.len(), defined.len(), "an id stands twice");
+    let broken: Vec<_> = used.iter().filter(|id| !unique.contains(id)).collect();
+    assert_eq!(broken, Vec::<&String>::new());
+    let count = |kind: &str| messages.iter().filter(|(key, _)| key == kind).count();
+    assert_eq!(count("pickle"), 6);
+    assert_eq!(count("testCaseFinished"), 6);
+    assert_eq!(count("testStepStarted"), count("testStepFinished"));
+}
+
+/// Statuses and messages of a scenario's steps.
+fn told(results: &[ScenarioResult], record: &Run, label: &str) -> Vec<(String, String)> {
+    messages(&cucumber::to_ndjson(record, results))
+        .iter()
+        .filter(|(key, message)| {
+            key == "testStepFinished" && message["testCaseStartedId"] == format!("attempt/{label}")
+        })
+        .map(|(_, message)| {
+            let text =
+                |key: &str| message["testStepResult"][key].as_str().unwrap_or_default().to_owned();
+            (text("status"), text("message"))
+        })
+        .collect()
+}
+
+#[test]
+fn cucumber_counts_what_proves_nothing_as_failed() {
+    let results = results();
+    let record = record(&results);
+    let statuses = |label| {
+        let told = told(&results, &record, label);
+        told.into_iter().map(|(status, _)| status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses("all/good"), ["PASSED", "PASSED", "PASSED"]);
+    assert_eq!(statuses("all/void"), ["PASSED", "FAILED"]);
+    assert!(told(&results, &record, "all/void")[1].1.starts_with("INVALID: "));
+    assert_eq!(
+        statuses("all/rows/edp2.certificate"),
+        ["PASSED", "PASSED", "FAILED", "SKIPPED"],
+        "what comes after the failed step was not run"
+    );
+}
+
+fn red_twin() -> ScenarioResult {
+    let all = scenario::embedded().unwrap();
+    let hot = all.iter().find(|s| s.id == "rotation/server-leaf/hot-reload").unwrap();
+    let faults = twins::embedded().unwrap();
+    let fault = faults.iter().find(|fault| fault.id == "single-lost-call").unwrap();
+    let twin = twins::twin(hot, fault, plan().environment).unwrap();
+    run::run(&plan(), vec![twin], |_| {}, |_| {}).remove(0)
+}
+
+#[test]
+fn a_twin_that_is_red_as_stated_has_passed_unless_its_red_was_asked_for() {
+    let results = vec![red_twin()];
+    let mut record = record(&results);
+    let label = "rotation/server-leaf/hot-reload [single-lost-call]";
+    let as_stated = told(&results, &record, label);
+    assert!(as_stated.iter().all(|(status, _)| status == "PASSED"), "{as_stated:?}");
+    assert!(as_stated.last().unwrap().1.starts_with("red as stated, FAIL: "), "{as_stated:?}");
+    assert!(html::to_html(&record).contains("✓ red as stated"));
+    assert!(junit::to_xml(&record).contains("failures=\"0\""));
+    assert_eq!(repro::files(&record, &results), []);
+    record.show_red(&results);
+    assert!(told(&results, &record, label).iter().any(|(status, _)| status == "FAILED"));
+    assert!(html::to_html(&record).contains("✗ FAIL"));
+    assert!(junit::to_xml(&record).contains("failures=\"1\""));
+    assert!(!repro::files(&record, &results).is_empty());
+}
+
+#[test]
+fn the_timeline_of_real_probes_shows_the_lost_call_and_both_certificates() {
+    let results = vec![red_twin()];
+    let record = record(&results);
+    let [timeline] = record.scenarios[0].timelines.as_slice() else { panic!("one run of probes") };
+    assert!(!timeline.marks.is_empty());
+    assert!(timeline.marks.iter().all(|mark| mark.at_ms >= 0.0));
+    let run_proper = |bin: &&Bin| bin.from_ms < timeline.control.unwrap().from_ms - 100.0;
+    let bins = || timeline.lanes.iter().flat_map(|lane| &lane.bins).filter(run_proper);
+    assert_eq!(bins().map(|bin| bin.failed).sum::<u64>(), 1);
+    let servers: BTreeSet<_> = bins().flat_map(|bin| &bin.servers).collect();
+    assert_eq!(servers.len(), 2);
+    assert!(timeline.lanes.iter().all(|lane| lane.bins.len() <= 200));
+    let evidence = &record.scenarios[0].evidence;
+    assert_eq!(evidence.probes.len(), 1);
+    assert_eq!(evidence.probes[0].cause, "connection_cut");
+}
+
+#[test]
+fn a_secret_is_in_no_report() {
+    const KEY: &str = "Zm9yZ2V0IG1l";
+    const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----";
+    let mut results = results();
+    // The first of its file: the file's text is told once.
+    let bad = &mut results[0];
+    bad.judgement.verdict = halo_harness::verdict::Verdict::Fail;
+    assert_eq!(format!("{:?}", bad.secrets), "1 secrets", "the sandbox has one API key");
+    bad.secrets = Secrets::new([KEY.to_owned()]);
+    bad.judgement.reason = Some(format!("observed {KEY} and {PEM}"));
+    for step in &mut bad.scenario.steps {
+        step.value = format!("{} {KEY}", step.value);
+    }
+    let source = format!("# {PEM}\n{}# {KEY}\n", bad.scenario.source);
+    bad.scenario.source = source.into();
+    let fact = Fact::Changed { what: format!("{KEY} {PEM}") };
+    bad.log.push(Observation { n: 99, time: Timestamp::default(), line: 1, fact });
+    let record = record(&results);
+    let mut reports = vec![
+        record::to_json(&record).unwrap(),
+        html::to_html(&record),
+        junit::to_xml(&record),
+        cucumber::to_ndjson(&record, &results),
+    ];
+    assert!(reports[0].contains("[secret] and [private key]"));
+    reports.extend(repro::files(&record, &results).into_iter().map(|(_, content)| content));
+    for report in reports {
+        assert!(!report.contains(KEY) && !report.contains("PRIVATE KEY"), "{report}");
+    }
+}
+
+#[test]
+fn what_stands_behind_a_hidden_key_keeps_its_line() {
+    let text = "a\n-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\nb";
+    assert_eq!(Secrets::default().hidden(text), "a\n[private key]\n\n\nb");
+}
+
+#[test]
+fn a_failure_is_repeated_from_its_seed_its_steps_and_its_events() {
+    let results = results();
+    let files: BTreeMap<_, _> = repro::files(&record(&results), &results).into_iter().collect();
+    assert_eq!(files["seed"], "7\n");
+    assert!(files["README.txt"].contains("--scenario all/bad-worse-quoted\n"));
+    assert!(files["all__bad-worse-quoted/scenario.feature"].contains("Feature: All that"));
+    assert!(files["all__bad-worse-quoted/steps.txt"].contains("failed         Then the call"));
+    let events = &files["all__bad-worse-quoted/events.jsonl"];
+    let events: Vec<Value> =
+        events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().any(|event| event["event"]["cause"] == "permission_denied"));
+    assert!(events.iter().any(|event| event["check"]["holds"] == false));
+    assert!(!files.keys().any(|path| path.starts_with("all__good")));
+}
