@@ -1,9 +1,11 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
+mod hooks;
 mod probing;
 mod rotating;
 pub(crate) mod trust_files;
 
+pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
 
 use crate::client::dynamic::Method;
@@ -134,6 +136,7 @@ pub struct World {
     probing: Option<probing::Probing>,
     probe_runs: u64,
     rotating: Option<rotating::Rotating>,
+    hooks: Hooks,
     /// The reference participants.
     pub cast: Cast,
     /// What was observed.
@@ -162,9 +165,17 @@ impl World {
             probing: None,
             probe_runs: 0,
             rotating: None,
+            hooks: Hooks::default(),
             cast,
             log: ObservationLog::default(),
         }
+    }
+
+    /// Lets the user's own commands do phases; before the Kingdom starts.
+    pub fn set_hooks(&mut self, hooks: Hooks) {
+        self.setup.for_commands =
+            !hooks.commands.is_empty() && self.kind == EnvironmentKind::Loopback;
+        self.hooks = hooks;
     }
 
     /// The scenario's clock.

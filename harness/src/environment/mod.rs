@@ -1,5 +1,6 @@
 //! Where a scenario runs. The only modules that know of sockets, memory streams or clusters.
 
+pub mod command;
 mod in_process;
 pub mod loopback;
 pub mod simulated;
@@ -21,6 +22,7 @@ use fake_kingdom::tls::ClientAuth;
 use fake_kingdom::{DuchyStatus, OpenConnection, ReplicaStatus};
 use futures::future::{BoxFuture, LocalBoxFuture};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -96,6 +98,9 @@ pub struct Setup {
     pub client_auth: ClientAuth,
     /// How long a stopping replica waits for open calls.
     pub grace: Duration,
+    /// Whether the servers read real files, and a control listener is open, for a user's own
+    /// commands. Loopback only.
+    pub for_commands: bool,
 }
 
 impl Setup {
@@ -110,6 +115,7 @@ impl Setup {
             reload_hot: false,
             client_auth: ClientAuth::Required,
             grace: Duration::from_secs(25),
+            for_commands: false,
         }
     }
 }
@@ -164,6 +170,17 @@ pub enum ReplicaAction {
     Reload,
 }
 
+/// What a user's own commands are shown.
+#[derive(Clone, Debug)]
+pub struct Workplace {
+    /// The sandbox's folder (interfaces.md section 2); the servers read their files here.
+    pub folder: PathBuf,
+    /// The public API's address.
+    pub public: String,
+    /// The control listener's, as a URL.
+    pub control: String,
+}
+
 /// A predicate over the server's events.
 pub type EventFilter<'a> = dyn Fn(&ServerEvent) -> bool + 'a;
 
@@ -206,6 +223,10 @@ pub trait Environment {
     /// # Errors
     /// No such Duchy.
     fn set_duchy_file(&self, duchy: &str, role: Role, content: Vec<u8>) -> Result<(), Problem>;
+    /// Where a user's own commands work, if there is such a place ([`Setup::for_commands`]).
+    fn workplace(&self) -> Option<&Workplace> {
+        None
+    }
     /// Changes whether replicas ask for client certificates, from their next start on.
     fn set_client_auth(&self, client_auth: ClientAuth);
     /// The present content of one of the servers' files.
