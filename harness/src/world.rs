@@ -245,6 +245,7 @@ impl World {
     pub async fn kingdom(&mut self) -> Result<&dyn Environment, Problem> {
         if self.environment.is_none() {
             let mut setup = self.setup.clone();
+            setup.on_disk = self.kind == EnvironmentKind::Loopback;
             if let Some(quirk) = self.deviation {
                 setup.quirks = setup.quirks.inverted(quirk);
             }

@@ -1,5 +1,7 @@
 //! A Kingdom in this process, over whatever network: what loopback and simulation share.
 
+use super::mount::Mount;
+use super::secrets::Delivery;
 use super::{
     Dial, Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, Target, Workplace,
 };
@@ -31,6 +33,7 @@ pub(super) struct InProcess {
     files: Files,
     duchy_files: BTreeMap<String, Files>,
     commands: Option<ForCommands>,
+    mount: Option<Mount>,
     sandbox: Sandbox,
     clock: Clock,
 }
@@ -106,6 +109,18 @@ impl InProcess {
                 (Files::Memory(sandbox.memory_files()), duchies.collect())
             }
         };
+        if setup.delivery == Delivery::HashedName && setup.reload_hot {
+            return Err(Problem::author(
+                "a Secret with a hashed name never changes under a running replica, so there is \
+                 nothing to read while it runs",
+                "leave out `Given replicas read changed files while they run`",
+            ));
+        }
+        let mount = match setup.delivery {
+            Delivery::AtOnce => None,
+            delivery => Some(Mount::new(&sandbox, delivery, setup.on_disk)?),
+        };
+        let files = mount.as_ref().map_or(files, Mount::files);
         let duchies: Vec<_> =
             duchy_files.iter().map(|(duchy, files)| (duchy.clone(), files.clone())).collect();
         let provision = sandbox
@@ -136,7 +151,15 @@ impl InProcess {
             Some(folder) => Some(ForCommands::open(&kingdom, folder).await?),
             None => None,
         };
-        Ok(Box::new(Self { kingdom, files, duchy_files, commands, sandbox, clock: setup.clock }))
+        Ok(Box::new(Self {
+            kingdom,
+            files,
+            duchy_files,
+            commands,
+            mount,
+            sandbox,
+            clock: setup.clock,
+        }))
     }
 
     fn fronts(&self) -> BTreeMap<Listener, String> {
@@ -198,6 +221,11 @@ impl Environment for InProcess {
     ) -> LocalBoxFuture<'_, Result<Result<(), String>, Problem>> {
         Box::pin(async move {
             let control = self.kingdom.control();
+            if let (Some(mount), ReplicaAction::Start | ReplicaAction::Restart) =
+                (&self.mount, action)
+            {
+                mount.replica_starts()?;
+            }
             let outcome = match action {
                 ReplicaAction::Stop => control.stop(id).await,
                 ReplicaAction::Start => control.start(id).await,
@@ -268,10 +296,17 @@ impl Environment for InProcess {
     }
 
     fn file(&self, role: Role) -> Option<Vec<u8>> {
-        get(&self.files, role)
+        match &self.mount {
+            Some(mount) => mount.get(role),
+            None => get(&self.files, role),
+        }
     }
 
     fn set_file(&self, role: Role, content: Vec<u8>) {
+        if let Some(mount) = &self.mount {
+            mount.apply(role, content);
+            return;
+        }
         // What is not written is not read either: the check that needs the change fails.
         let _ = put(&self.files, role, content);
     }

@@ -3,6 +3,8 @@
 pub mod command;
 mod in_process;
 pub mod loopback;
+mod mount;
+pub mod secrets;
 pub mod simulated;
 
 use crate::error::Problem;
@@ -21,6 +23,7 @@ use fake_kingdom::settings::Protocols;
 use fake_kingdom::tls::ClientAuth;
 use fake_kingdom::{DuchyStatus, OpenConnection, ReplicaStatus};
 use futures::future::{BoxFuture, LocalBoxFuture};
+use secrets::Delivery;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,6 +101,10 @@ pub struct Setup {
     pub client_auth: ClientAuth,
     /// How long a stopping replica waits for open calls.
     pub grace: Duration,
+    /// How a change of the Kingdom's files reaches its replicas.
+    pub delivery: Delivery,
+    /// Whether mounted files are real ones.
+    pub on_disk: bool,
     /// Whether the servers read real files, and a control listener is open, for a user's own
     /// commands. Loopback only.
     pub for_commands: bool,
@@ -115,6 +122,8 @@ impl Setup {
             reload_hot: false,
             client_auth: ClientAuth::Required,
             grace: Duration::from_secs(25),
+            delivery: Delivery::AtOnce,
+            on_disk: false,
             for_commands: false,
         }
     }

@@ -1,6 +1,7 @@
 //! How the Kingdom is started: these stand before anything that needs it.
 
 use super::{StepDefinition, step};
+use crate::environment::secrets::Delivery;
 use crate::error::Problem;
 use crate::quirk::PeerQuirk;
 use fake_kingdom::quirk::{Fidelity, Quirk, Quirks};
@@ -77,6 +78,25 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Given a stopping replica waits 300 ms",
             |world, given| {
                 world.setup()?.grace = Duration::from_millis(given.number(0)?);
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"a changed Secret reaches mounted volumes after (\d+) ms",
+            "Given a changed Secret reaches mounted volumes after 800 ms",
+            |world, given| {
+                let delay = Duration::from_millis(given.number(0)?);
+                world.setup()?.delivery = Delivery::InPlace(delay);
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"each content of the Secret has a name of its own",
+            "Given each content of the Secret has a name of its own",
+            |world, _given| {
+                world.setup()?.delivery = Delivery::HashedName;
                 Ok(())
             }
         ),
