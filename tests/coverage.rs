@@ -29,6 +29,7 @@ fn held_by_scenarios() -> BTreeSet<String> {
         seed: Seed::new(2_030),
         jobs: 2,
         deviation: None,
+        hooks: Default::default(),
     };
     let results = run(&plan, scenarios(), |_| {}, |_| {});
     let held = results.iter().filter(|result| coverage::holds(result));

@@ -29,8 +29,13 @@ fn verdicts(
     scenarios: Vec<Scenario>,
     deviation: Option<Quirk>,
 ) -> BTreeMap<String, (Verdict, bool)> {
-    let plan =
-        Plan { environment: EnvironmentKind::Simulated, seed: Seed::new(5), jobs: 2, deviation };
+    let plan = Plan {
+        environment: EnvironmentKind::Simulated,
+        seed: Seed::new(5),
+        jobs: 2,
+        deviation,
+        hooks: Default::default(),
+    };
     let results = run(&plan, scenarios, |_| {}, |_| {});
     let decided_by_then = |result: &ScenarioResult| {
         let step = result.log.iter().rev().find_map(|observation| match &observation.fact {

@@ -9,7 +9,13 @@ use halo_harness::verdict::Verdict;
 use std::fmt::Write as _;
 
 fn results(environment: EnvironmentKind) -> Vec<ScenarioResult> {
-    let plan = Plan { environment, seed: Seed::new(2_100), jobs: 2, deviation: None };
+    let plan = Plan {
+        environment,
+        seed: Seed::new(2_100),
+        jobs: 2,
+        deviation: None,
+        hooks: Default::default(),
+    };
     let scenarios = embedded().expect("the embedded scenarios parse");
     run(&plan, scenarios, |_| {}, |_| {})
 }

@@ -36,6 +36,14 @@ pub fn router(control: Control) -> Router {
         .with_state(control)
 }
 
+/// Serves the control listener until the task is dropped.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(listener: tokio::net::TcpListener, control: Control) -> std::io::Result<()> {
+    axum::serve(listener, router(control)).await
+}
+
 struct Failure(StatusCode, String);
 
 impl IntoResponse for Failure {

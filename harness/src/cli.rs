@@ -4,6 +4,8 @@ use crate::coverage;
 use crate::deviations;
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
+use crate::observation::Fact;
+use crate::procedure::Hook;
 use crate::report::{cucumber, html, junit, record, repro, summary};
 use crate::run::{self, Exit, Plan, Progress};
 use crate::scenario::{self, Scenario};
@@ -14,6 +16,7 @@ use crate::tools::pki::{self, PkiCommand};
 use crate::tools::provision::{self, ProvisionArgs};
 use crate::tools::{ToolError, usage_text};
 use crate::twins;
+use crate::world::Hooks;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fake_kingdom::audit::{self, Head};
 use fake_kingdom::cause::Cause;
@@ -91,6 +94,12 @@ struct RunArgs {
     /// Where the negative twins of the chosen scenarios run
     #[arg(long, value_enum)]
     twins: Option<Twins>,
+    /// Let `bash -c COMMAND` do this phase of a procedure (loopback only; README.md)
+    #[arg(long, value_name = "PHASE=COMMAND")]
+    hook: Vec<Hook>,
+    /// How many seconds a --hook may take
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=110))]
+    hook_timeout_seconds: u64,
     /// Root of all randomness; without it, a random one, which is printed
     #[arg(long)]
     seed: Option<u64>,
@@ -265,6 +274,7 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         seed: arguments.seed.map_or_else(Seed::random, Seed::new),
         jobs: arguments.jobs.map_or(processors, usize::from),
         deviation: None,
+        hooks: hooks(arguments)?,
     };
     if scenarios.is_empty() {
         let why = "nothing ran: no scenario is selected; `halo-harness list` prints ids and tags";
@@ -355,7 +365,14 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         let judgements: Vec<_> = results.iter().map(|result| &result.judgement).collect();
         return Ok(run::exit(&judgements));
     }
-    Ok(run::exit_of(&results))
+    let exit = run::exit_of(&results);
+    if exit == Exit::Passed && hooks_never_ran(arguments, &results) {
+        let why = "INVALID: no --hook ran; choose a scenario that does its phase, such as \
+                   --scenario rotation/procedure/the-kingdom-s-leaf-phase-by-phase, on loopback";
+        writeln!(io::stderr(), "halo-harness: {why}")?;
+        return Ok(Exit::Invalid);
+    }
+    Ok(exit)
 }
 
 /// What `--report` writes beside `repro/`.
@@ -455,6 +472,30 @@ fn with_twins(arguments: &RunArgs, scenarios: Vec<Scenario>) -> Result<Vec<Scena
     let twins = twins::of(&all, &faults, environment)?;
     all.extend(twins);
     Ok(all)
+}
+
+fn hooks(arguments: &RunArgs) -> Result<Hooks, UsageError> {
+    let mut hooks = Hooks {
+        patience: std::time::Duration::from_secs(arguments.hook_timeout_seconds),
+        ..Hooks::default()
+    };
+    for Hook { phase, command } in &arguments.hook {
+        if hooks.commands.insert(*phase, command.clone()).is_some() {
+            let what =
+                format!("--hook {phase}=... stands twice; put both commands into one script");
+            return Err(UsageError::Argument(what));
+        }
+    }
+    Ok(hooks)
+}
+
+/// A run whose hooks never ran proves nothing of the user's commands.
+fn hooks_never_ran(arguments: &RunArgs, results: &[run::ScenarioResult]) -> bool {
+    let ran = results
+        .iter()
+        .flat_map(|result| &result.log)
+        .any(|observation| matches!(&observation.fact, Fact::Phase(phase) if phase.hook.is_some()));
+    !arguments.hook.is_empty() && !ran
 }
 
 /// An argument as a shell takes it.

@@ -8,7 +8,7 @@ use crate::report::evidence::Secrets;
 use crate::scenario::Scenario;
 use crate::steps::Registry;
 use crate::verdict::{Judgement, Verdict, judge, judge_change};
-use crate::world::{Stop, World};
+use crate::world::{Hooks, Stop, World};
 use fake_kingdom::audit::Head;
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::quirk::Quirk;
@@ -37,6 +37,9 @@ pub struct Plan {
     /// A quirk in which the fake does the opposite of what each scenario asks for: a seeded
     /// deviation, by which scenarios show that they would see one. `None` in a run that judges.
     pub deviation: Option<Quirk>,
+    /// The user's own commands for phases of procedures. Twins run without: they show what the
+    /// harness sees, not what the commands do.
+    pub hooks: Hooks,
 }
 
 /// One scenario's result.
@@ -155,6 +158,9 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
     let seed = Seed::new(plan.seed.child(&format!("scenario/{}", scenario.id)).next_u64());
     let result = runtime.block_on(async {
         let mut world = World::new(environment, seed, plan.deviation);
+        if scenario.twin.is_none() {
+            world.set_hooks(plan.hooks.clone());
+        }
         let started = world.clock().now();
         play(&mut world, registry, &scenario).await;
         let audit_head = world.audit_head();

@@ -1,9 +1,11 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
+mod hooks;
 mod probing;
 mod rotating;
 pub(crate) mod trust_files;
 
+pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
 
 use crate::client::dynamic::Method;
@@ -138,6 +140,7 @@ pub struct World {
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
+    hooks: Hooks,
     /// The reference participants.
     pub cast: Cast,
     /// What was observed.
@@ -168,9 +171,17 @@ impl World {
             probed_after: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
+            hooks: Hooks::default(),
             cast,
             log: ObservationLog::default(),
         }
+    }
+
+    /// Lets the user's own commands do phases; before the Kingdom starts.
+    pub fn set_hooks(&mut self, hooks: Hooks) {
+        self.setup.for_commands =
+            !hooks.commands.is_empty() && self.kind == EnvironmentKind::Loopback;
+        self.hooks = hooks;
     }
 
     /// The scenario's clock.
@@ -240,6 +251,7 @@ impl World {
     pub async fn kingdom(&mut self) -> Result<&dyn Environment, Problem> {
         if self.environment.is_none() {
             let mut setup = self.setup.clone();
+            setup.on_disk = self.kind == EnvironmentKind::Loopback;
             if let Some(quirk) = self.deviation {
                 setup.quirks = setup.quirks.inverted(quirk);
             }

@@ -324,6 +324,20 @@ pub struct Leaf {
 }
 
 impl Leaf {
+    /// A leaf that somebody else has made, with its key.
+    ///
+    /// # Errors
+    /// [`PkiError::KeyMismatch`] when the key is not the certificate's, and the errors of bytes that
+    /// are no certificate or no P-256 key.
+    pub fn load(certificate_der: &[u8], key_pkcs8_der: &[u8]) -> Result<Self, PkiError> {
+        let facts = crate::inspect(certificate_der)?;
+        let key = KeyPair::from_pkcs8_der(key_pkcs8_der)?;
+        if facts.public_key_info != key.public_key_info_der() {
+            return Err(PkiError::KeyMismatch { subject: facts.subject });
+        }
+        Ok(Self { key, certificate: certificate_der.into() })
+    }
+
     /// The certificate in DER.
     pub fn certificate_der(&self) -> &[u8] {
         &self.certificate

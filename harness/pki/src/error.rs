@@ -12,9 +12,9 @@ pub enum PkiError {
         /// The field and why it does not fit.
         what: String,
     },
-    /// The authority's certificate and its private key do not belong together.
+    /// A certificate and its private key do not belong together.
     #[error(
-        "the private key is not the one of the authority certificate `{subject}`: give the key \
+        "the private key is not the one of the certificate `{subject}`: give the key \
          that was made with that certificate"
     )]
     KeyMismatch {

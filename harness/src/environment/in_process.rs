@@ -1,12 +1,16 @@
 //! A Kingdom in this process, over whatever network: what loopback and simulation share.
 
-use super::{Dial, Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, Target};
+use super::mount::Mount;
+use super::secrets::Delivery;
+use super::{
+    Dial, Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, Target, Workplace,
+};
 use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
 use fake_kingdom::duchy::Fulfilment;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
-use fake_kingdom::files::{Files, MemoryFiles, Role};
+use fake_kingdom::files::{Files, Role};
 use fake_kingdom::model::{Mutation, Timestamp};
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
@@ -20,13 +24,70 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 pub(super) struct InProcess {
     kingdom: Kingdom,
-    files: MemoryFiles,
-    duchy_files: BTreeMap<String, MemoryFiles>,
+    files: Files,
+    duchy_files: BTreeMap<String, Files>,
+    commands: Option<ForCommands>,
+    mount: Option<Mount>,
     sandbox: Sandbox,
     clock: Clock,
+}
+
+/// What stands open for a user's own commands, as long as the scenario runs.
+struct ForCommands {
+    workplace: Workplace,
+    controlling: JoinHandle<io::Result<()>>,
+    /// Removed with the scenario.
+    _folder: TempDir,
+}
+
+impl ForCommands {
+    async fn open(kingdom: &Kingdom, folder: TempDir) -> Result<Self, Problem> {
+        let unable = |error: io::Error| {
+            Problem::environment(format!("no control listener: {error}"), "free a port, run again")
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(unable)?;
+        let control = format!("http://{}", listener.local_addr().map_err(unable)?);
+        let public = kingdom.public_address().to_owned();
+        let serving = fake_kingdom::control::serve(listener, kingdom.control().clone());
+        let workplace = Workplace { folder: folder.path().to_owned(), public, control };
+        Ok(Self { workplace, controlling: tokio::spawn(serving), _folder: folder })
+    }
+}
+
+impl Drop for ForCommands {
+    fn drop(&mut self) {
+        self.controlling.abort();
+    }
+}
+
+fn get(files: &Files, role: Role) -> Option<Vec<u8>> {
+    match files {
+        Files::Memory(files) => files.get(role),
+        Files::Disk(paths) => std::fs::read(paths.get(&role)?).ok(),
+    }
+}
+
+/// Replaces a file whole: a reader sees the old content or the new.
+fn put(files: &Files, role: Role, content: Vec<u8>) -> io::Result<()> {
+    match files {
+        Files::Memory(files) => {
+            files.set(role, content);
+            Ok(())
+        }
+        Files::Disk(paths) => {
+            let missing = || io::Error::from(io::ErrorKind::NotFound);
+            let path = paths.get(&role).ok_or_else(missing)?;
+            let next = path.with_extension("next");
+            std::fs::write(&next, content)?;
+            std::fs::rename(next, path)
+        }
+    }
 }
 
 impl InProcess {
@@ -36,17 +97,37 @@ impl InProcess {
     ) -> Result<Box<dyn Environment>, Problem> {
         let sandbox = Sandbox::generate(setup.seed, &[setup.clock.now()])
             .map_err(|error| Problem::harness(format!("no sandbox: {error}")))?;
-        let files = sandbox.memory_files();
-        let duchy_files: BTreeMap<_, _> = sandbox.duchy_memory_files().into_iter().collect();
-        let duchies = sandbox.duchy_memory_files().into_iter().map(|(duchy, _)| {
-            let files = duchy_files[&duchy].clone();
-            (duchy, Files::Memory(files))
-        });
+        let folder = if setup.for_commands { Some(folder_with(&sandbox)?) } else { None };
+        let (files, duchy_files): (_, BTreeMap<_, _>) = match &folder {
+            Some(folder) => {
+                let duchies = sandbox.duchy_disk_files(folder.path());
+                (Sandbox::disk_files(folder.path()), duchies.into_iter().collect())
+            }
+            None => {
+                let duchies = sandbox.duchy_memory_files().into_iter();
+                let duchies = duchies.map(|(duchy, files)| (duchy, Files::Memory(files)));
+                (Files::Memory(sandbox.memory_files()), duchies.collect())
+            }
+        };
+        if setup.delivery == Delivery::HashedName && setup.reload_hot {
+            return Err(Problem::author(
+                "a Secret with a hashed name never changes under a running replica, so there is \
+                 nothing to read while it runs",
+                "leave out `Given replicas read changed files while they run`",
+            ));
+        }
+        let mount = match setup.delivery {
+            Delivery::AtOnce => None,
+            delivery => Some(Mount::new(&sandbox, delivery, setup.on_disk)?),
+        };
+        let files = mount.as_ref().map_or(files, Mount::files);
+        let duchies: Vec<_> =
+            duchy_files.iter().map(|(duchy, files)| (duchy.clone(), files.clone())).collect();
         let provision = sandbox
             .provision()
             .map_err(|error| Problem::harness(format!("no resources: {error}")))?;
         let reload = if setup.reload_hot { Reload::Hot } else { Reload::AtStart };
-        let kingdom = Kingdom::builder(Files::Memory(files.clone()))
+        let kingdom = Kingdom::builder(files.clone())
             .provision(provision)
             .duchies(duchies)
             .network(network)
@@ -67,7 +148,19 @@ impl InProcess {
                 }
                 error => Problem::harness(format!("the Kingdom does not start: {error}")),
             })?;
-        Ok(Box::new(Self { kingdom, files, duchy_files, sandbox, clock: setup.clock }))
+        let commands = match folder {
+            Some(folder) => Some(ForCommands::open(&kingdom, folder).await?),
+            None => None,
+        };
+        Ok(Box::new(Self {
+            kingdom,
+            files,
+            duchy_files,
+            commands,
+            mount,
+            sandbox,
+            clock: setup.clock,
+        }))
     }
 
     fn fronts(&self) -> BTreeMap<Listener, String> {
@@ -129,6 +222,11 @@ impl Environment for InProcess {
     ) -> LocalBoxFuture<'_, Result<Result<(), String>, Problem>> {
         Box::pin(async move {
             let control = self.kingdom.control();
+            if let (Some(mount), ReplicaAction::Start | ReplicaAction::Restart) =
+                (&self.mount, action)
+            {
+                mount.replica_starts()?;
+            }
             let outcome = match action {
                 ReplicaAction::Stop => control.stop(id).await,
                 ReplicaAction::Start => control.start(id).await,
@@ -190,26 +288,38 @@ impl Environment for InProcess {
         Ok(duchy.fulfilments())
     }
 
+    fn workplace(&self) -> Option<&Workplace> {
+        self.commands.as_ref().map(|commands| &commands.workplace)
+    }
+
     fn set_client_auth(&self, client_auth: ClientAuth) {
         self.kingdom.control().set_client_auth(client_auth);
     }
 
     fn file(&self, role: Role) -> Option<Vec<u8>> {
-        self.files.get(role)
+        match &self.mount {
+            Some(mount) => mount.get(role),
+            None => get(&self.files, role),
+        }
     }
 
     fn set_file(&self, role: Role, content: Vec<u8>) {
-        self.files.set(role, content);
+        if let Some(mount) = &self.mount {
+            mount.apply(role, content);
+            return;
+        }
+        // What is not written is not read either: the check that needs the change fails.
+        let _ = put(&self.files, role, content);
     }
 
     fn duchy_file(&self, duchy: &str, role: Role) -> Option<Vec<u8>> {
-        self.duchy_files.get(duchy)?.get(role)
+        get(self.duchy_files.get(duchy)?, role)
     }
 
     fn set_duchy_file(&self, duchy: &str, role: Role, content: Vec<u8>) -> Result<(), Problem> {
         let files = self.duchy_files.get(duchy).ok_or_else(|| no_such_duchy(duchy))?;
-        files.set(role, content);
-        Ok(())
+        put(files, role, content)
+            .map_err(|error| Problem::environment(error.to_string(), "free the disk, run again"))
     }
 
     fn last_event(&self) -> u64 {
@@ -318,6 +428,14 @@ impl Dial for Dialler {
             Ok(Dialled { stream, local })
         })
     }
+}
+
+/// A new folder with all files of a sandbox.
+fn folder_with(sandbox: &Sandbox) -> Result<TempDir, Problem> {
+    let unable = |what: String| Problem::environment(what, "free the temporary folder, run again");
+    let folder = TempDir::new().map_err(|error| unable(error.to_string()))?;
+    sandbox.write_material(folder.path()).map_err(|error| unable(error.to_string()))?;
+    Ok(folder)
 }
 
 fn no_such_duchy(id: &str) -> Problem {

@@ -1,7 +1,10 @@
 //! Where a scenario runs. The only modules that know of sockets, memory streams or clusters.
 
+pub mod command;
 mod in_process;
 pub mod loopback;
+mod mount;
+pub mod secrets;
 pub mod simulated;
 
 use crate::error::Problem;
@@ -21,7 +24,9 @@ use fake_kingdom::settings::Protocols;
 use fake_kingdom::tls::ClientAuth;
 use fake_kingdom::{DuchyStatus, OpenConnection, ReplicaStatus};
 use futures::future::{BoxFuture, LocalBoxFuture};
+use secrets::Delivery;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -99,6 +104,13 @@ pub struct Setup {
     pub grace: Duration,
     /// When authentication failures raise an alert.
     pub alert: AlertSettings,
+    /// How a change of the Kingdom's files reaches its replicas.
+    pub delivery: Delivery,
+    /// Whether mounted files are real ones.
+    pub on_disk: bool,
+    /// Whether the servers read real files, and a control listener is open, for a user's own
+    /// commands. Loopback only.
+    pub for_commands: bool,
 }
 
 impl Setup {
@@ -114,6 +126,9 @@ impl Setup {
             client_auth: ClientAuth::Required,
             grace: Duration::from_secs(25),
             alert: AlertSettings::default(),
+            delivery: Delivery::AtOnce,
+            on_disk: false,
+            for_commands: false,
         }
     }
 }
@@ -168,6 +183,17 @@ pub enum ReplicaAction {
     Reload,
 }
 
+/// What a user's own commands are shown.
+#[derive(Clone, Debug)]
+pub struct Workplace {
+    /// The sandbox's folder (interfaces.md section 2); the servers read their files here.
+    pub folder: PathBuf,
+    /// The public API's address.
+    pub public: String,
+    /// The control listener's, as a URL.
+    pub control: String,
+}
+
 /// A predicate over the server's events.
 pub type EventFilter<'a> = dyn Fn(&ServerEvent) -> bool + 'a;
 
@@ -210,6 +236,10 @@ pub trait Environment {
     /// # Errors
     /// No such Duchy.
     fn set_duchy_file(&self, duchy: &str, role: Role, content: Vec<u8>) -> Result<(), Problem>;
+    /// Where a user's own commands work, if there is such a place ([`Setup::for_commands`]).
+    fn workplace(&self) -> Option<&Workplace> {
+        None
+    }
     /// Changes whether replicas ask for client certificates, from their next start on.
     fn set_client_auth(&self, client_auth: ClientAuth);
     /// The present content of one of the servers' files.

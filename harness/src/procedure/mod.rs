@@ -4,8 +4,10 @@
 //! What a gate looks at is in [`gate`]; what a phase does is the world's business.
 
 pub mod gate;
+pub mod hook;
 
 pub use gate::Gate;
+pub use hook::Hook;
 
 use fake_kingdom::model::Timestamp;
 use serde::Serialize;

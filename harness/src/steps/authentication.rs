@@ -123,6 +123,29 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"the trust bundle gets (\w+)'s new root without a newline between the two",
+            "When the trust bundle gets edp1's new root without a newline between the two",
+            |world, given| {
+                let pem = world.new_root(given.text(0))?.certificate_pem();
+                let mut bundle = world.running()?.file(Role::CertCollection).unwrap_or_default();
+                bundle.truncate(bundle.trim_ascii_end().len());
+                bundle.extend_from_slice(pem.as_bytes());
+                set(world, Role::CertCollection, bundle).await
+            }
+        ),
+        step!(
+            Action,
+            r"the Kingdom's (certificate|key) file is half written",
+            "When the Kingdom's certificate file is half written",
+            |world, given| {
+                let role = if given.text(0) == "key" { Role::TlsKey } else { Role::TlsCert };
+                let mut content = world.running()?.file(role).unwrap_or_default();
+                content.truncate(content.len() / 2);
+                set(world, role, content).await
+            }
+        ),
+        step!(
+            Action,
             r"the trust bundle no longer includes (\w+)'s root",
             "When the trust bundle no longer includes edp1's root",
             |world, given| {

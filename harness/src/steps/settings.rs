@@ -1,6 +1,7 @@
 //! How the Kingdom is started: these stand before anything that needs it.
 
 use super::{StepDefinition, step};
+use crate::environment::secrets::Delivery;
 use crate::error::Problem;
 use crate::quirk::PeerQuirk;
 use fake_kingdom::event::AlertSettings;
@@ -83,6 +84,25 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let window = Duration::from_secs(given.number(1)?);
                 world.setup()?.alert = AlertSettings { threshold: given.number(0)?, window };
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"a changed Secret reaches mounted volumes after (\d+) ms",
+            "Given a changed Secret reaches mounted volumes after 800 ms",
+            |world, given| {
+                let delay = Duration::from_millis(given.number(0)?);
+                world.setup()?.delivery = Delivery::InPlace(delay);
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"each content of the Secret has a name of its own",
+            "Given each content of the Secret has a name of its own",
+            |world, _given| {
+                world.setup()?.delivery = Delivery::HashedName;
                 Ok(())
             }
         ),

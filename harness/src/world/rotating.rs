@@ -281,15 +281,23 @@ impl World {
         if let Err(refusal) = self.begin_phase(phase, force).await? {
             return Ok(Err(refusal.into()));
         }
-        if let Err(not_done) = self.act(phase, None).await? {
-            self.abort_rotation()?;
-            return Ok(Err(not_done));
-        }
+        let (hook, outcome) = match self.hook(phase) {
+            None => (None, self.act(phase, None).await?),
+            Some(command) => {
+                let (record, outcome) = self.run_hook(phase, command).await?;
+                (Some(record), outcome)
+            }
+        };
         let now = self.running()?.now();
-        if let Some(record) = self.rotating_mut()?.procedure.finish(now) {
-            self.keep_phase(record, PHASE_DONE)?;
+        let procedure = &mut self.rotating_mut()?.procedure;
+        let (record, action) = match outcome {
+            Ok(()) => (procedure.finish(now), PHASE_DONE),
+            Err(_) => (procedure.abort(now), PHASE_BROKEN_OFF),
+        };
+        if let Some(record) = record {
+            self.keep_phase(PhaseRecord { hook, ..record }, action)?;
         }
-        Ok(Ok(()))
+        Ok(outcome)
     }
 
     async fn begin_phase(
@@ -639,6 +647,84 @@ impl World {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// What stands for a phase's own action when a command does it: the new credential as files for
+    /// the command, or as the command has made it.
+    pub(super) async fn before_hook(&mut self, phase: Phase) -> Result<(), Problem> {
+        if phase == Phase::Distribute && self.rotating()?.scope == Scope::Root {
+            self.plan_trust()?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what a command has done.
+    pub(super) async fn after_hook(
+        &mut self,
+        phase: Phase,
+        made: Option<Leaf>,
+    ) -> Result<Result<(), NotDone>, Problem> {
+        if phase == Phase::Prepare {
+            let Some(leaf) = made else {
+                let why = "it left no new certificate and key at HALO_NEW_CERT and HALO_NEW_KEY";
+                let cause = Some(Cause::HookFailed);
+                return Ok(Err(NotDone { cause, why: why.to_owned() }));
+            };
+            if self.rotating()?.scope == Scope::Root {
+                return Err(Problem::author(
+                    "a command cannot prepare a new root: the harness needs the authority itself",
+                    "leave prepare to the harness, and hook the phases after it",
+                ));
+            }
+            let actor = match &self.rotating()?.rotation.holder {
+                Holder::Kingdom => OPERATOR.to_owned(),
+                Holder::Participant { actor, .. } => actor.clone(),
+            };
+            let authority = self.authority(&actor).await?;
+            let root = halo_pki::inspect(leaf.certificate_der())
+                .ok()
+                .and_then(|facts| facts.akid().map(hex::encode))
+                .unwrap_or_default();
+            let new = identity(leaf.certificate_der(), root)?;
+            let subject = if actor == OPERATOR { "kingdom" } else { actor.as_str() };
+            self.keep_leaf(subject, "new", leaf.clone());
+            let rotating = self.rotating_mut()?;
+            rotating.rotation.new = Some(new);
+            rotating.made = Some((leaf, authority));
+        }
+        if phase == Phase::Distribute && self.rotating()?.scope == Scope::Root {
+            let environment = self.running()?;
+            let now = |key: &(Place, Role)| match &key.0 {
+                Place::Kingdom => environment.file(key.1).unwrap_or_default(),
+                Place::Duchy(id) => environment.duchy_file(id, key.1).unwrap_or_default(),
+            };
+            let with_both =
+                self.rotating()?.before.keys().map(|key| (key.clone(), now(key))).collect();
+            self.rotating_mut()?.with_both = with_both;
+        }
+        Ok(Ok(()))
+    }
+
+    /// The new leaf, if there is one, and who holds it.
+    pub(super) fn new_leaf(&self) -> Result<(Option<Leaf>, Option<String>), Problem> {
+        let rotating = self.rotating()?;
+        let holder = match &rotating.rotation.holder {
+            Holder::Kingdom => None,
+            Holder::Participant { actor, .. } => Some(actor.clone()),
+        };
+        Ok((rotating.made.as_ref().map(|(leaf, _)| leaf.clone()), holder))
+    }
+
+    /// The callers and the holder: whose files a command may change.
+    pub(super) fn clients_of_rotation(&self) -> Result<Vec<String>, Problem> {
+        let rotation = &self.rotating()?.rotation;
+        let mut clients = rotation.peers.clone();
+        if let Holder::Participant { actor, .. } = &rotation.holder
+            && !clients.contains(actor)
+        {
+            clients.push(actor.clone());
+        }
+        Ok(clients)
     }
 
     /// Puts the new leaf and its key into the Kingdom's files.

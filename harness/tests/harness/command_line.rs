@@ -54,7 +54,7 @@ fn usage_errors_exit_2() {
     assert_eq!(run(Path::new("/does/not/exist"), &[]).0, Exit::Usage);
     assert_eq!(main(&["run", "--env", "mars"]).0, Exit::Usage);
     // Flags of things that do not exist yet are refused, not swallowed.
-    for flag in ["--fault", "--twins", "--subject", "--hook"] {
+    for flag in ["--fault", "--twins", "--subject"] {
         assert_eq!(run(&path, &[flag, "x"]).0, Exit::Usage, "{flag}");
     }
     assert_eq!(main(&["explain", "nonsense"]).0, Exit::Usage);

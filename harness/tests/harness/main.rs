@@ -2,6 +2,7 @@
 
 mod command_line;
 mod golden;
+mod hooks;
 mod judgement;
 mod negative_twins;
 mod records;

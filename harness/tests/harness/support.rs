@@ -7,7 +7,13 @@ use halo_harness::scenario;
 use halo_harness::steps::Registry;
 
 pub(crate) fn plan() -> Plan {
-    Plan { environment: EnvironmentKind::Simulated, seed: Seed::new(7), jobs: 1, deviation: None }
+    Plan {
+        environment: EnvironmentKind::Simulated,
+        seed: Seed::new(7),
+        jobs: 1,
+        deviation: None,
+        hooks: Default::default(),
+    }
 }
 
 /// Plays the steps as one scenario.

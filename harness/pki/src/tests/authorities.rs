@@ -2,7 +2,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{NOW, authority, authority_spec, rng};
 use crate::{
-    AkidChoice, Authority, Crl, CrlSpec, ExtendedKeyUsage, KeyPair, LeafSpec, PkiError,
+    AkidChoice, Authority, Crl, CrlSpec, ExtendedKeyUsage, KeyPair, Leaf, LeafSpec, PkiError,
     PublicKeyAlgorithm, RevokedSerial, SkidChoice, Validity, inspect,
 };
 
@@ -321,4 +321,14 @@ fn a_revocation_list_says_what_it_was_told() {
     let crl = Crl::issue(&root, &nothing).unwrap();
     let (_, parsed) = CertificateRevocationList::from_der(crl.der()).unwrap();
     assert_eq!(parsed.iter_revoked_certificates().count(), 0);
+}
+
+#[test]
+fn a_leaf_is_loaded_with_its_own_key_and_with_no_other() {
+    let root = authority("a", 1);
+    let issue = |seed| root.issue(&leaf_spec(), &mut rng(seed)).unwrap();
+    let (leaf, other) = (issue(2), issue(3));
+    let load = |key: &KeyPair| Leaf::load(leaf.certificate_der(), key.pkcs8_der());
+    assert_eq!(load(leaf.key()), Ok(leaf.clone()));
+    assert!(matches!(load(other.key()), Err(PkiError::KeyMismatch { .. })));
 }

@@ -1,0 +1,196 @@
+//! Phases that the user's own commands do (interfaces.md section 4, `--hook`).
+
+use super::{NotDone, World};
+use crate::client::Credential;
+use crate::environment::{Workplace, command};
+use crate::error::Problem;
+use crate::procedure::hook::{redact, secrets_of_pem};
+use crate::procedure::{HookRecord, Phase};
+use fake_kingdom::cause::Cause;
+use halo_pki::{Leaf, pem_certificates, pem_private_key};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The commands of a run.
+#[derive(Clone, Debug)]
+pub struct Hooks {
+    /// By phase.
+    pub commands: BTreeMap<Phase, String>,
+    /// How long each may take.
+    pub patience: Duration,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self { commands: BTreeMap::new(), patience: Duration::from_secs(60) }
+    }
+}
+
+/// A client's files in the sandbox's folder: leaf, key, trust.
+struct ClientFiles([PathBuf; 3]);
+
+impl ClientFiles {
+    fn of(folder: &Path, actor: &str) -> Self {
+        let own = folder.join("participants").join(actor);
+        Self([
+            own.join(format!("{actor}_tls.pem")),
+            own.join(format!("{actor}_tls.key")),
+            own.join("kingdom_root.pem"),
+        ])
+    }
+
+    fn read(&self) -> [Vec<u8>; 3] {
+        self.0.each_ref().map(|path| std::fs::read(path).unwrap_or_default())
+    }
+}
+
+impl World {
+    /// The command that does a phase, if the user gave one.
+    pub(super) fn hook(&self, phase: Phase) -> Option<String> {
+        self.hooks.commands.get(&phase).cloned()
+    }
+
+    /// Runs the command of a phase, and takes over what it has done.
+    pub(super) async fn run_hook(
+        &mut self,
+        phase: Phase,
+        command: String,
+    ) -> Result<(HookRecord, Result<(), NotDone>), Problem> {
+        let Some(place) = self.running()?.workplace().cloned() else {
+            return Err(Problem::not_applicable(
+                "a command for a phase runs on loopback only: virtual time does not wait for it",
+            ));
+        };
+        self.before_hook(phase).await?;
+        let clients = self.clients_of_rotation()?;
+        let files: Vec<_> =
+            clients.iter().map(|actor| ClientFiles::of(&place.folder, actor)).collect();
+        let before: Vec<_> = files.iter().map(ClientFiles::read).collect();
+        let variables = self.variables(phase, &place)?;
+        let ended = command::run(&command, &variables, self.hooks.patience).await?;
+        let output = redact(&ended.output, &self.secrets_of_hooks(&place.folder)?);
+        let (exit_code, timed_out) = (ended.exit_code, ended.timed_out);
+        let failed = match exit_code {
+            Some(0) => None,
+            _ if timed_out => {
+                Some(format!("its command took longer than {} s", self.hooks.patience.as_secs()))
+            }
+            Some(code) => Some(format!("its command ended with exit code {code}")),
+            None => Some("a signal ended its command".to_owned()),
+        };
+        let record = HookRecord { command, exit_code, timed_out, output };
+        if let Some(why) = failed {
+            let why = format!("{phase} broke off: {why}");
+            return Ok((record, Err(NotDone { cause: Some(Cause::HookFailed), why })));
+        }
+        for ((actor, files), before) in clients.iter().zip(&files).zip(before) {
+            let now = files.read();
+            if now != before
+                && let Err(why) = self.wear(actor, &now).await?
+            {
+                return Ok((record, Err(why)));
+            }
+        }
+        self.dress_probes().await?;
+        let outcome = self.after_hook(phase, new_leaf_in(&place.folder)).await?;
+        Ok((record, outcome))
+    }
+
+    /// What the command is told; README.md names them.
+    fn variables(
+        &self,
+        phase: Phase,
+        place: &Workplace,
+    ) -> Result<Vec<(&'static str, String)>, Problem> {
+        let (leaf, holder) = self.new_leaf()?;
+        let [certificate, key] = new_files(&place.folder);
+        if let Some(leaf) = leaf {
+            let unable = |error: std::io::Error| {
+                Problem::environment(error.to_string(), "free the temporary folder, run again")
+            };
+            write_secret(&key, &leaf.key().pkcs8_pem()).map_err(unable)?;
+            std::fs::write(&certificate, leaf.certificate_pem()).map_err(unable)?;
+        }
+        let files = match &holder {
+            None => place.folder.join("kingdom"),
+            Some(actor) => place.folder.join("participants").join(actor),
+        };
+        let text = |path: &Path| path.display().to_string();
+        Ok(vec![
+            ("HALO_PHASE", phase.name().to_owned()),
+            ("HALO_HOLDER", holder.unwrap_or_else(|| "kingdom".to_owned())),
+            ("HALO_PUBLIC", place.public.clone()),
+            ("HALO_CONTROL", place.control.clone()),
+            ("HALO_REPLICAS", self.replicas().to_string()),
+            ("HALO_SANDBOX", text(&place.folder)),
+            ("HALO_FILES_DIR", text(&files)),
+            ("HALO_NEW_CERT", text(&certificate)),
+            ("HALO_NEW_KEY", text(&key)),
+        ])
+    }
+
+    /// What must never be shown: every private key of the sandbox, the new one, and API keys.
+    fn secrets_of_hooks(&self, folder: &Path) -> Result<Vec<String>, Problem> {
+        let sandbox = self.running()?.sandbox();
+        let mut secrets: Vec<String> =
+            sandbox.participants().iter().filter_map(|p| p.api_key.clone()).collect();
+        for (_, content) in sandbox.files().filter(|(path, _)| path.ends_with(".key")) {
+            secrets.extend(secrets_of_pem(&String::from_utf8_lossy(content)));
+        }
+        let [_, key] = new_files(folder);
+        let new = std::fs::read_to_string(key).unwrap_or_default();
+        secrets.extend(secrets_of_pem(&new));
+        Ok(secrets)
+    }
+
+    /// Lets an actor present and trust what its files say now.
+    async fn wear(
+        &mut self,
+        actor: &str,
+        files: &[Vec<u8>; 3],
+    ) -> Result<Result<(), NotDone>, Problem> {
+        let [certificate, key, trust] = files;
+        let wrong = |what: &dyn std::fmt::Display| NotDone {
+            cause: Some(Cause::HookFailed),
+            why: format!("{actor} cannot use its files: {what}"),
+        };
+        let chain = match pem_certificates(certificate) {
+            Ok(chain) => chain,
+            Err(error) => return Ok(Err(wrong(&error))),
+        };
+        let key = match pem_private_key(&String::from_utf8_lossy(key)) {
+            Ok(key) => key,
+            Err(error) => return Ok(Err(wrong(&error))),
+        };
+        let roots = match pem_certificates(trust) {
+            Ok(roots) => roots,
+            Err(error) => return Ok(Err(wrong(&error))),
+        };
+        let guise = self.actor(actor).await?;
+        guise.credential = Some(Credential { chain, key });
+        guise.roots = Some(roots);
+        self.changed(format!("{actor}'s files"));
+        Ok(Ok(()))
+    }
+}
+
+/// Where a new leaf and its key lie between phases.
+fn new_files(folder: &Path) -> [PathBuf; 2] {
+    ["new_tls.pem", "new_tls.key"].map(|name| folder.join(name))
+}
+
+fn new_leaf_in(folder: &Path) -> Option<Leaf> {
+    let [certificate, key] = new_files(folder);
+    let chain = pem_certificates(&std::fs::read(certificate).ok()?).ok()?;
+    let key = pem_private_key(&std::fs::read_to_string(key).ok()?).ok()?;
+    Leaf::load(chain.first()?, &key).ok()
+}
+
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}

@@ -1,0 +1,124 @@
+//! `run --hook PHASE=COMMAND`: the user's own script does a phase.
+
+use halo_harness::cli;
+use halo_harness::run::Exit;
+use serde_json::Value as Json;
+use std::path::Path;
+
+const SCENARIO: &str = "rotation/procedure/the-kingdom-s-leaf-phase-by-phase";
+
+/// Runs the scenario with these hooks and answers the exit code and its record.
+fn run(scenario: &str, environment: &str, more: &[&str]) -> (Exit, Json) {
+    let fixed = [
+        "halo-harness",
+        "run",
+        "--env",
+        environment,
+        "--scenario",
+        scenario,
+        "--seed",
+        "5",
+        "--format",
+        "json",
+    ];
+    let arguments = fixed.iter().chain(more).map(|argument| (*argument).to_owned());
+    let mut out = Vec::new();
+    let exit = cli::main(arguments, &mut out).unwrap();
+    let record = serde_json::from_slice(&out).unwrap_or(Json::Null);
+    (exit, record)
+}
+
+fn phase<'a>(record: &'a Json, name: &str) -> &'a Json {
+    let phases = record["scenarios"][0]["phases"].as_array().unwrap();
+    phases.iter().find(|phase| phase["name"] == name).unwrap()
+}
+
+fn example() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/hook-example.sh");
+    folder.display().to_string()
+}
+
+#[test]
+fn the_worked_example_rotates_the_kingdom_s_leaf_and_nobody_notices() {
+    let script = example();
+    let (switch, drain) = (format!("switch={script}"), format!("drain={script}"));
+    let (exit, record) = run(SCENARIO, "loopback", &["--hook", &switch, "--hook", &drain]);
+    assert_eq!(exit, Exit::Passed, "{record:#}");
+    let hook = &phase(&record, "switch")["hook"];
+    assert_eq!((&hook["exit_code"], &hook["timed_out"]), (&0.into(), &false.into()));
+    assert_eq!(hook["output"], "replica 0 restarted\nreplica 1 restarted\n");
+    assert!(phase(&record, "prepare")["hook"].is_null(), "the harness itself prepares");
+}
+
+#[test]
+fn a_script_that_forgets_the_restart_leaves_the_gate_of_drain_shut() {
+    let forgets = "switch=cp $HALO_NEW_KEY $HALO_FILES_DIR/kingdom_tls.key; \
+                   cp $HALO_NEW_CERT $HALO_FILES_DIR/kingdom_tls.pem";
+    let (exit, record) = run(SCENARIO, "loopback", &["--hook", forgets]);
+    assert_eq!(exit, Exit::SubjectFailed);
+    assert_eq!(record["scenarios"][0]["causes"], serde_json::json!(["gate_shut"]));
+    assert_eq!(phase(&record, "switch")["hook"]["exit_code"], 0);
+}
+
+#[test]
+fn a_script_may_prepare_the_new_leaf_itself() {
+    let (cert, key) = ("$HALO_NEW_CERT", "$HALO_NEW_KEY");
+    let makes = format!(
+        "prepare=set -e; d=$HALO_SANDBOX/kingdom; openssl req -new -newkey ec -pkeyopt \
+         ec_paramgen_curve:P-256 -nodes -keyout {key} -subj '/O=TEST ONLY/CN=localhost' \
+         -out $d/next.csr 2>/dev/null; printf 'subjectAltName=DNS:localhost\\n\
+         subjectKeyIdentifier=hash\\nauthorityKeyIdentifier=keyid\\n' > $d/next.ext; openssl x509 \
+         -req -in $d/next.csr -CA $d/kingdom_root.pem -CAkey $d/kingdom_root.key -days 30 \
+         -set_serial 77 -extfile $d/next.ext -out {cert} 2>/dev/null"
+    );
+    let (exit, record) = run(SCENARIO, "loopback", &["--hook", &makes]);
+    assert_eq!(exit, Exit::Passed, "{record:#}");
+    let (exit, record) = run(SCENARIO, "loopback", &["--hook", "prepare=true"]);
+    assert_eq!(exit, Exit::SubjectFailed, "a script that makes none has prepared nothing");
+    assert_eq!(record["scenarios"][0]["causes"], serde_json::json!(["hook_failed"]));
+}
+
+#[test]
+fn a_script_that_fails_breaks_the_phase_off_and_says_how_without_any_secret() {
+    let leaks =
+        "switch=cat $HALO_NEW_KEY; grep -v PRIVATE $HALO_SANDBOX/kingdom/kingdom_tls.key; exit 9";
+    let (exit, record) = run(SCENARIO, "loopback", &["--hook", leaks]);
+    assert_eq!(exit, Exit::SubjectFailed);
+    let switch = phase(&record, "switch");
+    assert_eq!(
+        (&switch["ending"], &switch["hook"]["exit_code"]),
+        (&"broken_off".into(), &9.into())
+    );
+    let output = switch["hook"]["output"].as_str().unwrap();
+    assert!(output.lines().all(|line| line.replace("[secret]", "").len() < 24), "{output}");
+    assert!(output.contains("[secret]"), "{output}");
+    assert_eq!(record["scenarios"][0]["causes"], serde_json::json!(["hook_failed"]));
+}
+
+#[test]
+fn a_script_that_takes_too_long_is_ended() {
+    let endless = ["--hook", "switch=tail -f /dev/null", "--hook-timeout-seconds", "1"];
+    let (exit, record) = run(SCENARIO, "loopback", &endless);
+    assert_eq!(exit, Exit::SubjectFailed);
+    assert_eq!(phase(&record, "switch")["hook"]["timed_out"], true);
+}
+
+#[test]
+fn in_simulation_a_hook_is_not_applicable_and_one_that_never_ran_proves_nothing() {
+    let (exit, record) = run(SCENARIO, "simulated", &["--hook", "switch=true"]);
+    assert_eq!(record["scenarios"][0]["verdict"], "NOT_APPLICABLE");
+    assert_eq!(exit, Exit::Invalid);
+    let (exit, _) = run("rotation/client-leaf/same-root", "loopback", &["--hook", "switch=true"]);
+    assert_eq!(exit, Exit::Invalid);
+}
+
+#[test]
+fn a_hook_that_cannot_be_meant_is_a_usage_error() {
+    for bad in [
+        &["--hook", "swich=true"][..],
+        &["--hook", "switch"],
+        &["--hook", "switch=a", "--hook", "switch=b"],
+    ] {
+        assert_eq!(run(SCENARIO, "loopback", bad).0, Exit::Usage, "{bad:?}");
+    }
+}

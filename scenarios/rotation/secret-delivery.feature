@@ -1,0 +1,79 @@
+@rotation
+Feature: A changed Secret reaches the replicas, or does not
+
+  @contract-5.1.2 @contract-5.4.2
+  Scenario: a hashed name and a rolling restart
+    Given each content of the Secret has a name of its own
+    And a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 200 ms
+    And the Kingdom gets a new certificate
+    And all 2 replicas are restarted
+    And the probes go on for 500 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  Scenario: an update in place, read while the replicas run
+    Given a changed Secret reaches mounted volumes after 400 ms
+    And replicas read changed files while they run
+    And probes call the Kingdom as edp1
+    When the probes go on for 200 ms
+    And the Kingdom gets a new certificate
+    And the probes go on for 2200 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  # Restarted before the kubelet has synced, a replica reads the old content again.
+  @contract-5.4.1 @contract-5.4.2
+  Scenario: an update in place, and a restart once it has arrived
+    Given a changed Secret reaches mounted volumes after 400 ms
+    And a stopping replica waits 100 ms
+    And probes call the Kingdom as edp1
+    When the probes go on for 200 ms
+    And the Kingdom gets a new certificate
+    And the probes go on for 600 ms
+    And all 2 replicas are restarted
+    And the probes go on for 500 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  @contract-5.7
+  Scenario Outline: what is half written keeps what is in force
+    Given a changed Secret reaches mounted volumes after 100 ms
+    And replicas read changed files while they run
+    And probes call the Kingdom as edp1
+    When the probes go on for 200 ms
+    And the Kingdom gets a new certificate
+    And the probes go on for 1500 ms
+    And the Kingdom's <file> file is half written
+    And the probes go on for 1500 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+    And replica 0 does not reload
+    And replica 0 does not start
+
+    Examples:
+      | file        |
+      | certificate |
+      | key         |
+
+  @contract-5.3.1
+  Scenario: two roots without a newline between them keep what is in force
+    Given a changed Secret reaches mounted volumes after 100 ms
+    And replicas read changed files while they run
+    And edp1 gets a new root
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 200 ms
+    And the Kingdom gets a new certificate
+    And the probes go on for 1500 ms
+    And the trust bundle gets edp1's new root without a newline between the two
+    And the probes go on for 1500 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+    And replica 0 does not reload
+    And replica 0 does not start
