@@ -196,7 +196,7 @@ pub struct Fulfilment {
     pub nonce: u64,
 }
 
-/// The fulfilments that one Duchy has recorded, by requisition. Kept while the fake runs, over
+/// The bodies that one Duchy has stored, by requisition. Kept while the fake runs, over
 /// restarts of the Duchy's server, but not in `--data-dir`.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -210,7 +210,8 @@ impl Store {
         self.recorded.contains_key(&known.key)
     }
 
-    /// Records a fulfilment whose header passed all checks.
+    /// Records a fulfilment whose header passed the checks of [`check_header`]: its body is stored
+    /// before the protocol's part is looked at.
     pub fn record(&mut self, known: &Known, header: &Header, body: Body) {
         let share_shuffle = match &header.protocol {
             Some(Sent::HonestMajorityShareShuffle(sent)) => Some(sent),

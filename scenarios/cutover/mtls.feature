@@ -23,7 +23,7 @@ Feature: From server TLS to mTLS under traffic
     And the probes go on for 400 ms
     And replicas ask for required client certificates from their next start on
     And all 2 replicas are restarted
-    And the probes go on for 500 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And the calls of mc1 ended on its new credential
@@ -36,7 +36,7 @@ Feature: From server TLS to mTLS under traffic
     And all 2 replicas are restarted
     And the probes go on for 400 ms
     And mc1 presents a fresh leaf of its root
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then mc1's probes of lane new_connection failed with no_client_certificate
     And the calls of mc1 ended on its new credential

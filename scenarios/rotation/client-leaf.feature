@@ -8,7 +8,7 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     And edp1 presents a fresh leaf of its root
     And the probes go on for 300 ms
     And the probing caller edp1 starts again
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And the calls of edp1 ended on its new credential
@@ -20,7 +20,7 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     Given probes call the Kingdom as edp1
     When the probes go on for 300 ms
     And edp1 presents a fresh leaf of its root
-    And the probes go on for 600 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And both credentials of edp1 were in use at once
@@ -38,7 +38,7 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     And all 2 replicas are restarted
     And the probes go on for 400 ms
     And edp1 presents a leaf of its new root
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then edp1's probes of lane new_connection failed with unknown_issuer
     And mc1 noticed nothing
@@ -49,7 +49,7 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     Given probes call the Kingdom as edp1 and mc1
     When the probes go on for 300 ms
     And edp1 presents a "through-intermediate" certificate
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then edp1's probes of lane new_connection failed with chain_not_single
     And edp1's probes of lane reused_channel noticed nothing

@@ -17,7 +17,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     And <third>
     And the probes go on for 200 ms
     And the probing caller edp1 starts again
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And the calls of edp1 ended on its new credential
@@ -41,7 +41,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     And the probes go on for 300 ms
     And <third>
     And all 2 replicas are restarted
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then edp1's probes of lane new_connection failed with <causes>
     And mc1 noticed nothing
@@ -65,7 +65,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     And the probes go on for 200 ms
     And the Kingdom gets a new certificate of its new root
     And all 2 replicas are restarted
-    And the probes go on for 500 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And every replica answers with the Kingdom's new certificate
@@ -79,7 +79,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     And mc1 trusts the Kingdom's old and new roots
     And the Kingdom gets a new certificate of its new root
     And all 2 replicas are restarted
-    And the probes go on for 500 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then edp1's probes of lane new_connection failed with unknown_issuer
     And mc1 noticed nothing

@@ -14,7 +14,7 @@ Feature: The Kingdom's own leaf is rotated while participants call it
     And replica 1 is restarted
     And the probes go on for 200 ms
     And replica 2 is restarted
-    And the probes go on for 600 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And each held call was answered
@@ -40,7 +40,7 @@ Feature: The Kingdom's own leaf is rotated while participants call it
     And the probes go on for 300 ms
     And the Kingdom gets its first certificate back
     And replica 0 is restarted
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And every replica answers with the Kingdom's old certificate
@@ -54,7 +54,7 @@ Feature: The Kingdom's own leaf is rotated while participants call it
     And replica 0 is restarted
     And the probes go on for 600 ms
     And replica 1 is restarted
-    And the probes go on for 400 ms
+    And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
     And every replica answers with the Kingdom's new certificate

@@ -62,10 +62,12 @@ impl RequisitionFulfillment for DuchyApi {
             }
         }
         if !self.store().has(&known) {
+            // The body is stored before the protocol's header is looked at; a later call finds it
+            // there and only asks the Kingdom again (contract 1.7.14).
+            self.store().record(&known, &header, body);
             let checked =
                 self.core.read(|read| duchy::check_protocol(read, &self.duchy, &known, &header));
             refuse(checked)?;
-            self.store().record(&known, &header, body);
         }
         let fulfilled = RequisitionsClient::new(self.kingdom.clone())
             .fulfill_requisition(duchy::kingdom_request(&known, &header))

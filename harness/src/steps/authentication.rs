@@ -263,6 +263,17 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"the trust bundle is the first one again",
+            "When the trust bundle is the first one again",
+            |world, _given| {
+                let path = "kingdom/all_root_certs.pem";
+                let content = world.kingdom().await?.sandbox().file(path);
+                let content = content.unwrap_or_default().to_vec();
+                set(world, Role::CertCollection, content).await
+            }
+        ),
+        step!(
+            Action,
             r"the Kingdom gets its first certificate back",
             "When the Kingdom gets its first certificate back",
             |world, _given| {

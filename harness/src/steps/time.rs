@@ -19,6 +19,17 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 Ok(())
             }
         ),
+        step!(
+            Action,
+            r"the probes are over for (\d+) ms",
+            "When the probes are over for 600 ms",
+            |world, given| {
+                let millis = given.number(0)?;
+                world.kingdom().await?;
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(())
+            }
+        ),
         step!(Action, r"(\d+) seconds? pass(?:es)?", "When 2 seconds pass", |world, given| {
             let seconds = given.number(0)?;
             world.kingdom().await?;

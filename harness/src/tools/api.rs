@@ -353,8 +353,8 @@ pub(super) struct CreateMeasurementArgs {
     #[arg(long, value_name = "CEL", help_heading = "Population measurement")]
     pub(super) population_filter: Option<String>,
     /// Taken and ignored
-    #[arg(long, help_heading = "Taken and ignored")]
-    report: bool,
+    #[arg(long, value_name = "NAME", help_heading = "Taken and ignored")]
+    report: Option<String>,
     /// Taken and ignored
     #[arg(long, help_heading = "Taken and ignored")]
     cumulative: bool,

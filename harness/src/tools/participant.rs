@@ -88,7 +88,11 @@ impl NewParticipant {
         };
         // What would fail afterwards fails now.
         new.bundles()
-            .and_then(|_| new.map("dataProviders/AAAAAAAAAAE"))
+            .and_then(|_| new.maps())
+            .and_then(|maps| {
+                maps.iter()
+                    .try_for_each(|path| new.map(path, "dataProviders/AAAAAAAAAAE").map(|_| ()))
+            })
             .inspect_err(|_| remove(&own))?;
         Ok(new)
     }
@@ -124,7 +128,10 @@ impl NewParticipant {
             for (path, content) in self.bundles()? {
                 files::write(&path, &content, false)?;
             }
-            files::write(&self.sandbox.join(MAP), self.map(resource)?.as_bytes(), false)
+            for path in self.maps()? {
+                files::write(&path, self.map(&path, resource)?.as_bytes(), false)?;
+            }
+            Ok(())
         };
         finish().map_err(|error| match error {
             ToolError::Failed(what) => ToolError::Failed(format!(
@@ -134,20 +141,31 @@ impl NewParticipant {
         })
     }
 
-    /// The Kingdom's bundle and every participant's, with this root at the end.
-    fn bundles(&self) -> Result<Vec<(PathBuf, Vec<u8>)>, ToolError> {
-        let mut paths = vec![self.sandbox.join(BUNDLE)];
+    /// The Kingdom's principal map and each Duchy's own, without which the participant is cut off
+    /// there (contract 5.10).
+    fn maps(&self) -> Result<Vec<PathBuf>, ToolError> {
+        let mut paths = vec![self.sandbox.join(MAP)];
+        let file = Path::new(MAP).file_name().unwrap_or_default();
+        paths.extend(self.folders()?.into_iter().map(|f| f.join(file)).filter(|p| p.exists()));
+        Ok(paths)
+    }
+
+    /// Every participant's folder, in the order of the names.
+    fn folders(&self) -> Result<Vec<PathBuf>, ToolError> {
         let participants = self.sandbox.join("participants");
         let entries =
             std::fs::read_dir(&participants).map_err(|error| wrong(&participants, error))?;
         let mut folders: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         folders.sort();
-        paths.extend(
-            folders
-                .into_iter()
-                .map(|folder| folder.join("trusted_certs.pem"))
-                .filter(|path| path.exists()),
-        );
+        Ok(folders)
+    }
+
+    /// The Kingdom's bundle, every participant's and each Duchy's server's, with this root at the end.
+    fn bundles(&self) -> Result<Vec<(PathBuf, Vec<u8>)>, ToolError> {
+        let mut paths = vec![self.sandbox.join(BUNDLE)];
+        let own =
+            |folder: PathBuf| ["trusted_certs.pem", "all_root_certs.pem"].map(|f| folder.join(f));
+        paths.extend(self.folders()?.into_iter().flat_map(own).filter(|path| path.exists()));
         let append = |path: PathBuf| {
             let mut content = files::read(&path)?;
             let present = halo_pki::pem_certificates(&content).map_err(|e| wrong(&path, e))?;
@@ -163,11 +181,10 @@ impl NewParticipant {
         paths.into_iter().map(append).collect()
     }
 
-    /// The principal map with this root's entry at the end.
-    fn map(&self, resource: &str) -> Result<String, ToolError> {
-        let path = self.sandbox.join(MAP);
+    /// A principal map with this root's entry at the end.
+    fn map(&self, path: &Path, resource: &str) -> Result<String, ToolError> {
         let mut text =
-            String::from_utf8(files::read(&path)?).map_err(|_| wrong(&path, "not UTF-8 text"))?;
+            String::from_utf8(files::read(path)?).map_err(|_| wrong(path, "not UTF-8 text"))?;
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -176,11 +193,11 @@ impl NewParticipant {
             sandbox::escaped(&self.root_skid)
         ));
         let parsed: AuthorityKeyToPrincipalMap =
-            parse_text_proto(&text, MAP_TYPE).map_err(|error| wrong(&path, error))?;
+            parse_text_proto(&text, MAP_TYPE).map_err(|error| wrong(path, error))?;
         let same = |akid: &[u8]| akid == self.root_skid;
         if parsed.entries.iter().filter(|e| same(&e.authority_key_identifier)).count() > 1 {
             return Err(wrong(
-                &path,
+                path,
                 "this root stands for a principal already; one authority is one principal (contract 2.8)",
             ));
         }

@@ -100,7 +100,10 @@ fn a_provider_opens_and_verifies_what_create_made() {
     let mut options = provider(&world, 2, 1);
     options.extend(IMPRESSION.map(str::to_owned));
     options.push("--measurement-ref-id=ours".to_owned());
-    options.extend(["--report", "--cumulative", "--create-direct"].map(str::to_owned));
+    options.extend(
+        ["--report=measurementConsumers/a/reports/b", "--cumulative", "--create-direct"]
+            .map(str::to_owned),
+    );
     options.push("--direct-vid-sampling-width=0.5".to_owned());
     let options: Vec<_> = options.iter().map(String::as_str).collect();
     let printed = create(&world, &[], &options).good();

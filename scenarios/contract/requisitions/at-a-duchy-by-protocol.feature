@@ -77,3 +77,99 @@ Feature: Fulfilling a requisition at a Duchy, where the protocol decides
       """
     Then the call fails with UNAVAILABLE
     And edp1 sees its requisition of mc1.m in state UNFULFILLED
+
+  @contract-1.7.14
+  Scenario Outline: HMSS stores the body before it looks at the protocol's header
+    Given mc1 has an HMSS reach measurement called m with edp1 and edp2
+    And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+        <protocol>
+      }
+      ---
+      body_chunk { data: "shares" }
+      """
+    Then the call fails with INVALID_ARGUMENT
+    And the error has no ErrorInfo
+    And worker1 has stored a body of 6 bytes for "{edp1.m_requisition}"
+    And edp1 sees its requisition of mc1.m in state UNFULFILLED
+
+    Examples:
+      | case           | protocol |
+      | no protocol    |          |
+      | no seed        | honest_majority_share_shuffle { data_provider_certificate: "{edp1.certificate}" } |
+      | no certificate | honest_majority_share_shuffle { secret_seed { ciphertext: "seed" } data_provider_certificate: " " } |
+      | another's      | trus_tee { data_format: FREQUENCY_VECTOR } |
+
+  @contract-1.7.14
+  Scenario: of HMSS's two workers only the fulfilling one takes a requisition
+    Given mc1 has an HMSS reach measurement called m with edp1 and edp2
+    And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at aggregator with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+        honest_majority_share_shuffle { secret_seed { ciphertext: "seed" } data_provider_certificate: "{edp1.certificate}" }
+      }
+      """
+    Then the call fails with INVALID_ARGUMENT
+
+  @contract-1.7.14
+  Scenario Outline: TrusTEE needs a data format that is known and, if encrypted, a key format that is known
+    Given mc1 has a TrusTEE reach measurement called m with edp1 and edp2
+    And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at aggregator with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+        trus_tee { <format> }
+      }
+      ---
+      body_chunk { data: "vector" }
+      """
+    Then the call fails with INVALID_ARGUMENT
+    And aggregator has stored a body of 6 bytes for "{edp1.m_requisition}"
+
+    Examples:
+      | case        | format |
+      | none        |        |
+      | no key      | data_format: ENCRYPTED_FREQUENCY_VECTOR |
+      | unknown key | data_format: ENCRYPTED_FREQUENCY_VECTOR envelope_encryption { encrypted_dek { data: "key" } } |
+
+  @contract-1.7.14
+  Scenario: a repeated call after a bad protocol header keeps the first body and asks the Kingdom alone
+    Given mc1 has a TrusTEE reach measurement called m with edp1 and edp2
+    And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at aggregator with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+      }
+      ---
+      body_chunk { data: "first" }
+      """
+    Then the call fails with INVALID_ARGUMENT
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at aggregator with
+      """
+      header {
+        name: "{edp1.m_requisition}"
+        requisition_fingerprint: "{edp1.m_fingerprint}"
+        nonce: {edp1.m_nonce}
+        trus_tee { data_format: FREQUENCY_VECTOR }
+      }
+      ---
+      body_chunk { data: "another body" }
+      """
+    Then the call succeeds
+    And aggregator has stored a body of 5 bytes for "{edp1.m_requisition}"
+    And edp1 sees its requisition of mc1.m in state FULFILLED
