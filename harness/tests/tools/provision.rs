@@ -196,6 +196,14 @@ fn a_new_participant_has_its_folder_and_is_known_after_a_restart_of_the_replicas
     let root = halo_pki::pem_certificates(&read(&world.file("edp3", "root.pem"))).expect("it");
     let trusted = read(&world.own("mc1").join("trusted_certs.pem").display().to_string());
     assert!(halo_pki::pem_certificates(&trusted).expect("it").contains(&root[0]));
+    // Each Duchy's own files know it as well, or it would be cut off there (5.10).
+    for duchy in ["aggregator", "worker1", "worker2"] {
+        let bundle = read(&world.own(duchy).join("all_root_certs.pem").display().to_string());
+        assert!(halo_pki::pem_certificates(&bundle).expect("it").contains(&root[0]), "{duchy}");
+        let map = world.own(duchy).join("authority_key_identifier_to_principal_map.textproto");
+        let map = std::fs::read_to_string(map).expect("a map");
+        assert!(map.contains(provider), "{duchy}: {map}");
+    }
     // The folder is still a sandbox, and in order.
     fake_kingdom::Sandbox::open(world.folder.path()).expect("it opens");
     halo(&["pki", "check", world.folder.path().to_str().expect("text")]).good();
