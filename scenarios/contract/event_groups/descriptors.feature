@@ -225,7 +225,7 @@ Feature: Descriptors of event group metadata
     Then the response lists event_group_metadata_descriptors[*].name in this order
       | {edp1.a} |
 
-  @contract-1.4.14 @contract-1.0.5
+  @contract-1.4.14 @contract-1.0.5 @contract-1.0.12/ListMeasurements
   Scenario Outline: as documented, one that does not exist refuses the batch, in the domain of who translates
     Given the quirk batch-get-descriptors-omits-missing is as-documented
     And the quirk internal-errors-pass-untranslated is <setting>

@@ -232,7 +232,7 @@ Feature: Data providers, measurement consumers and model providers
     Then the call fails with NOT_FOUND
     And the error has no ErrorInfo
 
-  @contract-1.3.1/ListModelProviders @contract-1.0.12/ListMeasurements
+  @contract-1.3.1/ListModelProviders
   Scenario: listed by id, in pages
     Given operator calls ModelProviders.CreateModelProvider
     And operator calls ModelProviders.CreateModelProvider
