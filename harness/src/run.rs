@@ -211,6 +211,9 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
         };
         match outcome {
             Ok(()) => {
+                if step.ty == StepType::Then {
+                    world.look();
+                }
                 if let Err(problem) = world.dress_probes().await {
                     world.record(Fact::Problem(problem));
                     return;

@@ -137,6 +137,7 @@ pub struct World {
     rng: ChaCha20Rng,
     probing: Option<probing::Probing>,
     probe_runs: u64,
+    looked_at: bool,
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
@@ -168,6 +169,7 @@ impl World {
             rng: seed.child("harness/world"),
             probing: None,
             probe_runs: 0,
+            looked_at: false,
             probed_after: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
@@ -589,6 +591,7 @@ impl World {
         messages: Vec<Vec<u8>>,
         target: Option<Target>,
     ) -> Result<(), Problem> {
+        self.refuse_to_forget()?;
         self.calls += 1;
         let request_id = format!("call-{}", self.calls);
         let after_event = self.running()?.last_event();
@@ -623,7 +626,35 @@ impl World {
         }));
         self.last =
             Some(Call { actor: actor.to_owned(), method, request_id, local, after_event, outcome });
+        self.looked_at = false;
         self.join().await
+    }
+
+    /// A call that failed, and that no `Then` has looked at, must not be forgotten by the next one: a
+    /// refused step of a procedure would pass.
+    fn refuse_to_forget(&self) -> Result<(), Problem> {
+        let Some(call) = &self.last else { return Ok(()) };
+        let code = match &call.outcome {
+            Outcome::Answered { status, .. } if status.code == "OK" => return Ok(()),
+            Outcome::Answered { status, .. } => status.code,
+            Outcome::Broken(_) => "no status",
+        };
+        if self.looked_at {
+            return Ok(());
+        }
+        Err(Problem::author(
+            format!(
+                "{}'s call of {} failed ({code}), and no `Then` looked at it",
+                call.actor,
+                call.method.path()
+            ),
+            "put `Then the call succeeds`, or what you expect, behind it",
+        ))
+    }
+
+    /// A `Then` has looked at what happened so far.
+    pub fn look(&mut self) {
+        self.looked_at = true;
     }
 
     /// Puts the server's own record of the last call into the log.
@@ -688,7 +719,7 @@ impl World {
         {
             return Err(Problem::author(
                 format!("there is no replica {id}"),
-                "count replicas from 0, or ask for more with `Given N replicas`",
+                "count replicas from 0, or ask for more with `Given a Kingdom with N replicas`",
             ));
         }
         let environment = self.running()?;

@@ -239,7 +239,7 @@ impl Environment for InProcess {
                 Ok(()) => Ok(Ok(())),
                 Err(StartError::NoSuchReplica(id)) => Err(Problem::author(
                     format!("there is no replica {id}"),
-                    "count replicas from 0, or ask for more with `Given N replicas`",
+                    "count replicas from 0, or ask for more with `Given a Kingdom with N replicas`",
                 )),
                 Err(error @ StartError::Bind { .. }) => {
                     Err(Problem::environment(error.to_string(), "run again"))

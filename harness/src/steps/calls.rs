@@ -77,6 +77,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let text = given.doc()?.to_owned();
                 for _ in 0..given.number::<usize>(2)? {
+                    // One step of so many calls: the `Then` behind it looks at the last.
+                    world.look();
                     world.call(given.text(0), given.text(1), &text, None).await?;
                 }
                 Ok(())

@@ -62,6 +62,9 @@ pub(super) enum CallError {
     Malformed(String),
 }
 
+/// How long a server may take for the handshake.
+const HANDSHAKE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 impl Session {
     /// Reads the TLS files and connects. `host` is the name that the server's certificate must have,
     /// if it is not the target's.
@@ -108,7 +111,14 @@ impl Session {
                     "cannot connect to {target}: {error}; is the Kingdom running, and is this its address?"
                 ))
             })?;
-            Connection::open(stream, local, &options).await.map_err(|error| {
+            let opened = Connection::open(stream, local, &options);
+            let opened = tokio::time::timeout(HANDSHAKE_PATIENCE, opened).await.map_err(|_| {
+                ToolError::failed(format!(
+                    "{target} accepts connections and does not answer a TLS handshake within {} s; is this a TLS port of the Kingdom?",
+                    HANDSHAKE_PATIENCE.as_secs()
+                ))
+            })?;
+            opened.map_err(|error| {
                 ToolError::failed(format!(
                     "no secure connection to {target}: {error}; check --cert-collection-file and the name in the server's certificate"
                 ))

@@ -253,6 +253,8 @@ const PROVES_NOTHING: &[&str] = &[
     // A table and a doc string that the step does not read.
     "When edp1 reads the certificate edp1.certificate\nThen the call succeeds\n  | state | HOLD |",
     "When mc1 calls ModelProviders.ListModelProviders\n\"\"\"\npage_size: 1\n\"\"\"\nThen the call succeeds",
+    // A failure that no `Then` looked at, before the next call.
+    "When edp1 reads the certificate edp2.certificate\nAnd edp1 reads the certificate edp1.certificate\nThen the call succeeds",
     // Literals compared with each other.
     "When edp1 reads the certificate edp1.certificate\nThen \"x\" equals \"x\"",
     "When edp1 reads the certificate edp1.certificate\nThen \"x\" differs from \"y\"",
