@@ -103,7 +103,7 @@ struct RunArgs {
     /// Root of all randomness; without it, a random one, which is printed
     #[arg(long)]
     seed: Option<u64>,
-    /// How many scenarios at once; without it, one for each processor
+    /// How many scenarios at once; without it, one for each processor, on loopback two
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Write run.json, junit.xml, cucumber.ndjson (Cucumber Messages) and report.html into this
@@ -272,7 +272,14 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let plan = Plan {
         environment: arguments.env,
         seed: arguments.seed.map_or_else(Seed::random, Seed::new),
-        jobs: arguments.jobs.map_or(processors, usize::from),
+        // On loopback scenarios wait in real time, and leave the processor to others meanwhile.
+        jobs: arguments.jobs.map_or(
+            match arguments.env {
+                EnvironmentKind::Loopback => 2 * processors,
+                EnvironmentKind::Simulated => processors,
+            },
+            usize::from,
+        ),
         deviation: None,
         hooks: hooks(arguments)?,
     };
