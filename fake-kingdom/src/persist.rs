@@ -15,6 +15,8 @@ const SCHEMA: &str = "schema";
 const ORIGIN: &str = "origin";
 const SCHEMA_VERSION: &str = "1";
 
+const FILE: &str = "kingdom.redb";
+
 /// Pages kept in memory. All rows are on the heap, so the store is read only once.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -54,13 +56,20 @@ impl Persist {
     pub fn open(folder: &Path, origin: &str) -> Result<(Self, Loaded), PersistError> {
         let fail = |what: String| PersistError { path: folder.to_owned(), what };
         std::fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(folder.join("kingdom.redb"))
-            .map_err(|error| fail(format!("{error}; is another fake Kingdom using it?")))?;
-        let persist = Self { database };
-        let loaded = persist.load(origin).map_err(|error| fail(error.to_string()))?;
-        Ok((persist, loaded))
+        // redb trusts the pages of a file whose header reads well, and panics on one that was cut.
+        let opened = std::panic::catch_unwind(|| {
+            let database =
+                Database::builder().set_cache_size(CACHE_BYTES).create(folder.join(FILE))?;
+            let persist = Self { database };
+            let loaded = persist.load(origin)?;
+            Ok((persist, loaded))
+        });
+        match opened {
+            Ok(opened) => opened.map_err(|error: Failure| fail(error.to_string())),
+            Err(_) => Err(fail(format!(
+                "{FILE} is damaged: it was cut or overwritten; put back a copy of it, or give an empty --data-dir to begin anew"
+            ))),
+        }
     }
 
     fn load(&self, origin: &str) -> Result<Loaded, Failure> {
@@ -230,6 +239,17 @@ macro_rules! failures {
             }
         })+
     };
+}
+
+impl From<redb::DatabaseError> for Failure {
+    fn from(error: redb::DatabaseError) -> Self {
+        match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => {
+                Self("another process uses it; stop it, or give another --data-dir".to_owned())
+            }
+            other => Self(format!("{FILE}: {other}")),
+        }
+    }
 }
 
 failures!(

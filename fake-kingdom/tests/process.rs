@@ -129,6 +129,26 @@ fn a_data_dir_that_was_begun_with_another_sandbox_is_refused() {
 }
 
 #[test]
+fn a_data_dir_whose_store_was_cut_is_refused_by_name_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    drop(Serve::sandbox(&folder.path().join("one"), &["--data-dir", &path("data")]));
+    let store = folder.path().join("data/kingdom.redb");
+    let whole = std::fs::read(&store).expect("a store");
+    for length in [10, 5_000, whole.len() / 2] {
+        std::fs::write(&store, &whole[..length]).expect("written");
+        let (code, error) =
+            refused(&["serve", "--sandbox", &path("one"), "--data-dir", &path("data")]);
+        assert_eq!(code, Some(2), "{length}: {error}");
+        let last = error.lines().last().unwrap_or_default();
+        assert!(last.contains("kingdom.redb") && last.contains(&path("data")), "{length}: {error}");
+        assert_eq!(std::fs::read(&store).expect("still there").len(), length);
+    }
+    std::fs::write(&store, &whole).expect("written");
+    drop(Serve::sandbox(&folder.path().join("one"), &["--data-dir", &path("data")]));
+}
+
+#[test]
 fn a_sandbox_whose_leaves_do_not_reach_the_start_time_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(Serve::sandbox(folder.path(), &[]));

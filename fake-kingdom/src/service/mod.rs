@@ -7,7 +7,8 @@ use crate::error::{Code, Refusal};
 use crate::model::{Read, Write};
 use crate::public::{self, Answer, Caller};
 use crate::status::to_status;
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -22,41 +23,43 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The services of one listener, with reflection beside them.
 macro_rules! routes {
     ($api:expr; $($server:ty),+ $(,)?) => {{
-        let mut routes = tonic::service::RoutesBuilder::default();
-        let mut names = Vec::new();
+        let names = vec![$(<$server as tonic::server::NamedService>::NAME),+];
+        let routes = $crate::service::reflection(&names);
         $(
-            routes.add_service(
+            let routes = routes.add_service(
                 // grpc-java's server takes gzip by default.
                 <$server>::from_arc($api.clone())
                     .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
                     .max_decoding_message_size($crate::service::MESSAGE_BYTES_MAX),
             );
-            names.push(<$server as tonic::server::NamedService>::NAME);
         )+
-        if let Some(reflection) = $crate::service::reflection(&names) {
-            routes.add_service(reflection);
-        }
-        (routes.routes(), names)
+        (routes, names)
     }};
 }
 pub(crate) use routes;
 
-/// Server reflection v1 for these services (contract 1.0.14). `None` cannot happen: the descriptors
-/// are ours, and a test reads them.
-fn reflection(
-    names: &[&'static str],
-) -> Option<
-    tonic_reflection::server::v1::ServerReflectionServer<
-        impl tonic_reflection::server::v1::ServerReflection,
-    >,
-> {
+/// Server reflection v1 for these services (contract 1.0.14).
+///
+/// It depends on the names alone and takes milliseconds to make, so that every Kingdom of a process
+/// shares one for each listener.
+fn reflection(names: &[&'static str]) -> Routes {
+    static MADE: Mutex<BTreeMap<Vec<&'static str>, Routes>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.entry(names.to_vec()).or_insert_with(|| make_reflection(names)).clone()
+}
+
+fn make_reflection(names: &[&'static str]) -> Routes {
     let mut builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(kingdom_proto::FILE_DESCRIPTOR_SET)
         .include_reflection_service(true);
     for name in names {
         builder = builder.with_service_name(*name);
     }
-    builder.with_service_name("grpc.reflection.v1.ServerReflection").build_v1().ok()
+    // It cannot fail: the descriptors are ours, and a test reads them.
+    match builder.with_service_name("grpc.reflection.v1.ServerReflection").build_v1() {
+        Ok(reflection) => Routes::new(reflection),
+        Err(_) => Routes::default(),
+    }
 }
 
 /// The routes of the three listeners, and every service by full name, as health reports them.
