@@ -166,6 +166,15 @@ causes! {
     HookFailed "hook_failed" Procedure "interfaces.md 4"
         "The command that does a phase failed or took too long."
         "Read its recorded output; the phase counts as broken off, and the procedure can be rolled back.";
+    StillAccepted "still_accepted" Procedure "design.md 2"
+        "A credential that should be dead was accepted."
+        "Look where it was accepted: take its root out of that bundle and restart, revoke it, or drop its key.";
+    CounterpartRefused "counterpart_refused" Procedure "design.md 2"
+        "The new credential was refused where the old one was tried, so that the old one's refusal proves nothing."
+        "Give the new credential's root to this server, or register the new certificate, and try again.";
+    NotNoticed "not_noticed" Client "3.13.3"
+        "The participant that must notice what the Kingdom accepts did not."
+        "Let it read revocation states, or check the signature, before it uses what it was given.";
     ProbeNotSent "probe_not_sent" Harness "design.md 2"
         "A probe that was due was not handed to the transport."
         "Run again on a less busy machine, or lower the rate.";

@@ -4,6 +4,7 @@ use crate::error::Problem;
 use crate::participant::ParticipantEvent;
 use crate::probe::Run;
 use crate::procedure::PhaseRecord;
+use crate::verdict::deadness::Trial;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,10 @@ pub enum Fact {
     Phase(Box<PhaseRecord>),
     /// What a reference participant did.
     Participant(Box<ParticipantEvent>),
+    /// An old credential was tried, and the same on the new one.
+    Trial(Box<Trial>),
+    /// Something was found that is no failure of the subject.
+    Finding(Finding),
     /// A `Then` compared something.
     Check(Check),
     /// Something else than a check stopped the scenario.
@@ -79,6 +84,20 @@ pub struct CallFact {
     pub transport: Option<String>,
 }
 
+/// What the real system lets happen though nobody would expect it: no failure of the subject, but
+/// something that somebody else must notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable code, such as `revoked_certificate_accepted`.
+    pub code: String,
+    /// Clause of the contract.
+    pub clause: String,
+    /// In words, with who must notice instead.
+    pub text: String,
+    /// Numbers of the server's events.
+    pub evidence: Vec<u64>,
+}
+
 /// One comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -113,6 +132,7 @@ pub struct ServerEvent {
     pub seq: u64,
     pub time: String,
     pub replica: Option<u32>,
+    pub duchy: Option<String>,
     pub connection: Option<u64>,
     pub peer_address: Option<String>,
     pub request_id: Option<String>,

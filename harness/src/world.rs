@@ -3,10 +3,12 @@
 mod hooks;
 mod probing;
 mod rotating;
+mod trying;
 pub(crate) mod trust_files;
 
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
+pub use trying::PastCall;
 
 use crate::client::dynamic::Method;
 use crate::client::{Connection, Credential, Outcome, Request, Security, Status, TransportError};
@@ -131,6 +133,7 @@ pub struct World {
     open: BTreeMap<String, Connection>,
     calls: u64,
     last: Option<Call>,
+    past: Vec<PastCall>,
     leaves: BTreeMap<String, Leaf>,
     keys: BTreeMap<String, Vec<u8>>,
     roots: BTreeMap<String, Authority>,
@@ -163,6 +166,7 @@ impl World {
             open: BTreeMap::new(),
             calls: 0,
             last: None,
+            past: Vec::new(),
             leaves: BTreeMap::new(),
             keys: BTreeMap::new(),
             roots: BTreeMap::new(),
@@ -592,6 +596,7 @@ impl World {
         target: Option<Target>,
     ) -> Result<(), Problem> {
         self.refuse_to_forget()?;
+        let sent = messages.concat();
         self.calls += 1;
         let request_id = format!("call-{}", self.calls);
         let after_event = self.running()?.last_event();
@@ -627,7 +632,9 @@ impl World {
         self.last =
             Some(Call { actor: actor.to_owned(), method, request_id, local, after_event, outcome });
         self.looked_at = false;
-        self.join().await
+        let event = self.join().await?;
+        self.remember(sent, event.as_ref());
+        Ok(())
     }
 
     /// A call that failed, and that no `Then` has looked at, must not be forgotten by the next one: a
@@ -658,18 +665,18 @@ impl World {
     }
 
     /// Puts the server's own record of the last call into the log.
-    async fn join(&mut self) -> Result<(), Problem> {
-        let Some(call) = &self.last else { return Ok(()) };
+    async fn join(&mut self) -> Result<Option<ServerEvent>, Problem> {
+        let Some(call) = &self.last else { return Ok(None) };
         let event = match &call.outcome {
             _ if call.method.listener == Listener::Health => None,
             Outcome::Answered { .. } => self.call_event().await?,
             Outcome::Broken(TransportError::NobodyListens | TransportError::Credential(_)) => None,
             Outcome::Broken(_) => self.handshake_event().await?,
         };
-        if let Some(event) = event {
-            self.record(Fact::Server(Box::new(event)));
+        if let Some(event) = &event {
+            self.record(Fact::Server(Box::new(event.clone())));
         }
-        Ok(())
+        Ok(event)
     }
 
     /// Opens a connection and keeps it for the actor's calls to come.

@@ -77,6 +77,8 @@ pub(super) struct LineFacts {
     pub(super) trust: Arc<[String]>,
     pub(super) answering: Option<Answering>,
     pub(super) local: Option<String>,
+    /// This end of the connections that the same probe was on before.
+    pub(super) earlier: Vec<String>,
 }
 
 /// Why there is no connection, and what is known of the try.
@@ -98,7 +100,7 @@ pub(super) async fn open(dial: &dyn Dial, wardrobe: &Wardrobe) -> Result<Line, B
         let credential =
             if worn.leaf.skid == worn.first_skid { CredentialAge::Old } else { CredentialAge::New };
         let (client, trust) = (worn.leaf.clone(), worn.trust.clone());
-        let facts = LineFacts { credential, client, trust, answering: None, local: None };
+        let facts = LineFacts { credential, client, trust, answering: None, local: None, earlier: Vec::new() };
         (worn.tls.clone(), worn.config.clone(), facts)
     };
     let failed = |error, facts| Box::new(NoLine { error, facts });
@@ -155,15 +157,25 @@ impl Channel {
         wardrobe: &Wardrobe,
         request: &Request,
     ) -> (Outcome, Option<LineFacts>, bool) {
+        let mut earlier = Vec::new();
         let mut reopened = false;
         loop {
             let line = match self.line(dial, wardrobe).await {
                 Ok(line) => line,
-                Err(no) => return (Outcome::Broken(no.error), Some(no.facts), reopened),
+                Err(no) => {
+                    let facts = LineFacts { earlier, ..no.facts };
+                    return (Outcome::Broken(no.error), Some(facts), reopened);
+                }
             };
             match line.caller().call(request).await {
-                Outcome::Broken(TransportError::NotProcessed(_)) if !reopened => reopened = true,
-                outcome => return (outcome, Some(line.facts.clone()), reopened),
+                Outcome::Broken(TransportError::NotProcessed(_)) if !reopened => {
+                    reopened = true;
+                    earlier.extend(line.facts.local.clone());
+                }
+                outcome => {
+                    let facts = LineFacts { earlier, ..line.facts.clone() };
+                    return (outcome, Some(facts), reopened);
+                }
             }
         }
     }
@@ -229,6 +241,7 @@ impl Stream {
         request: &Request,
         message: &[u8],
     ) -> Asked {
+        let mut earlier = Vec::new();
         let mut reopened = false;
         loop {
             let live = match self.live(dial, wardrobe, request).await {
@@ -236,7 +249,7 @@ impl Stream {
                 Err(no) => {
                     return Asked {
                         answer: Answer::Broken(client_cause(&no.error)),
-                        facts: Some(no.facts),
+                        facts: Some(LineFacts { earlier, ..no.facts }),
                         reopened,
                         request_id: Some(request_id(request)),
                     };
@@ -247,12 +260,13 @@ impl Stream {
             {
                 return Asked {
                     answer: Answer::Expected,
-                    facts: Some(live.line.facts.clone()),
+                    facts: Some(LineFacts { earlier, ..live.line.facts.clone() }),
                     reopened,
                     request_id: Some(live.request_id.clone()),
                 };
             }
             reopened = true;
+            earlier.extend(live.line.facts.local.clone());
         }
     }
 

@@ -238,6 +238,7 @@ impl Shared {
             client: ClientLeaf::default(),
             answering: None,
             local: None,
+            earlier_locals: Vec::new(),
             reopened: false,
             answer: Answer::Broken(Cause::ProbeNotSent),
             server: None,
@@ -309,6 +310,7 @@ impl Shared {
             client: ClientLeaf::default(),
             answering: None,
             local: None,
+            earlier_locals: Vec::new(),
             reopened,
             answer: answer(&outcome),
             server: None,
@@ -347,6 +349,7 @@ fn note(probe: &mut Probe, facts: Option<LineFacts>) {
         probe.client = facts.client;
         probe.answering = facts.answering;
         probe.local = facts.local;
+        probe.earlier_locals = facts.earlier;
     }
 }
 

@@ -105,6 +105,8 @@ pub struct Probe {
     pub answering: Option<Answering>,
     /// This end of its connection, as the server names it.
     pub local: Option<String>,
+    /// This end of the connections it was on before, if it went out again.
+    pub earlier_locals: Vec<String>,
     /// A GOAWAY or the stream's end made it go out again on another connection.
     pub reopened: bool,
     /// How it ended.

@@ -9,6 +9,7 @@ use crate::procedure::PhaseRecord;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
+use crate::verdict::deadness::{self, Deadness};
 use crate::verdict::credentials::{self, CredentialChange, PerRotation};
 use fake_kingdom::audit::Head;
 use serde::Serialize;
@@ -114,7 +115,7 @@ pub struct ScenarioRecord {
     /// The negative control.
     pub control: Option<ControlReport>,
     /// Proof that old credentials are dead.
-    pub deadness: Vec<Never>,
+    pub deadness: Vec<Deadness>,
     /// Bound over many rotations.
     pub per_rotation: Option<PerRotation>,
     /// What was found, with evidence.
@@ -136,10 +137,6 @@ pub struct ScenarioRecord {
     /// The command line that repeats it, for a shell.
     pub replay: Option<String>,
 }
-
-/// What no scenario can have yet: the field is there, and stays empty until its issue is done.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub enum Never {}
 
 /// Expected verdict and cause of a negative twin.
 #[derive(Clone, Debug, Serialize)]
@@ -228,7 +225,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         })
         .collect();
     let judged: Vec<_> = runs.iter().map(|run| availability::judge(run)).collect();
-    let findings: Vec<_> = reason
+    let failure = reason
         .iter()
         .map(|reason| Finding {
             code: match judgement.verdict {
@@ -240,8 +237,17 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
             clause: clauses.first().cloned(),
             text: reason.clone(),
             evidence: judgement.failed.iter().flat_map(|check| check.evidence.clone()).collect(),
-        })
-        .collect();
+        });
+    let found = result.log.iter().filter_map(|observation| match &observation.fact {
+        Fact::Finding(finding) => Some(Finding {
+            code: finding.code.clone(),
+            clause: Some(finding.clause.clone()),
+            text: result.secrets.hidden(&finding.text),
+            evidence: finding.evidence.clone(),
+        }),
+        _ => None,
+    });
+    let findings: Vec<_> = failure.chain(found).collect();
     ScenarioRecord {
         id: result.scenario.id.clone(),
         verdict: judgement.verdict,
@@ -265,7 +271,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         credentials: runs.iter().flat_map(|run| credentials::changes(run)).collect(),
         lanes: judged.iter().flat_map(|judged| judged.lanes.clone()).collect(),
         control: judged.iter().find_map(|judged| judged.control),
-        deadness: Vec::new(),
+        deadness: deadness::of(&result.log),
         per_rotation: runs.iter().find_map(|run| credentials::per_rotation(run)),
         evidence: evidence::of(result, &findings),
         findings,

@@ -122,6 +122,20 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "justification": event.justification,
             "subject": hidden(&event.subject),
         }}),
+        Fact::Trial(trial) => json!({"trial": {
+            "owner": trial.owner,
+            "kind": trial.kind,
+            "credential": trial.credential,
+            "door": trial.door,
+            "old_refused_for": trial.old.refused_for,
+            "new_refused_for": trial.new.as_ref().map(|new| &new.refused_for),
+        }}),
+        Fact::Finding(finding) => json!({"finding": {
+            "code": finding.code,
+            "clause": finding.clause,
+            "text": hidden(&finding.text),
+            "evidence": finding.evidence,
+        }}),
         Fact::Check(check) => json!({"check": {
             "what": hidden(&check.what),
             "expected": hidden(&check.expected),

@@ -7,6 +7,7 @@
 mod authentication;
 mod calls;
 mod certificates;
+mod deadness;
 mod duchies;
 mod event_groups;
 mod events;
@@ -165,6 +166,7 @@ impl Registry {
             probes::steps(),
             procedures::steps(),
             participants::steps(),
+            deadness::steps(),
             events::steps(),
             records::steps(),
             replicas::steps(),

@@ -261,20 +261,7 @@ fn actions() -> Vec<StepDefinition> {
             r"reporting reads the results of (\w+)\.(\w+)",
             "When reporting reads the results of reporting.m",
             |world, given| {
-                let measurement = measurement(world, given.text(0), given.text(1))?;
-                act(world, async |stage, cast| {
-                    let Player::Reporting(reporting) = cast.player(stage.0.sandbox(), REPORTING)?
-                    else {
-                        return Err(Problem::harness("reporting is no reporting server").into());
-                    };
-                    let answer = match reporting.results(stage, &measurement).await {
-                        Ok(_) => "OK".to_owned(),
-                        Err(answer) => answer.code.to_owned(),
-                    };
-                    cast.answered = Some(answer);
-                    Ok(())
-                })
-                .await
+                reporting_reads(world, (given.text(0), given.text(1))).await.map(|_| ())
             }
         ),
     ]
@@ -469,7 +456,7 @@ fn events(world: &mut World, actor: &str) -> Result<Vec<ParticipantEvent>, Probl
 }
 
 /// What a provider last did about a measurement.
-fn fate(
+pub(super) fn fate(
     world: &mut World,
     actor: &str,
     (owner, name): (&str, &str),
@@ -496,7 +483,34 @@ fn fate(
     Ok(observed)
 }
 
-async fn read(world: &mut World, actor: &str, of: (&str, &str)) -> Result<String, Stop> {
+/// The reporting server reads results, with its caches; its answer.
+async fn reporting_reads(world: &mut World, of: (&str, &str)) -> Result<String, Stop> {
+    let measurement = measurement(world, of.0, of.1)?;
+    act(world, async |stage, cast| {
+        let Player::Reporting(reporting) = cast.player(stage.0.sandbox(), REPORTING)? else {
+            return Err(Problem::harness("reporting is no reporting server").into());
+        };
+        let answer = match reporting.results(stage, &measurement).await {
+            Ok(_) => "OK".to_owned(),
+            Err(answer) => answer.code.to_owned(),
+        };
+        cast.answered = Some(answer.clone());
+        Ok(answer)
+    })
+    .await
+}
+
+/// How a reader takes the results of a measurement: `accepted`, or why not.
+pub(super) async fn read(world: &mut World, actor: &str, of: (&str, &str)) -> Result<String, Stop> {
+    if actor == REPORTING {
+        let answer = reporting_reads(world, of).await?;
+        let last = events(world, REPORTING)?.into_iter().next_back();
+        return Ok(match last {
+            _ if answer == "OK" => "accepted".to_owned(),
+            Some(event) => format!("rejected by {}", event.clause),
+            None => answer,
+        });
+    }
     let (who, measurement) = (actor.to_owned(), measurement(world, of.0, of.1)?);
     act(world, async |stage, cast| {
         let player = cast.player(stage.0.sandbox(), &who)?;

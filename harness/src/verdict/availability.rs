@@ -451,6 +451,7 @@ mod tests {
                     client: ClientLeaf::default(),
                     answering: None,
                     local: None,
+                    earlier_locals: Vec::new(),
                     reopened: false,
                     answer: if down { Answer::Status("UNAVAILABLE") } else { Answer::Expected },
                     server: Some(Box::new(event())),

@@ -3,6 +3,7 @@
 pub mod availability;
 pub mod check;
 pub mod credentials;
+pub mod deadness;
 pub mod monitor;
 
 use crate::error::Owner;
@@ -179,7 +180,9 @@ pub fn judge(log: &[Observation]) -> Judgement {
             | Fact::Changed { .. }
             | Fact::Probes(_)
             | Fact::Phase(_)
-            | Fact::Participant(_) => {}
+            | Fact::Participant(_)
+            | Fact::Trial(_)
+            | Fact::Finding(_) => {}
         }
     }
     if !finished {

@@ -25,7 +25,9 @@ pub fn of_strangers<'a>(run: &Run, events: &'a [ServerEvent]) -> Vec<&'a ServerE
     let own = |event: &ServerEvent, probe: &Probe| {
         probe.server.as_ref().is_some_and(|joined| joined.seq == event.seq)
             // Of several refusals of one probe, as of a call that went out again, one is joined.
-            || (event.peer_address.is_some() && event.peer_address == probe.local)
+            || event.peer_address.as_ref().is_some_and(|address| {
+                probe.local.as_ref() == Some(address) || probe.earlier_locals.contains(address)
+            })
             || event.request_id.as_deref() == Some(probe.request_id.as_str())
     };
     events

@@ -1,0 +1,236 @@
+//! Trying a credential where it could work, as whoever holds it would.
+
+use super::{Call, World};
+use crate::client::{Credential, Outcome, TransportError};
+use crate::environment::{Listener, Target};
+use crate::error::Problem;
+use crate::observation::Finding;
+use crate::observation::{Fact, ServerEvent};
+use crate::verdict::deadness::{Attempt, KINGDOM, SYSTEM_API, Trial, identity_refusal};
+use fake_kingdom::cause::Cause;
+use fake_kingdom::sandbox::ParticipantKind;
+
+/// A call that is over, as far as trials look back at it.
+#[derive(Clone, Debug)]
+pub struct PastCall {
+    /// Who called.
+    pub actor: String,
+    /// `/package.Service/Method`.
+    pub method: String,
+    /// All it sent.
+    pub request: Vec<u8>,
+    /// All that was answered.
+    pub response: Vec<u8>,
+    /// The status that arrived.
+    pub code: Option<&'static str>,
+    /// What the server recorded.
+    pub event: Option<ServerEvent>,
+    /// How many facts the log had when it was over.
+    pub facts: usize,
+}
+
+impl PastCall {
+    /// The call as one use of the credential it names.
+    pub fn attempt(&self) -> Attempt {
+        let event = self.event.as_ref();
+        let cause = event.and_then(|event| event.cause.clone());
+        Attempt {
+            time: event.map(|event| event.time.clone()).unwrap_or_default(),
+            refused_for: match self.code {
+                Some("OK") => None,
+                code => Some(cause.unwrap_or_else(|| code.unwrap_or("no status").to_owned())),
+            },
+            events: event.map(|event| event.seq).into_iter().collect(),
+        }
+    }
+
+    /// Whether the call was about a resource: what was answered names it, or where nothing was, what
+    /// was sent or what the server recorded.
+    pub fn names(&self, resource: &str) -> bool {
+        let within = |bytes: &[u8]| {
+            bytes.windows(resource.len().max(1)).any(|part| part == resource.as_bytes())
+        };
+        // What is sent may name a certificate that the Kingdom does not go by (contract 1.5.14).
+        let sent = within(if self.response.is_empty() { &self.request } else { &self.response });
+        let recorded = self.event.as_ref().is_some_and(|event| {
+            [&event.subject, &event.detail]
+                .into_iter()
+                .flatten()
+                .any(|text| text.contains(resource))
+        });
+        !resource.is_empty() && (sent || recorded)
+    }
+}
+
+/// One server that tells callers apart by their certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Server {
+    Replica(u32),
+    SystemApi,
+    Duchy(String),
+}
+
+impl World {
+    /// The doors at which a credential of this actor could work: the public API, for a Duchy the
+    /// system API, and every Duchy whose map has the actor.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn doors(&mut self, actor: &str) -> Result<Vec<String>, Problem> {
+        self.actor(actor).await?;
+        let environment = self.running()?;
+        let participant = environment.sandbox().participant(actor);
+        let kind = participant.map(|participant| participant.kind);
+        let mut doors = vec![KINGDOM.to_owned()];
+        match kind {
+            Some(ParticipantKind::Duchy) => doors.push(SYSTEM_API.to_owned()),
+            Some(ParticipantKind::DataProvider) => {
+                doors.extend(environment.duchy_statuses().into_iter().map(|duchy| duchy.id));
+            }
+            _ => {}
+        }
+        Ok(doors)
+    }
+
+    /// Uses a credential at a door: at every server behind it that runs, one attempt each.
+    ///
+    /// # Errors
+    /// There is no such door.
+    pub async fn attempts(
+        &mut self,
+        actor: &str,
+        credential: &Credential,
+        door: &str,
+    ) -> Result<Vec<Attempt>, Problem> {
+        let doors = self.doors(actor).await?;
+        if !doors.iter().any(|known| known == door) {
+            let what = format!("{actor}'s credential could never work at `{door}`");
+            return Err(Problem::author(what, format!("its doors are {}", doors.join(", "))));
+        }
+        let servers = match door {
+            KINGDOM => (0..self.replicas()).map(Server::Replica).collect(),
+            SYSTEM_API => vec![Server::SystemApi],
+            duchy => vec![Server::Duchy(duchy.to_owned())],
+        };
+        let mut attempts = Vec::new();
+        for server in servers {
+            attempts.push(self.attempt(actor, credential, server).await?);
+        }
+        Ok(attempts)
+    }
+
+    async fn attempt(
+        &mut self,
+        actor: &str,
+        credential: &Credential,
+        server: Server,
+    ) -> Result<Attempt, Problem> {
+        let kept = self.open.remove(actor);
+        let guise = self.actor(actor).await?;
+        let worn = guise.credential.replace(credential.clone());
+        // Only the certificate is tried: an API key would be an identity of its own.
+        let metadata = std::mem::take(&mut guise.metadata);
+        let (method, text, target) = match server {
+            Server::Replica(id) => (
+                "Certificates.ListCertificates",
+                format!("parent: \"{{{actor}}}\""),
+                Target::Replica(id),
+            ),
+            Server::SystemApi => (
+                "system Computations.GetComputation",
+                "name: \"computations/AAAAAAAAAZQ\"".to_owned(),
+                Target::Front(Listener::System),
+            ),
+            Server::Duchy(ref id) => (
+                "RequisitionFulfillment.FulfillRequisition",
+                format!("header {{ name: \"{{{actor}}}/requisitions/AAAAAAAAAZQ\" nonce: 1 }}"),
+                Target::Duchy(id.clone()),
+            ),
+        };
+        // What came before was for other steps to look at, and this call is looked at here.
+        self.looked_at = true;
+        let called = self.call(actor, method, &text, Some(target)).await;
+        self.looked_at = true;
+        let guise = self.actor(actor).await?;
+        guise.credential = worn;
+        guise.metadata = metadata;
+        if let Some(kept) = kept {
+            self.open.insert(actor.to_owned(), kept);
+        }
+        called?;
+        let own = self.fill(&format!("{{{actor}}}"))?;
+        let event = match &self.last()?.outcome {
+            Outcome::Answered { .. } => self.call_event().await?,
+            Outcome::Broken(TransportError::NobodyListens) => None,
+            Outcome::Broken(_) => self.handshake_event().await?,
+        };
+        let refused_for = refusal(self.last()?, event.as_ref(), &own, &server);
+        let now = self.clock().now().to_string();
+        Ok(Attempt {
+            time: event.as_ref().map_or(now, |event| event.time.clone()),
+            refused_for,
+            events: event.map(|event| event.seq).into_iter().collect(),
+        })
+    }
+
+    /// Notes a trial.
+    pub fn tried(&mut self, trial: Trial) {
+        self.record(Fact::Trial(Box::new(trial)));
+    }
+
+    /// Notes a finding.
+    pub fn found(&mut self, code: &str, clause: &str, text: String, evidence: Vec<u64>) {
+        let (code, clause) = (code.to_owned(), clause.to_owned());
+        self.record(Fact::Finding(Finding { code, clause, text, evidence }));
+    }
+
+    /// The calls of a method so far, oldest first.
+    pub fn past_calls(&self, method: &str) -> Vec<PastCall> {
+        let wanted = method.replace('.', "/");
+        self.past.iter().filter(|call| call.method.ends_with(&wanted)).cloned().collect()
+    }
+
+    /// Remembers the last call with what the server recorded of it.
+    pub(super) fn remember(&mut self, request: Vec<u8>, event: Option<&ServerEvent>) {
+        let facts = self.log.all().len();
+        if let Some(call) = &self.last {
+            let (code, response) = match &call.outcome {
+                Outcome::Answered { status, messages } => (Some(status.code), messages.concat()),
+                Outcome::Broken(_) => (None, Vec::new()),
+            };
+            let event = event.cloned();
+            let (actor, method) = (call.actor.clone(), call.method.path());
+            self.past.push(PastCall { actor, method, request, response, code, event, facts });
+        }
+    }
+}
+
+/// Why a server did not take the caller for its owner; `None` if it did.
+fn refusal(
+    call: &Call,
+    event: Option<&ServerEvent>,
+    own: &str,
+    server: &Server,
+) -> Option<String> {
+    let code = match &call.outcome {
+        Outcome::Answered { status, .. } => status.code,
+        Outcome::Broken(TransportError::NobodyListens) => {
+            return Some(Cause::NobodyListens.code().to_owned());
+        }
+        Outcome::Broken(_) => "no status",
+    };
+    let Some(event) = event else { return Some(format!("{code}, without a record")) };
+    if let Some(cause) = identity_refusal(event) {
+        return Some(cause);
+    }
+    if event.principal.as_deref() != Some(own) {
+        return Some(format!("taken for {}", event.principal.as_deref().unwrap_or("nobody")));
+    }
+    match server {
+        // This call has to succeed; the others get as far as a resource that does not exist.
+        Server::Replica(_) if code != "OK" => {
+            Some(event.cause.clone().unwrap_or_else(|| code.to_owned()))
+        }
+        _ => None,
+    }
+}

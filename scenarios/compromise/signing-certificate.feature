@@ -1,0 +1,105 @@
+@compromise
+Feature: The key of a consent signalling certificate is stolen
+  Revoking stops three uses (1.6.2). Everything else that the certificate signs is accepted by the Kingdom
+  and must be noticed by whoever reads it.
+
+  @contract-1.6.5 @contract-3.13.2/d
+  Scenario: a data provider's, in the order that loses nothing but what was open
+    Given mc1 creates a reach measurement called stolen with edp1
+    And edp1 handles its requisitions
+    And mc1 creates a reach measurement called open with edp1
+    And edp1 has a new certificate called second
+    And edp1 registers its certificate second
+    And edp1 signs with its certificate second
+    And edp1 puts a new encryption key in force
+    And mc1 creates a reach measurement called clean with edp1
+    And edp1's certificate is in state REVOKED
+    When edp1 handles its requisitions
+    Then mc1 sees its measurement open failed with CERTIFICATE_REVOKED
+    And edp1's certificate certificate is dead to mc1 by 3.13.2/d: it rejects the results of mc1.stolen, and accepts those of mc1.clean
+
+  @contract-1.6.5 @contract-1.6.2
+  Scenario: a data provider's, revoked first as runbooks say, until its key moves
+    Given edp1 has a new certificate called second
+    And edp1 registers its certificate second
+    And edp1's certificate is in state REVOKED
+    When mc1 creates a reach measurement with edp1
+    Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID
+    Given edp1 has a new encryption key called fresh, signed with second
+    And edp1 has published its encryption key fresh with its certificate second
+    When mc1 creates a reach measurement with edp1
+    Then the call succeeds
+    And edp1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of Measurements.CreateMeasurement show
+
+  @contract-1.6.3 @contract-1.6.2
+  Scenario: a measurement consumer's
+    Given mc1 has a new certificate called second
+    And mc1 registers its certificate second
+    And mc1 has a direct reach measurement called open with edp1
+    And mc1's certificate is in state REVOKED
+    When mc1 creates a reach measurement with edp1
+    Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID
+    When mc1 creates a reach measurement with edp1, where
+      | measurement.measurement_consumer_certificate | "{mc1.second}" |
+    Then the call succeeds
+    And mc1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of Measurements.CreateMeasurement show
+    And mc1 sees its measurement open failed with CERTIFICATE_REVOKED
+
+  @contract-1.8.8 @contract-1.6.3
+  Scenario: a Duchy's
+    Given mc1 has an LLv2 reach measurement called open with edp1 and edp2
+    And worker1 has set its parameters for mc1.open
+    And mc1 has an LLv2 reach measurement called new with edp1 and edp2
+    And worker1 has a new certificate called second
+    And worker1 registers its certificate second
+    And worker1's certificate is in state REVOKED
+    When worker1 sets its parameters for mc1.new
+    Then the call fails with FAILED_PRECONDITION
+    When worker1 sets its parameters for mc1.new with its certificate second
+    Then the call succeeds
+    And worker1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of ComputationParticipants.SetParticipantRequisitionParams show
+    And mc1 sees its measurement open failed with CERTIFICATE_REVOKED
+
+  # No rule of the Kingdom asks for a model provider's certificate: its exchanges are between peers.
+  @contract-1.6.3
+  Scenario: a model provider's fails nothing, and nothing asks for it
+    Given mc1 has a direct reach measurement called open with edp1
+    And modelprovider1 has a new certificate called first
+    And modelprovider1 registers its certificate first
+    When modelprovider1 changes the certificate modelprovider1.first by REVOKED
+    Then the call succeeds
+    And modelprovider1 sees its certificate called first in state REVOKED
+    And mc1 sees its measurement open in state AWAITING_REQUISITION_FULFILLMENT
+
+  @contract-1.6.2 @contract-3.13.1/c
+  Scenario: a public key under the revoked certificate is accepted, and the reporting server notices
+    Given edp1's certificate is in state REVOKED
+    And edp1 has a new encryption key called planted
+    When edp1 publishes its encryption key planted with its certificate certificate
+    Then the call succeeds
+    When reporting creates a reach measurement called m with edp1
+    Then reporting answers FAILED_PRECONDITION
+    And it is a finding by 1.6.2 that PublicKeys.UpdatePublicKey accepted edp1.certificate, which reporting noticed by 3.13.1/c
+
+  @contract-1.6.2 @contract-3.15.1
+  Scenario: results under the revoked certificate are accepted, and only a reader that looks notices
+    Given mc1 creates a reach measurement called m with edp1
+    And edp1 handles its requisitions
+    And edp1's certificate is in state REVOKED
+    Then mc1 rejects the results of mc1.m by 3.13.2/d
+    Given mc1 checks as little as the official tool
+    Then it is a finding by 3.15.1 that mc1 noticed nothing of mc1.m
+
+  @contract-3.13.4/a
+  Scenario: a reporting server that caches for an hour notices up to an hour late
+    Given the quirk reporting-stale-caches is faithful
+    And reporting creates a reach measurement called stolen with edp1
+    And edp1 handles its requisitions
+    And reporting reads the results of reporting.stolen
+    And edp1's certificate is in state REVOKED
+    When the clock moves forward by 59 minutes
+    Then it is a finding by 3.13.4 that reporting noticed nothing of reporting.stolen
+    When the clock moves forward by 2 minutes
+    And reporting reads the results of reporting.stolen
+    Then reporting answers FAILED_PRECONDITION
+    And reporting leaves the event rejected by 3.13.2/d
