@@ -27,9 +27,9 @@ Feature: The key of a consent signalling certificate is stolen
     Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID
     Given edp1 has a new encryption key called fresh, signed with second
     And edp1 has published its encryption key fresh with its certificate second
-    When mc1 creates a reach measurement with edp1
-    Then the call succeeds
-    And edp1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of Measurements.CreateMeasurement show
+    When mc1 creates a reach measurement with edp1, where
+      | measurement.data_providers[0].value.data_provider_certificate | "{edp1.second}" |
+    Then edp1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of Measurements.CreateMeasurement show
 
   @contract-1.6.3 @contract-1.6.2
   Scenario: a measurement consumer's

@@ -14,11 +14,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 world.kingdom().await?;
                 let actor = given.text(0);
-                let path = format!("participants/{actor}/{actor}_cs_private.der");
-                let signer = world.running()?.sandbox().file(&path).map(<[u8]>::to_vec);
-                let signer = signer.ok_or_else(|| {
-                    Problem::author(format!("{actor} has no signing key"), "name a participant")
-                })?;
+                let signer = signing_key(world, actor)?;
                 make(world, actor, given.text(1), &signer)
             }
         ),
@@ -30,6 +26,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let actor = given.text(0);
                 let signer = world.leaf(actor, given.text(2))?.key().pkcs8_der().to_vec();
                 make(world, actor, given.text(1), &signer)
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) has a new encryption key called (\w+), signed by (\w+)",
+            "Given edp1 has a new encryption key called planted, signed by edp2",
+            |world, given| {
+                world.kingdom().await?;
+                let signer = signing_key(world, given.text(2))?;
+                make(world, given.text(0), given.text(1), &signer)
             }
         ),
         step!(
@@ -57,6 +63,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
     ]
 }
 
+/// The consent signalling key that a participant began with.
+fn signing_key(world: &World, actor: &str) -> Result<Vec<u8>, Problem> {
+    let path = format!("participants/{actor}/{actor}_cs_private.der");
+    let signer = world.running()?.sandbox().file(&path).map(<[u8]>::to_vec);
+    let what = || Problem::author(format!("{actor} has no signing key"), "name a participant");
+    signer.ok_or_else(what)
+}
+
 fn update_text(actor: &str, key: &str, certificate: &str) -> String {
     format!(
         "public_key {{ name: \"{{{actor}.public_key}}\" certificate: \"{{{certificate}}}\" \
@@ -81,6 +95,7 @@ fn make(world: &mut World, actor: &str, name: &str, signer: &[u8]) -> StepResult
         .sign(algorithm, &message)
         .map_err(|e| unmade(&e))?;
     let public = keyset.public().to_binary();
+    world.keep_key(&format!("{actor}.{name}_encryption"), Some(&keyset.to_binary()));
     world.set(format!("{actor}.{name}_keyset"), Var::Bytes(public));
     world.set(format!("{actor}.{name}_message"), Var::Bytes(message));
     world.set(format!("{actor}.{name}_signature"), Var::Bytes(signature));

@@ -19,6 +19,7 @@ mod participants;
 mod probes;
 mod procedures;
 mod records;
+mod reencryption;
 mod replicas;
 mod settings;
 mod time;
@@ -167,6 +168,7 @@ impl Registry {
             procedures::steps(),
             participants::steps(),
             deadness::steps(),
+            reencryption::steps(),
             events::steps(),
             records::steps(),
             replicas::steps(),

@@ -126,6 +126,10 @@ pub fn server_event(
     let observed = event.map_or_else(|| "no such event".to_owned(), show_event);
     let mut check = holds(what, &expected, &observed, agree);
     check.evidence = event.map(|event| event.seq).into_iter().collect();
+    // A refusal that did not come has no cause of its own.
+    if outcome == "refused" && event.is_none_or(|event| event.outcome != outcome) {
+        return check.or(Cause::FailureNotSeen);
+    }
     check
 }
 

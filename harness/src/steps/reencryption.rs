@@ -1,0 +1,178 @@
+//! Metadata of event groups under a consumer's encryption key, and who has not moved to the new one
+//! (contract 1.4.1, 1.4.3, 8.1.7).
+
+use super::certificates::must;
+use super::{StepDefinition, step};
+use crate::client::dynamic;
+use crate::error::Problem;
+use crate::verdict::check;
+use crate::verdict::deadness::{self, Attempt, CredentialKind, Trial};
+use crate::world::{StepResult, Stop, Var, World};
+use halo_consent::{PrivateKeyset, PublicKeyset};
+use kingdom_proto::v2alpha as pb;
+use prost::Message as _;
+
+/// What a trial calls the refusal of a key that does not fit.
+const DOES_NOT_DECRYPT: &str = "does_not_decrypt";
+
+pub(super) fn steps() -> Vec<StepDefinition> {
+    vec![
+        step!(
+            Action,
+            r#"(\w+) encrypts the metadata "([^"]+)" of its event group (\w+) to (\w+)'s key (\w+)"#,
+            "Given edp1 encrypts the metadata \"news\" of its event group g to mc1's key fresh",
+            |world, given| {
+                let (provider, plain, group) = (given.text(0), given.text(1), given.text(2));
+                let (consumer, key) = (given.text(3), given.text(4));
+                let keyset = bytes(world, &format!("{consumer}.{key}_keyset"))?;
+                let ciphertext = PublicKeyset::from_binary(&keyset)
+                    .map_err(|error| Problem::harness(error.to_string()))?
+                    .encrypt(plain.as_bytes(), &[], world.rng())
+                    .map_err(|error| Problem::harness(error.to_string()))?;
+                world.set(format!("{provider}.{group}_ciphertext"), Var::Bytes(ciphertext));
+                let text = format!(
+                    "event_group {{ name: \"{{{provider}.{group}}}\" measurement_consumer: \"{{{consumer}}}\" \
+                     event_group_reference_id: \"{group}\" \
+                     encrypted_metadata {{ ciphertext: \"{{{provider}.{group}_ciphertext}}\" }} \
+                     measurement_consumer_public_key {{ [type.googleapis.com/\
+                     wfa.measurement.api.v2alpha.EncryptionPublicKey] \
+                     {{ format: TINK_KEYSET data: \"{{{consumer}.{key}_keyset}}\" }} }} }}"
+                );
+                must(world, provider, "EventGroups.UpdateEventGroup", &text).await
+            }
+        ),
+        step!(
+            Check,
+            r"the event groups of (\w+) that are not under its key (\w+) are (none|\w+\.\w+(?:, \w+\.\w+)*)",
+            "Then the event groups of mc1 that are not under its key fresh are edp2.h",
+            |world, given| {
+                let (consumer, key) = (given.text(0), given.text(1));
+                let keyset = bytes(world, &format!("{consumer}.{key}_keyset"))?;
+                let mut stale = Vec::new();
+                let mut seen = 0;
+                for group in event_groups(world, consumer).await? {
+                    seen += 1;
+                    let under = group.measurement_consumer_public_key.unwrap_or_default();
+                    let under = pb::EncryptionPublicKey::decode(under.value.as_slice());
+                    if under.is_ok_and(|under| under.data != keyset) {
+                        stale.push(group.name);
+                    }
+                }
+                if seen == 0 {
+                    let what = format!("{consumer} has no event groups, so none can be left behind");
+                    return Err(Problem::author(what, "let a provider make one").into());
+                }
+                let mut expected = Vec::new();
+                for name in given.text(2).split(", ").filter(|name| *name != "none") {
+                    expected.push(world.fill(&format!("{{{name}}}"))?);
+                }
+                let what = format!("event groups that are not under {consumer}'s key {key}");
+                world.check(check::same_members(what, &expected, &stale))
+            }
+        ),
+        step!(
+            Check,
+            r"(\w+)'s encryption key (\w+) is dead for the metadata of (\w+\.\w+), and its (\w+) is not",
+            "Then mc1's encryption key stolen is dead for the metadata of edp1.g, and its fresh is not",
+            |world, given| {
+                let (consumer, group) = (given.text(0), given.text(2));
+                let name = world.fill(&format!("{{{group}}}"))?;
+                let read = event_groups(world, consumer).await?;
+                let ciphertext = read
+                    .into_iter()
+                    .find(|one| one.name == name)
+                    .and_then(|one| one.encrypted_metadata)
+                    .map(|metadata| metadata.ciphertext)
+                    .unwrap_or_default();
+                let old = open(world, consumer, given.text(1), &ciphertext)?;
+                let new = open(world, consumer, given.text(3), &ciphertext)?;
+                let trial = Trial {
+                    owner: consumer.to_owned(),
+                    what: format!("encryption key {}", given.text(1)),
+                    kind: CredentialKind::EncryptionKey,
+                    credential: format!("{consumer}'s key {}", given.text(1)),
+                    door: format!("metadata of {group}"),
+                    old,
+                    new: Some(new),
+                };
+                let checks = deadness::judge(&trial, DOES_NOT_DECRYPT);
+                world.tried(trial);
+                for check in checks {
+                    world.check(check)?;
+                }
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) replays its measurement (\w+) as (\w+)",
+            "When mc1 replays its measurement m as again",
+            |world, given| {
+                let (consumer, name, again) = (given.text(0), given.text(1), given.text(2));
+                replay(world, consumer, name, again).await
+            }
+        ),
+    ]
+}
+
+/// The event groups that a consumer sees, all pages.
+async fn event_groups(world: &mut World, consumer: &str) -> Result<Vec<pb::EventGroup>, Stop> {
+    let mut all = Vec::new();
+    let mut token = String::new();
+    loop {
+        let text = format!("parent: \"{{{consumer}}}\" page_token: \"{token}\"");
+        must(world, consumer, "EventGroups.ListEventGroups", &text).await?;
+        let page: pb::ListEventGroupsResponse = decoded(&world.response()?)?;
+        all.extend(page.event_groups);
+        token = page.next_page_token;
+        if token.is_empty() {
+            return Ok(all);
+        }
+    }
+}
+
+/// A new measurement with the signed spec and the ciphertexts of an old one (contract 3.1.2).
+async fn replay(world: &mut World, consumer: &str, name: &str, again: &str) -> StepResult {
+    let text = format!("name: \"{{{consumer}.{name}}}\"");
+    must(world, consumer, "Measurements.GetMeasurement", &text).await?;
+    let old: pb::Measurement = decoded(&world.response()?)?;
+    let request = pb::CreateMeasurementRequest {
+        parent: world.fill(&format!("{{{consumer}}}"))?,
+        measurement: Some(pb::Measurement {
+            measurement_consumer_certificate: old.measurement_consumer_certificate,
+            measurement_spec: old.measurement_spec,
+            data_providers: old.data_providers,
+            ..pb::Measurement::default()
+        }),
+        ..pb::CreateMeasurementRequest::default()
+    };
+    let method = dynamic::Method::find(
+        "Measurements.CreateMeasurement",
+        crate::environment::Listener::Public,
+    )
+    .map_err(Problem::harness)?;
+    world.send(consumer, method, vec![request.encode_to_vec()], None).await?;
+    let created: pb::Measurement = decoded(&world.response()?)?;
+    world.set(format!("{consumer}.{again}"), Var::Text(created.name));
+    Ok(())
+}
+
+fn decoded<M: prost::Message + Default>(message: &prost_reflect::DynamicMessage) -> Result<M, Problem> {
+    message.transcode_to().map_err(|error| Problem::harness(error.to_string()))
+}
+
+fn open(world: &World, consumer: &str, key: &str, ciphertext: &[u8]) -> Result<Attempt, Problem> {
+    let private = world.key(consumer, &format!("{key}_encryption"))?;
+    let private = PrivateKeyset::from_binary(private)
+        .map_err(|error| Problem::harness(error.to_string()))?;
+    let opened = private.decrypt(ciphertext, &[]);
+    let refused_for = opened.err().map(|_| DOES_NOT_DECRYPT.to_owned());
+    Ok(Attempt { time: world.clock().now().to_string(), refused_for, events: Vec::new() })
+}
+
+fn bytes(world: &World, name: &str) -> Result<Vec<u8>, Problem> {
+    match world.get(name)? {
+        Var::Bytes(bytes) => Ok(bytes.clone()),
+        Var::Text(text) => Ok(text.clone().into_bytes()),
+    }
+}
