@@ -175,6 +175,9 @@ causes! {
     NotNoticed "not_noticed" Client "3.13.3"
         "The participant that must notice what the Kingdom accepts did not."
         "Let it read revocation states, or check the signature, before it uses what it was given.";
+    UnexpectedState "unexpected_state" Procedure "design.md 2"
+        "A resource, or what a participant did with it, is not in the state that the procedure promises."
+        "Compare the steps that were done with the contract's order of effects (1.6); the finding names the resource.";
     ProbeNotSent "probe_not_sent" Harness "design.md 2"
         "A probe that was due was not handed to the transport."
         "Run again on a less busy machine, or lower the rate.";

@@ -8,6 +8,7 @@ use crate::verdict::check::{self, Outcome};
 use crate::world::{Call, OPERATOR, Var, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use fake_kingdom::cause::Cause;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -381,7 +382,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let expected = column(world, given.table(1)?)?;
                 let observed = many(world, given.text(0))?;
-                world.check(check::same_members(given.text(0), &expected, &observed))
+                let check = check::same_members(given.text(0), &expected, &observed);
+                world.check(check.or(Cause::UnexpectedState))
             }
         ),
         step!(

@@ -13,6 +13,7 @@ use crate::participant::wire::Within;
 use crate::participant::{EventKind, ParticipantEvent, SigningPair};
 use crate::verdict::check;
 use crate::world::{StepResult, Stop, Var, World};
+use fake_kingdom::cause::Cause;
 use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
 
 /// Every Duchy of the sandbox.
@@ -280,13 +281,17 @@ fn checks() -> Vec<StepDefinition> {
                 };
                 let of = (given.text(1), given.text(2));
                 let observed = fate(world, given.text(0), of, !given.text(4).is_empty())?;
-                world.check(check::equal(given.text(0), &expected, &observed))
+                world.check(
+                    check::equal(given.text(0), &expected, &observed).or(Cause::UnexpectedState),
+                )
             }
         ),
         step!(Check, r"(\w+) fulfils (\w+)\.(\w+)", "Then edp1 fulfils mc1.m", |world, given| {
             let of = (given.text(1), given.text(2));
             let observed = fate(world, given.text(0), of, false)?;
-            world.check(check::equal(given.text(0), "fulfilled", &observed))
+            world.check(
+                check::equal(given.text(0), "fulfilled", &observed).or(Cause::UnexpectedState),
+            )
         }),
         step!(
             Check,
@@ -295,7 +300,9 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let of = (given.text(1), given.text(2));
                 let observed = fate(world, given.text(0), of, false)?;
-                world.check(check::equal(given.text(0), "nothing", &observed))
+                world.check(
+                    check::equal(given.text(0), "nothing", &observed).or(Cause::UnexpectedState),
+                )
             }
         ),
         step!(
@@ -316,7 +323,7 @@ fn checks() -> Vec<StepDefinition> {
                     Some(event) => event.kind.name().to_owned(),
                 };
                 let what = format!("the last event of {}", given.text(0));
-                world.check(check::equal(what, &expected, &observed))
+                world.check(check::equal(what, &expected, &observed).or(Cause::UnexpectedState))
             }
         ),
         step!(
@@ -325,7 +332,9 @@ fn checks() -> Vec<StepDefinition> {
             "Then mc1 accepts the results of mc1.m",
             |world, given| {
                 let observed = read(world, given.text(0), (given.text(1), given.text(2))).await?;
-                world.check(check::equal("results", "accepted", &observed))
+                world.check(
+                    check::equal("results", "accepted", &observed).or(Cause::UnexpectedState),
+                )
             }
         ),
         step!(
@@ -335,7 +344,7 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let observed = read(world, given.text(0), (given.text(1), given.text(2))).await?;
                 let expected = format!("rejected by {}", given.text(3));
-                world.check(check::equal("results", &expected, &observed))
+                world.check(check::equal("results", &expected, &observed).or(Cause::NotNoticed))
             }
         ),
         step!(
@@ -346,7 +355,8 @@ fn checks() -> Vec<StepDefinition> {
                 let observed = world.cast.answered.clone().ok_or_else(|| {
                     Problem::author("reporting was not asked for anything", "let it act first")
                 })?;
-                world.check(check::equal("reporting's answer", given.text(0), &observed))
+                let check = check::equal("reporting's answer", given.text(0), &observed);
+                world.check(if observed == "OK" { check.or(Cause::NotNoticed) } else { check })
             }
         ),
     ]
