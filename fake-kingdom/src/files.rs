@@ -411,7 +411,9 @@ mod tests {
     #[test]
     fn a_list_of_messages_needs_no_colon() {
         let entry = |id: char| {
-            format!("{{ authority_key_identifier: \"{id}\" principal_resource_name: \"duchies/{id}\" }}")
+            format!(
+                "{{ authority_key_identifier: \"{id}\" principal_resource_name: \"duchies/{id}\" }}"
+            )
         };
         for text in [
             format!("entries [ {}, {} ]", entry('a'), entry('b')),

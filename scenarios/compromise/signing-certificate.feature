@@ -22,6 +22,8 @@ Feature: The key of a consent signalling certificate is stolen
   Scenario: a data provider's, revoked first as runbooks say, until its key moves
     Given edp1 has a new certificate called second
     And edp1 registers its certificate second
+    And mc1 has a direct reach measurement called open with edp1
+    And the clock moves forward by 20 minutes
     And edp1's certificate is in state REVOKED
     When mc1 creates a reach measurement with edp1
     Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID
@@ -36,6 +38,7 @@ Feature: The key of a consent signalling certificate is stolen
     Given mc1 has a new certificate called second
     And mc1 registers its certificate second
     And mc1 has a direct reach measurement called open with edp1
+    And the clock moves forward by 20 minutes
     And mc1's certificate is in state REVOKED
     When mc1 creates a reach measurement with edp1
     Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID

@@ -7,7 +7,7 @@ use crate::observation::Fact;
 use crate::participant::{EventKind, ParticipantEvent};
 use crate::verdict::check;
 use crate::verdict::deadness::{self, Attempt, CredentialKind, Trial};
-use crate::world::{StepResult, Stop, World};
+use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -98,12 +98,15 @@ fn keys() -> Vec<StepDefinition> {
                     "true, true",
                     &format!("{}, {}", named[0], named[1]),
                 ))?;
+                let earlier = calls[..calls.len() - 2].iter().filter(|call| call.names(&old));
+                let earlier = earlier.map(PastCall::attempt).collect();
                 let trial = Trial {
                     owner: owner.to_owned(),
                     what: format!("certificate {}", given.text(1)),
                     kind: CredentialKind::SigningCertificate,
                     credential: old,
                     door: method.to_owned(),
+                    earlier,
                     old: before.attempt(),
                     new: Some(after.attempt()),
                 };
@@ -128,6 +131,7 @@ fn keys() -> Vec<StepDefinition> {
                     kind: CredentialKind::SigningCertificate,
                     credential: certificate,
                     door: format!("results read by {reader}"),
+                    earlier: Vec::new(),
                     old,
                     new: Some(new),
                 };
@@ -148,6 +152,7 @@ fn keys() -> Vec<StepDefinition> {
                     kind: CredentialKind::EncryptionKey,
                     credential: world.fill(&format!("{{{}}}", given.text(2)))?,
                     door: format!("requisitions read by {owner}"),
+                    earlier: Vec::new(),
                     old,
                     new: Some(new),
                 };
@@ -233,6 +238,7 @@ impl Old {
             kind: self.kind,
             credential: self.identifier.clone(),
             door: door.to_owned(),
+            earlier: Vec::new(),
             old,
             new,
         }

@@ -95,6 +95,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     kind: CredentialKind::EncryptionKey,
                     credential: format!("{consumer}'s key {}", given.text(1)),
                     door: format!("metadata of {group}"),
+                    earlier: Vec::new(),
                     old,
                     new: Some(new),
                 };

@@ -50,6 +50,8 @@ pub struct Trial {
     pub credential: String,
     /// Where it was tried, such as `the Kingdom`, `worker1`, `CreateMeasurement`.
     pub door: String,
+    /// Earlier uses of the old credential there, by the owner or anybody else.
+    pub earlier: Vec<Attempt>,
     /// With the old credential.
     pub old: Attempt,
     /// With the new one; `None` where a finding only says that the old one still works.
@@ -134,6 +136,7 @@ pub fn of(log: &[Observation]) -> Vec<Deadness> {
             (other.kind, &other.credential, &other.door)
                 == (trial.kind, &trial.credential, &trial.door)
         }) {
+            uses.extend(other.earlier.iter().cloned());
             uses.push(other.old.clone());
         }
         uses.sort_by_key(|attempt| moment(&attempt.time));
@@ -245,6 +248,7 @@ mod tests {
             kind: CredentialKind::TlsLeaf,
             credential: "aa".to_owned(),
             door: KINGDOM.to_owned(),
+            earlier: Vec::new(),
             old,
             new: Some(new),
         }
