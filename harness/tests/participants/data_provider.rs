@@ -10,6 +10,7 @@ use halo_harness::participant::data_provider::MetadataError;
 use halo_harness::participant::data_provider::population::{Models, PopulationSpec};
 use halo_harness::participant::data_provider::rules::{Decision, Methodology, ProtocolKind};
 use halo_harness::participant::measurement_consumer::{Defect, Measure, MeasurementConsumer, Wish};
+use halo_harness::participant::wire;
 use halo_harness::quirk::PeerQuirk;
 use halo_pki::hostile::Variant;
 use halo_pki::{AkidChoice, Leaf};
@@ -63,6 +64,7 @@ fn each_defect_is_refused_with_its_justification() {
         (Defect::SpoiltInnerSignature, "3.10/10", CSI),
         (Defect::UnsupportedInnerOid, "3.10/10", CSI),
         (Defect::OtherMeasurementKey, "3.10/10", CSI),
+        (Defect::OtherLegacyMeasurementKey, "3.10/10", CSI),
         (Defect::OtherNonce, "3.10/10", CSI),
         (Defect::UnusableMeasurementKey, "3.5.1", SPEC_INVALID),
     ] {
@@ -79,6 +81,89 @@ fn each_defect_is_refused_with_its_justification() {
             let measurement = consumer.get(stage, &name).await.unwrap();
             assert_eq!(measurement.state(), State::Failed, "{defect:?}");
             assert_eq!(failure(&measurement), Reason::RequisitionRefused);
+        });
+    }
+}
+
+/// 3.8.3, legacy: without the Any in the RequisitionSpec its byte field decides; the same bytes pass,
+/// others are refused.
+#[test]
+fn the_legacy_key_fields_are_compared() {
+    for (defect, said_of_it) in [
+        (Defect::LegacyMeasurementKey, (RequisitionFulfilled, "3.10", "")),
+        (Defect::OtherLegacyMeasurementKey, (RequisitionRefused, "3.10/10", CSI)),
+    ] {
+        play(async |stage: &Stage| {
+            let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            stage.create(&mut consumer, &stage.reach().with(defect)).await;
+            provider.poll(stage).await.unwrap();
+            assert_eq!(said(&provider.base), said_of_it, "{:?}", last(&provider.base));
+        });
+    }
+}
+
+/// 3.10 row 13: the measurement type fits each protocol or not. The Kingdom never pairs them wrongly:
+/// the protocol of a requisition as listed is changed.
+#[test]
+fn a_measurement_type_that_does_not_fit_the_protocol_is_refused() {
+    let direct = |requisition: &pb::Requisition| requisition.protocol_config.clone().unwrap();
+    let of = |protocol: Protocol| {
+        let protocol = pb::protocol_config::Protocol { protocol: Some(protocol) };
+        pb::ProtocolConfig { protocols: vec![protocol], ..Default::default() }
+    };
+    let llv2 = || of(Protocol::LiquidLegionsV2(Default::default()));
+    let reach_only = || of(Protocol::ReachOnlyLiquidLegionsV2(Default::default()));
+    let hmss = || of(Protocol::HonestMajorityShareShuffle(Default::default()));
+    let trus_tee = || of(Protocol::TrusTee(Default::default()));
+    use Measure::{Duration, Impression, Reach, ReachAndFrequency};
+    for (measure, fitting) in [
+        (Reach, [true, true, true, true, true]),
+        (ReachAndFrequency, [true, true, false, true, true]),
+        (Impression, [true, false, false, false, false]),
+        (Duration, [true, false, false, false, false]),
+    ] {
+        play(async |stage: &Stage| {
+            let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            stage.create(&mut consumer, &Wish::new(measure, &[&stage.resource("edp1")])).await;
+            let listed = stage.listed(&mut provider).await.remove(0);
+            let configs = [direct(&listed), llv2(), reach_only(), hmss(), trus_tee()];
+            for (config, fits) in configs.into_iter().zip(fitting) {
+                let mut requisition = listed.clone();
+                requisition.protocol_config = Some(config);
+                let decision = provider.judge(stage, &requisition).await;
+                let at_row_13 = refused(&decision) == Some(("3.10/13", SPEC_INVALID));
+                assert_eq!(at_row_13, !fits, "{measure:?}: {decision:?}");
+            }
+        });
+    }
+}
+
+/// 3.10 row 16: the provider has the methodology, and the requisition does not offer it.
+#[test]
+fn a_direct_methodology_that_is_not_offered_is_declined() {
+    use pb::protocol_config::Direct;
+    type Withdraw = fn(&mut Direct);
+    let cases: [(Measure, Withdraw); 5] = [
+        (Measure::Reach, |direct| direct.deterministic_count_distinct = None),
+        (Measure::ReachAndFrequency, |direct| direct.deterministic_count_distinct = None),
+        (Measure::ReachAndFrequency, |direct| direct.deterministic_distribution = None),
+        (Measure::Impression, |direct| direct.deterministic_count = None),
+        (Measure::Duration, |direct| direct.deterministic_sum = None),
+    ];
+    for (measure, withdraw) in cases {
+        play(async |stage: &Stage| {
+            let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            stage.create(&mut consumer, &Wish::new(measure, &[&stage.resource("edp1")])).await;
+            let mut requisition = stage.listed(&mut provider).await.remove(0);
+            let decision = provider.judge(stage, &requisition).await;
+            assert!(matches!(decision, Decision::Fulfil(_)), "{measure:?}: {decision:?}");
+            let protocols = &mut requisition.protocol_config.as_mut().unwrap().protocols;
+            let Some(Protocol::Direct(direct)) = &mut protocols[0].protocol else {
+                panic!("not Direct: {protocols:?}");
+            };
+            withdraw(direct);
+            let decision = provider.judge(stage, &requisition).await;
+            assert_eq!(refused(&decision), Some(("3.10/16", "DECLINED")), "{measure:?}");
         });
     }
 }
@@ -509,9 +594,12 @@ fn a_direct_fulfilment_carries_the_etag_or_not() {
         let event = last(&provider.base);
         assert_eq!((event.kind, event.clause), (RequisitionSkipped, "3.10.2"));
         assert!(event.cause.contains("REQUISITION_ETAG_MISMATCH"), "{event:?}");
+        let sent = provider.base.last_sent(wire::FULFILL_DIRECT).unwrap();
+        assert_eq!(sent.etag, stale.etag);
         faithful(&mut provider.base, PeerQuirk::DirectFulfilmentWithoutEtag);
         provider.handle(stage, &stale).await.unwrap();
         assert_eq!(said(&provider.base).0, RequisitionFulfilled);
+        assert_eq!(provider.base.last_sent(wire::FULFILL_DIRECT).unwrap().etag, "");
     });
 }
 
