@@ -110,7 +110,7 @@ pub struct Connection {
     pub local: String,
     /// Who answered the handshake; `None` for plaintext.
     pub answering: Option<Answering>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<String>>,
 }
 
 impl Connection {
@@ -151,9 +151,15 @@ impl Connection {
                 .await
                 .map_err(|error| TransportError::Connection(error.to_string()))?;
         let task = tokio::spawn(async move {
-            let _ = connection.await;
+            connection.await.err().and_then(|error| alert_in(&error))
         });
         Ok(Self { caller: Caller { sender }, local, answering, task })
+    }
+
+    /// Waits until the connection has ended: the TLS alert with which the server ended it, if it did
+    /// so. With TLS 1.3 that is how a client learns that its certificate was refused.
+    pub async fn ended(&mut self) -> Option<String> {
+        (&mut self.task).await.ok().flatten()
     }
 
     /// Makes one call.
@@ -334,6 +340,20 @@ impl StreamCall {
             self.unread.extend_from_slice(&frame.into_data().ok()?);
         }
     }
+}
+
+/// The name of the TLS alert that is at the bottom of an error.
+fn alert_in(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(inner) = next {
+        let io = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = io.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(alert)) = tls {
+            return Some(format!("{alert:?}"));
+        }
+        next = inner.source();
+    }
+    None
 }
 
 fn not_sent(error: &hyper::Error) -> TransportError {

@@ -436,3 +436,23 @@ fn the_kingdom_gets_the_request_id_and_the_reference() {
     });
     assert_eq!(read.measurement_reference_id, "ours");
 }
+
+/// What does not go together is told with the usage of the command itself, as picocli does (4.0.3).
+#[test]
+fn a_missing_filter_is_told_with_the_usage_of_the_command() {
+    let world = World::start();
+    let event = [
+        &format!("--event-data-provider={}", world.resource("edp1")),
+        "--event-group=g",
+        "--event-start-time=2026-01-01T00:00:00Z",
+        "--event-end-time=2026-02-01T00:00:00Z",
+        "--vid-sampling-start=0",
+        "--vid-sampling-width=0.5",
+        "--reach",
+        "--reach-privacy-epsilon=1",
+        "--reach-privacy-delta=1e-9",
+    ];
+    let ended = create(&world, &[], &event);
+    assert!(!ended.err.contains("halo-harness <COMMAND>"), "the root's usage: {}", ended.err);
+    ended.bad(2, &["--event-filter", "measurements create: ", "create [OPTIONS]"]);
+}
