@@ -11,8 +11,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Trust
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, InconsistentKeys, InvalidMessage, OtherError,
-    PeerIncompatible, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, InconsistentKeys, InvalidMessage,
+    OtherError, PeerIncompatible, SignatureScheme,
 };
 use std::fmt;
 use std::str::FromStr;

@@ -150,9 +150,8 @@ impl Connection {
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
                 .map_err(|error| TransportError::Connection(error.to_string()))?;
-        let task = tokio::spawn(async move {
-            connection.await.err().and_then(|error| alert_in(&error))
-        });
+        let task =
+            tokio::spawn(async move { connection.await.err().and_then(|error| alert_in(&error)) });
         Ok(Self { caller: Caller { sender }, local, answering, task })
     }
 
@@ -346,10 +345,11 @@ impl StreamCall {
 fn alert_in(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(inner) = next {
-        let io = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = io.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::AlertReceived(alert)) = tls {
-            return Some(format!("{alert:?}"));
+        // h2 keeps only the text of what rustls says.
+        let io = inner.downcast_ref::<h2::Error>().and_then(h2::Error::get_io);
+        let text = io.map_or_else(|| inner.to_string(), ToString::to_string);
+        if let Some((_, alert)) = text.split_once("received fatal alert: ") {
+            return Some(alert.to_owned());
         }
         next = inner.source();
     }

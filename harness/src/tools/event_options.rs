@@ -181,9 +181,8 @@ mod tests {
 
     fn parse(options: &[(&'static str, &str)]) -> Result<Vec<(String, usize, usize)>, String> {
         let options = options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        read(options).map(|all| {
-            all.into_iter().map(|p| (p.name, p.groups.len(), p.filters.len())).collect()
-        })
+        read(options)
+            .map(|all| all.into_iter().map(|p| (p.name, p.groups.len(), p.filters.len())).collect())
     }
 
     const T: &str = "2026-01-31T00:00:00Z";

@@ -1,8 +1,8 @@
 //! A tool's connection to a Kingdom.
 
 use super::ToolError;
-use super::pki::shown_time;
 use super::files::{self, wrong};
+use super::pki::shown_time;
 use crate::client::dynamic::Method;
 use crate::client::{
     Connection, Credential, Outcome, Request, Security, Status, TlsOptions, TransportError,

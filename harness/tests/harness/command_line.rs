@@ -299,3 +299,16 @@ fn faults_are_listed_for_the_scenarios_that_are_selected() {
     // An option that would change nothing is refused.
     assert_eq!(main(&["list", "--steps", "--tags", "@x"]).0, Exit::Usage);
 }
+
+#[test]
+fn a_tag_of_a_clause_that_is_not_there_is_refused_with_its_line_and_the_nearest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD, GOOD]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(run(&path, &[]).0, Exit::Passed);
+    std::fs::write(&path, text.replace("@t-b @contract-1.1.3", "@t-b @contract-1.1.33")).unwrap();
+    assert_eq!(run(&path, &[]).0, Exit::Usage);
+    let error = halo_harness::scenario::from_paths(&[path]).unwrap_err().to_string();
+    assert!(error.contains("f.feature:6"), "{error}");
+    assert!(error.contains("@contract-1.1.33") && error.contains("@contract-1.1.3,"), "{error}");
+}

@@ -85,7 +85,7 @@ fn takes_part(computation: &system::Computation, duchy: &str) -> bool {
         .any(|participant| participant.name.ends_with(&format!("/{duchy}")))
 }
 
-/// 3.7.5, 3.7.7, 3.9.2, 3.12.3: an LLv2 measurement from creation to the read result.
+/// 3.7.5, 3.7.7, 3.9.2: an LLv2 measurement from creation to the read result.
 #[test]
 fn an_llv2_measurement_is_fulfilled_confirmed_and_its_result_read() {
     play_with(protocols(false, false), async |stage: &Stage| {

@@ -374,6 +374,8 @@ fn a_consumers_key_is_updated_without_api_key_unless_the_quirk_is_off() {
         world.api("mc1", &all)
     };
     assert!(update(&[], &[]).good().contains(&name));
+    let on = ["--quirk", "cli-public-key-api-key-unchecked=faithful"];
+    assert!(update(&on, &[]).good().contains(&name));
     let off = ["--quirk", "cli-public-key-api-key-unchecked=as-documented"];
     update(&off, &[]).bad(2, &["--api-key"]);
     assert!(update(&off, &["--api-key", &key]).good().contains(&name));
