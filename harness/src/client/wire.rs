@@ -110,7 +110,7 @@ pub struct Connection {
     pub local: String,
     /// Who answered the handshake; `None` for plaintext.
     pub answering: Option<Answering>,
-    task: JoinHandle<Option<String>>,
+    task: JoinHandle<()>,
 }
 
 impl Connection {
@@ -150,15 +150,10 @@ impl Connection {
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
                 .map_err(|error| TransportError::Connection(error.to_string()))?;
-        let task =
-            tokio::spawn(async move { connection.await.err().and_then(|error| alert_in(&error)) });
+        let task = tokio::spawn(async move {
+            let _ = connection.await;
+        });
         Ok(Self { caller: Caller { sender }, local, answering, task })
-    }
-
-    /// Waits until the connection has ended: the TLS alert with which the server ended it, if it did
-    /// so. With TLS 1.3 that is how a client learns that its certificate was refused.
-    pub async fn ended(&mut self) -> Option<String> {
-        (&mut self.task).await.ok().flatten()
     }
 
     /// Makes one call.
@@ -339,21 +334,6 @@ impl StreamCall {
             self.unread.extend_from_slice(&frame.into_data().ok()?);
         }
     }
-}
-
-/// The name of the TLS alert that is at the bottom of an error.
-fn alert_in(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(inner) = next {
-        // h2 keeps only the text of what rustls says.
-        let io = inner.downcast_ref::<h2::Error>().and_then(h2::Error::get_io);
-        let text = io.map_or_else(|| inner.to_string(), ToString::to_string);
-        if let Some((_, alert)) = text.split_once("received fatal alert: ") {
-            return Some(alert.to_owned());
-        }
-        next = inner.source();
-    }
-    None
 }
 
 fn not_sent(error: &hyper::Error) -> TransportError {

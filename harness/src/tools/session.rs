@@ -44,6 +44,8 @@ pub(super) struct Session {
     connection: Connection,
     listener: Listener,
     trust: Vec<TrustEntry>,
+    target: String,
+    options: TlsOptions,
     /// What is wrong with the client's own certificate by this machine's clock, if anything.
     own_fault: Option<String>,
 }
@@ -74,6 +76,9 @@ pub(super) enum CallError {
 
 /// How long a server may take for the handshake.
 const HANDSHAKE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long to wait for the alert of a server that refused a client.
+const ALERT_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Reads the TLS files and connects. `host` is the name that the server's certificate must have,
@@ -136,7 +141,8 @@ impl Session {
                 ))
             })
         })?;
-        Ok(Self { runtime, connection, listener, trust, own_fault })
+        let target = target.to_owned();
+        Ok(Self { runtime, connection, listener, trust, target, options, own_fault })
     }
 
     /// The trusted roots.
@@ -163,10 +169,12 @@ impl Session {
         };
         match self.runtime.block_on(self.connection.call(&request)) {
             Outcome::Broken(error) => {
-                let ended = self.connection.ended();
                 let alert = self.runtime.block_on(async {
-                    // With TLS 1.3 the refusal comes behind the handshake, as an alert.
-                    tokio::time::timeout(Duration::from_secs(1), ended).await.ok().flatten()
+                    let asked = async {
+                        let (stream, _) = Tcp.connect(&self.target).await.ok()?;
+                        self.options.refusal_alert(stream).await
+                    };
+                    tokio::time::timeout(ALERT_PATIENCE, asked).await.ok().flatten()
                 });
                 Err(CallError::Broken { error, alert, own_fault: self.own_fault.clone() })
             }
