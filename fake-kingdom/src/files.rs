@@ -6,6 +6,7 @@ use crate::limiter::{Limit, LimitSet, LimiterSettings};
 use crate::model::Timestamp;
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::{Duchies, DuchyEntry};
+use crate::tls;
 use halo_pki::TrustEntry;
 use kingdom_proto::config as pb;
 use miette::Diagnostic as _;
@@ -243,6 +244,14 @@ fn identity(files: &Files) -> Result<(Vec<u8>, Vec<u8>), FileError> {
         .ok_or_else(|| files.error(Role::TlsCert, None, "no certificate in it".to_owned()))?;
     let key_der = halo_pki::pem_private_key(&files.text(Role::TlsKey)?)
         .map_err(|error| files.error(Role::TlsKey, None, error.to_string()))?;
+    if tls::is_other_key(&certificate_der, &key_der) {
+        let mut certificate = Role::TlsCert.flag().to_owned();
+        if let Some(file) = files.error(Role::TlsCert, None, String::new()).file {
+            certificate = format!("{certificate} {file}");
+        }
+        let what = format!("not the key of {certificate}; give the two files of one leaf");
+        return Err(files.error(Role::TlsKey, None, what));
+    }
     Ok((certificate_der, key_der))
 }
 

@@ -95,6 +95,19 @@ impl TlsOptions {
         Ok((Box::new(stream), Some(answering)))
     }
 
+    /// The TLS alert with which a server refuses this client, read from a connection of its own on which
+    /// nothing is sent; `None` if it sends data instead, or no alert. With TLS 1.3 a refusal comes behind
+    /// the handshake, where a call that is being written often hides it.
+    pub async fn refusal_alert(&self, stream: BoxStream) -> Option<String> {
+        use tokio::io::AsyncReadExt as _;
+        let (mut stream, _) = self.secure(stream).await.ok()?;
+        let error = stream.read_u8().await.err()?;
+        match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+            rustls::Error::AlertReceived(alert) => Some(format!("{alert:?}")),
+            _ => None,
+        }
+    }
+
     /// What rustls makes of it.
     ///
     /// # Errors

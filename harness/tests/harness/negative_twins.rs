@@ -11,6 +11,10 @@ const MISSING: &str = "Given missing is \"{edp1}/certificates/AAAAAAAAAZQ\"\n\
                        When edp1 changes the certificate missing by HOLD\n";
 const LIST: &str =
     "When edp1 calls Certificates.ListCertificates with\n\"\"\"\nparent: \"{edp1}\"\n\"\"\"\n";
+const OLD_ID: &str = "Given mc1 has a direct reach measurement called m with edp1\n\
+                      And the clock moves forward by 600 seconds\n\
+                      When edp1 calls Requisitions.GetRequisition with\n\"\"\"\n\
+                      name: \"{edp1.m_requisition}\"\n\"\"\"\n";
 const NO_CERTIFICATE: &str = "Given edp1 presents no certificate\n\
                               When edp1 reads the certificate edp1.certificate\n";
 const BAD_KEY: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
@@ -110,6 +114,9 @@ const TWINS: &[(&str, &str)] = &[
          | {edp1.certificate} |",
     ),
     (ONE_LISTED, "Then the response lists certificates[*].name by ascending id"),
+    // Drawn before the clock went on; and no id at all.
+    (OLD_ID, "Then the response field name ends in an id drawn now"),
+    (READ, "Then the response field x509_der ends in an id drawn now"),
     (LIST, "Then the response lists \"{mc1.certificate}\" among certificates[*].name"),
     (LIST, "Then the response does not list \"{edp2.certificate}\" among certificates[*].name"),
     (DENIED, "Then the response does not list \"x\" among name"),
