@@ -460,6 +460,12 @@ impl World {
         })
     }
 
+    /// What the scenario calls a resource, such as `mc1.m`.
+    pub fn called(&self, resource: &str) -> Option<&str> {
+        let named = |var: &Var| matches!(var, Var::Text(text) if text == resource);
+        self.vars.iter().find(|(_, var)| named(var)).map(|(name, _)| name.as_str())
+    }
+
     /// Replaces each `{variable}`; bytes become hex.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 pub mod availability;
 pub mod check;
 pub mod credentials;
+pub mod fates;
 pub mod monitor;
+pub mod refusal;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};
@@ -69,6 +71,7 @@ pub fn judge_change(log: &[Observation]) -> Judgement {
     let judgement = judge(log);
     let changed = log.iter().any(|observation| match &observation.fact {
         Fact::Probes(run) => credentials::changes(run).iter().any(|change| change.changed),
+        Fact::Credential(credential) => credential.before != credential.after,
         _ => false,
     });
     if judgement.verdict != Verdict::Pass || changed {
@@ -179,6 +182,8 @@ pub fn judge(log: &[Observation]) -> Judgement {
             | Fact::Changed { .. }
             | Fact::Probes(_)
             | Fact::Phase(_)
+            | Fact::Credential(_)
+            | Fact::Alert(_)
             | Fact::Participant(_) => {}
         }
     }
