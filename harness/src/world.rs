@@ -1,6 +1,7 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
 mod hooks;
+mod orders;
 mod probing;
 mod rotating;
 pub(crate) mod trust_files;
@@ -141,6 +142,8 @@ pub struct World {
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
+    /// What came of each order of a root's switches.
+    pub tried_orders: Vec<crate::procedure::orders::Tried>,
     hooks: Hooks,
     /// The reference participants.
     pub cast: Cast,
@@ -173,6 +176,7 @@ impl World {
             probed_after: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
+            tried_orders: Vec::new(),
             hooks: Hooks::default(),
             cast,
             log: ObservationLog::default(),

@@ -6,12 +6,11 @@ use super::certificates::must;
 use super::participants::{act, create, refused, wish};
 use super::{StepDefinition, step};
 use crate::client::Outcome;
-use crate::environment::{Listener, Target};
 use crate::error::Problem;
 use crate::observation::{CredentialFact, Fact};
 use crate::participant::wire;
 use crate::verdict::fates::{self, Fates};
-use crate::verdict::refusal::{self, Try};
+use crate::verdict::refusal;
 use crate::verdict::{check, credentials};
 use crate::world::{StepResult, Stop, Var, World};
 use fake_kingdom::cause::Cause;
@@ -60,6 +59,36 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 .await?;
                 world.changed(format!("the certificate of {}'s encryption key", given.text(0)));
                 note_change(world, given.text(0), before).await
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+)'s own trust bundle includes (\w+)'s new root",
+            "When edp1's own trust bundle includes mc1's new root",
+            |world, given| {
+                let (actor, owner) = (given.text(0).to_owned(), given.text(1));
+                let root = world.new_root(owner)?.certificate_der().to_vec();
+                let owner_name = world.fill(&format!("{{{owner}}}"))?;
+                act(world, async |stage, cast| {
+                    let bundle =
+                        &mut cast.player(stage.0.sandbox(), &actor)?.base().identity.bundle;
+                    bundle.bind(&owner_name, &root);
+                    bundle.add(&root).map_err(|error| refused(&error))
+                })
+                .await?;
+                world.changed(format!("{}'s own trust bundle", given.text(0)));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) has a new certificate called (\w+) of its new root",
+            "Given mc1 has a new certificate called second of its new root",
+            |world, given| {
+                let root = world.new_root(given.text(0))?.clone();
+                let leaf = super::authentication::issue(world, given.text(0), &root)?;
+                world.keep_leaf(given.text(0), given.text(1), leaf);
+                Ok(())
             }
         ),
         step!(
@@ -126,9 +155,9 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let present = world.actor(actor).await?.credential.clone();
                 let first = world.sandbox_credential(actor).await?;
                 world.actor(actor).await?.credential = first;
-                let old = attempt(world, actor).await;
+                let old = world.try_call(actor).await;
                 world.actor(actor).await?.credential = present;
-                let (old, new) = (old?, attempt(world, actor).await?);
+                let (old, new) = (old?, world.try_call(actor).await?);
                 world.check(refusal::of_old_beside_new(given.text(1), &old, &new)?)
             }
         ),
@@ -238,23 +267,6 @@ fn expected(world: &World, rows: &[Vec<String>]) -> Result<Fates, Problem> {
 fn label(world: &World, resource: &str) -> String {
     let id = resource.rsplit('/').next().unwrap_or_default();
     format!("{} ({id})", world.called(resource).unwrap_or("one that the scenario did not name"))
-}
-
-/// One call on a connection of its own, and what the server recorded of it.
-async fn attempt(world: &mut World, actor: &str) -> Result<Try, Stop> {
-    let text = format!("name: \"{{{actor}.certificate}}\"");
-    let target = Some(Target::Front(Listener::Public));
-    world.call(actor, "Certificates.GetCertificate", &text, target).await?;
-    // Whatever came of it is looked at by the check.
-    world.look();
-    let event = match &world.last()?.outcome {
-        Outcome::Answered { .. } => world.call_event().await?,
-        Outcome::Broken(_) => world.handshake_event().await?,
-    };
-    let accepted = matches!(&world.last()?.outcome,
-        Outcome::Answered { status, .. } if status.code == "OK");
-    let seq = event.as_ref().map(|event| event.seq);
-    Ok(Try { accepted, cause: event.and_then(|event| event.cause), event: seq })
 }
 
 fn stopped(world: &World) -> Result<&crate::probe::Run, Problem> {

@@ -15,6 +15,8 @@ pub struct Try {
     pub cause: Option<String>,
     /// Number of the server's event.
     pub event: Option<u64>,
+    /// Subject key identifier of the client's leaf, as the server saw it.
+    pub peer_skid: Option<String>,
 }
 
 /// The old credential was refused for `cause`, where the new one was accepted for the same call.
@@ -46,10 +48,10 @@ mod tests {
     use super::*;
 
     fn refused(cause: &str) -> Try {
-        Try { accepted: false, cause: Some(cause.to_owned()), event: Some(1) }
+        Try { accepted: false, cause: Some(cause.to_owned()), event: Some(1), peer_skid: None }
     }
 
-    const ACCEPTED: Try = Try { accepted: true, cause: None, event: Some(2) };
+    const ACCEPTED: Try = Try { accepted: true, cause: None, event: Some(2), peer_skid: None };
 
     #[test]
     fn a_refusal_beside_an_acceptance_counts() {
