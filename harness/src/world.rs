@@ -1,6 +1,7 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
 mod hooks;
+mod orders;
 mod probing;
 mod rotating;
 pub(crate) mod trust_files;
@@ -144,6 +145,8 @@ pub struct World {
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
+    /// What came of each order of a root's switches.
+    pub tried_orders: Vec<crate::procedure::orders::Tried>,
     hooks: Hooks,
     /// The reference participants.
     pub cast: Cast,
@@ -177,6 +180,7 @@ impl World {
             probed_after: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
+            tried_orders: Vec::new(),
             hooks: Hooks::default(),
             cast,
             log: ObservationLog::default(),
@@ -462,6 +466,12 @@ impl World {
                 format!("the variables are {known}"),
             )
         })
+    }
+
+    /// What the scenario calls a resource, such as `mc1.m`.
+    pub fn called(&self, resource: &str) -> Option<&str> {
+        let named = |var: &Var| matches!(var, Var::Text(text) if text == resource);
+        self.vars.iter().find(|(_, var)| named(var)).map(|(name, _)| name.as_str())
     }
 
     /// Replaces each `{variable}`; bytes become hex.

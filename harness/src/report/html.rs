@@ -225,6 +225,7 @@ fn has_detail(run: &Run, scenario: &ScenarioRecord) -> bool {
         || !scenario.lanes.is_empty()
         || !scenario.phases.is_empty()
         || incident::of(scenario).is_some()
+        || !scenario.alerts.is_empty()
 }
 
 fn details(page: &mut String, run: &Run) {
@@ -298,6 +299,7 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
     phases(page, scenario);
     lanes(page, scenario);
     credentials(page, scenario, &certificates);
+    alerts(page, scenario);
     generic(page, "Over many rotations", &json_of(&scenario.per_rotation));
     steps(page, run, scenario);
     evidence(page, n, scenario);
@@ -915,6 +917,65 @@ fn credentials(page: &mut String, scenario: &ScenarioRecord, certificates: &Cert
                 (false, _) => "no",
             }
         );
+    }
+    page.push_str("</tbody></table></div>\n");
+    outlived(page, scenario, certificates);
+}
+
+/// Open connections that went on under what had been replaced.
+fn outlived(page: &mut String, scenario: &ScenarioRecord, certificates: &Certificates) {
+    let all = || {
+        let of = |change: &'_ crate::verdict::credentials::CredentialChange| {
+            let actor = change.actor.clone();
+            change.outlived.clone().into_iter().map(move |outlived| (actor.clone(), outlived))
+        };
+        scenario.credentials.iter().flat_map(of)
+    };
+    if all().next().is_none() {
+        return;
+    }
+    page.push_str(
+        "<h4>Connections that outlived a replaced credential</h4>\n<div class=\"scroll\"><table>\
+         <thead><tr><th>actor</th><th>credential</th><th>serial</th><th>for</th></tr></thead>\
+         <tbody>\n",
+    );
+    for (actor, outlived) in all() {
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td><code>{}</code></td><td><code>{}</code></td><td>{}</td></tr>",
+            escaped(&actor),
+            certificates.short(&outlived.skid),
+            escaped(&outlived.serial),
+            ms(outlived.for_ms)
+        );
+    }
+    page.push_str("</tbody></table></div>\n");
+}
+
+/// What the monitor raised: when, by which setting, who failed and why.
+fn alerts(page: &mut String, scenario: &ScenarioRecord) {
+    if scenario.alerts.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h4>Alerts of the authentication monitor</h4>\n<div class=\"scroll\"><table><thead><tr>\
+         <th>time</th><th>raised by</th><th>who</th><th>cause</th><th>failures</th></tr></thead>\
+         <tbody>\n",
+    );
+    for alert in &scenario.alerts {
+        for failures in &alert.failures {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{} failures within {} s</td><td>{}</td><td><code>{}</code></td>\
+                 <td>{}</td></tr>",
+                escaped(&alert.time),
+                alert.threshold,
+                alert.window_seconds,
+                escaped(&failures.who),
+                escaped(&failures.cause),
+                failures.count
+            );
+        }
     }
     page.push_str("</tbody></table></div>\n");
 }

@@ -144,6 +144,7 @@ mod tests {
             credentials: Vec::new(),
             lanes: Vec::new(),
             control: None,
+            alerts: Vec::new(),
             deadness: Vec::new(),
             per_rotation: None,
             findings: Vec::new(),

@@ -11,6 +11,7 @@ use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
 use crate::verdict::credentials::{self, CredentialChange, PerRotation};
 use crate::verdict::deadness::{self, Deadness};
+use crate::verdict::monitor::Alert;
 use fake_kingdom::audit::Head;
 use serde::Serialize;
 
@@ -114,6 +115,9 @@ pub struct ScenarioRecord {
     pub lanes: Vec<LaneReport>,
     /// The negative control.
     pub control: Option<ControlReport>,
+    /// Alerts that the monitor raised, and by what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// Proof that old credentials are dead.
     pub deadness: Vec<Deadness>,
     /// Bound over many rotations.
@@ -266,10 +270,18 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
                 _ => None,
             })
             .collect(),
-        credentials: runs.iter().flat_map(|run| credentials::changes(run)).collect(),
+        credentials: credentials::of_log(&result.log),
         lanes: judged.iter().flat_map(|judged| judged.lanes.clone()).collect(),
         control: judged.iter().find_map(|judged| judged.control),
         deadness: deadness::of(&result.log),
+        alerts: result
+            .log
+            .iter()
+            .filter_map(|observation| match &observation.fact {
+                Fact::Alert(alert) => Some((**alert).clone()),
+                _ => None,
+            })
+            .collect(),
         per_rotation: runs.iter().find_map(|run| credentials::per_rotation(run)),
         evidence: evidence::of(result, &findings),
         findings,

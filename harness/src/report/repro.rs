@@ -114,6 +114,13 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "transport": call.transport.as_deref().map(hidden),
         }}),
         Fact::Server(event) => json!({"event": cleaned(event, secrets)}),
+        Fact::Alert(alert) => json!({"alert": **alert}),
+        Fact::Credential(credential) => json!({"credential": {
+            "actor": credential.actor,
+            "kind": credential.kind,
+            "before": credential.before,
+            "after": credential.after,
+        }}),
         Fact::Participant(event) => json!({"participant": {
             "actor": event.actor,
             "kind": event.kind.name(),

@@ -4,6 +4,7 @@
 //! The registry is ours rather than the cucumber crate's: each step carries an example for `list
 //! --steps`, returns a typed [`Stop`] instead of panicking, and is matched by its kind.
 
+mod api_credentials;
 mod authentication;
 mod calls;
 mod certificates;
@@ -169,6 +170,7 @@ impl Registry {
             participants::steps(),
             deadness::steps(),
             reencryption::steps(),
+            api_credentials::steps(),
             events::steps(),
             records::steps(),
             replicas::steps(),

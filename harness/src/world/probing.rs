@@ -5,6 +5,8 @@ use crate::client::{Credential, TlsOptions};
 use crate::error::Problem;
 use crate::observation::{Fact, ServerEvent};
 use crate::probe::{Answer, CallerSettings, Control, Density, Lane, Probe, Prober, Run, Wardrobe};
+use crate::verdict::monitor;
+use fake_kingdom::event::AlertSettings;
 use fake_kingdom::fault::{Action, FaultRule, StatusName, Target};
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::sandbox::ParticipantKind;
@@ -224,6 +226,30 @@ impl World {
     /// Some of it is no longer kept.
     pub fn events_of_probes(&self) -> Result<Vec<ServerEvent>, Problem> {
         self.running()?.events(self.probed_after)
+    }
+
+    /// Puts the alerts that the Kingdom's monitor raised into the log, each with what made it.
+    pub fn note_alerts(&mut self) {
+        let AlertSettings { threshold, window } = self.setup.alert;
+        // The log keeps the newest events only; what is gone can be no evidence any more.
+        let Ok(events) = self.running().and_then(|environment| environment.events(0)) else {
+            return;
+        };
+        if !events.iter().any(|event| event.kind == "alert") {
+            return;
+        }
+        let runs: Vec<_> = self
+            .log
+            .all()
+            .iter()
+            .filter_map(|observation| match &observation.fact {
+                Fact::Probes(run) => Some(&**run),
+                _ => None,
+            })
+            .collect();
+        for alert in monitor::alerts(&runs, &events, threshold, window) {
+            self.record(Fact::Alert(Box::new(alert)));
+        }
     }
 
     /// Puts the server's own record beside each probe: of the call by its request id, of a refused

@@ -110,6 +110,7 @@ fn with_probes(mut record: Run) -> Run {
         before_skid: skid("a"),
         after_skid: skid("b"),
         changed: true,
+        outlived: Vec::new(),
     }];
     record
 }
