@@ -22,7 +22,7 @@ use fake_kingdom::{
 use futures::future::{BoxFuture, LocalBoxFuture};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -36,6 +36,8 @@ pub(super) struct InProcess {
     mount: Option<Mount>,
     sandbox: Sandbox,
     clock: Clock,
+    /// The events read so far: each is converted once.
+    read: Mutex<Vec<ServerEvent>>,
 }
 
 /// What stands open for a user's own commands, as long as the scenario runs.
@@ -160,6 +162,7 @@ impl InProcess {
             mount,
             sandbox,
             clock: setup.clock,
+            read: Mutex::new(Vec::new()),
         }))
     }
 
@@ -178,16 +181,16 @@ impl InProcess {
         let lost = |error: &dyn std::fmt::Display| {
             Problem::harness(format!("events cannot be read: {error}"))
         };
-        let events =
-            self.kingdom.control().events().after(after, usize::MAX).map_err(|e| lost(&e))?;
-        events
-            .iter()
-            .map(|event| {
-                // By way of the JSON that the control listener shows: one form for all worlds.
-                let json = serde_json::to_value(&**event).map_err(|e| lost(&e))?;
-                serde_json::from_value(json).map_err(|e| lost(&e))
-            })
-            .collect()
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = read.last().map_or(0, |event| event.seq);
+        let events = self.kingdom.control().events();
+        for event in events.after(newest, usize::MAX).map_err(|e| lost(&e))? {
+            // By way of the JSON that the control listener shows: one form for all worlds.
+            let json = serde_json::to_value(&*event).map_err(|e| lost(&e))?;
+            read.push(serde_json::from_value(json).map_err(|e| lost(&e))?);
+        }
+        let first = read.partition_point(|event| event.seq <= after);
+        Ok(read[first..].to_vec())
     }
 }
 
