@@ -11,6 +11,7 @@ pub use rotating::{GATE_PATIENCE, NotDone, Scope};
 
 use crate::client::dynamic::Method;
 use crate::client::{Connection, Credential, Outcome, Request, Security, Status, TransportError};
+use crate::environment::secrets::Delivery;
 use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
 use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, Observation, ObservationLog, ServerEvent};
@@ -257,6 +258,14 @@ impl World {
     pub async fn kingdom(&mut self) -> Result<&dyn Environment, Problem> {
         if self.environment.is_none() {
             let mut setup = self.setup.clone();
+            if setup.delivery == Delivery::HashedName && setup.reload_hot {
+                return Err(Problem::author(
+                    "a Secret with a name of its own for each content never changes under a replica \
+                     that runs, so there is nothing to read while it runs",
+                    "restart the replicas, or update the Secret in place with `a changed Secret reaches \
+                     mounted volumes after 400 ms`",
+                ));
+            }
             setup.on_disk = self.kind == EnvironmentKind::Loopback;
             if let Some(quirk) = self.deviation {
                 setup.quirks = setup.quirks.inverted(quirk);

@@ -118,7 +118,9 @@ impl InProcess {
         }
         let mount = match setup.delivery {
             Delivery::AtOnce => None,
-            delivery => Some(Mount::new(&sandbox, delivery, setup.on_disk)?),
+            delivery => {
+                Some(Mount::new(&sandbox, delivery, setup.kustomization.as_ref(), setup.on_disk)?)
+            }
         };
         let files = mount.as_ref().map_or(files, Mount::files);
         let duchies: Vec<_> =
@@ -301,6 +303,10 @@ impl Environment for InProcess {
             Some(mount) => mount.get(role),
             None => get(&self.files, role),
         }
+    }
+
+    fn secret_names(&self) -> Option<(String, String)> {
+        self.mount.as_ref()?.secret_names()
     }
 
     fn set_file(&self, role: Role, content: Vec<u8>) {
