@@ -1,5 +1,6 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
+mod fleet;
 mod hooks;
 mod orders;
 mod probing;
@@ -143,6 +144,9 @@ pub struct World {
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
+    fleet: fleet::Fleet,
+    /// By how much the clock was moved forward since that was recorded last.
+    jumped: Duration,
     /// What came of each order of a root's switches.
     pub tried_orders: Vec<crate::procedure::orders::Tried>,
     hooks: Hooks,
@@ -177,6 +181,8 @@ impl World {
             probed_after: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
+            fleet: fleet::Fleet::default(),
+            jumped: Duration::ZERO,
             tried_orders: Vec::new(),
             hooks: Hooks::default(),
             cast,
@@ -219,7 +225,8 @@ impl World {
 
     /// Notes that the scenario changed its surroundings.
     pub fn changed(&mut self, what: impl Into<String>) {
-        self.record(Fact::Changed { what: what.into() });
+        let jumped = std::mem::take(&mut self.jumped);
+        self.record(Fact::Changed { what: what.into(), jumped });
     }
 
     /// Puts a comparison into the log; one that does not hold ends the scenario.
@@ -235,6 +242,17 @@ impl World {
         check.observed = format!("{observed}{note}");
         self.record(Fact::Check(check));
         if holds { Ok(()) } else { Err(Stop::Failed) }
+    }
+
+    /// Moves the scenario's clock forward at once.
+    ///
+    /// # Errors
+    /// It would go past its end.
+    pub async fn advance(&mut self, by: Duration) -> Result<(), Problem> {
+        self.kingdom().await?.advance(by)?;
+        self.jumped += by;
+        self.changed(format!("the clock, by {} s", by.as_secs()));
+        Ok(())
     }
 
     /// The Kingdom's settings, as long as it has not started.

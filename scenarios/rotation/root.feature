@@ -111,7 +111,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
   # unknown_issuer), and the map knows that root (else principal_unknown). So of the 30 orders with
   # the removals just those work in which the leaf changes after both additions and before both
   # removals: 4.
-  @contract-5.9.1 @contract-5.9.3 @contract-2.1 @contract-2.4
+  @contract-5.9.1 @contract-5.9.3 @contract-2.4
   Scenario Outline: a root in each of the 30 orders of bundle, map and leaf, old root removed
     Given <actor> gets a new root
     When <actor>'s root goes through every order of bundle, map and leaf
