@@ -9,6 +9,7 @@ use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
 use fake_kingdom::duchy::Fulfilment;
+use fake_kingdom::event::Kind;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::{Files, Role};
 use fake_kingdom::model::{Mutation, Timestamp};
@@ -326,6 +327,11 @@ impl Environment for InProcess {
         let files = self.duchy_files.get(duchy).ok_or_else(|| no_such_duchy(duchy))?;
         put(files, role, content)
             .map_err(|error| Problem::environment(error.to_string(), "free the disk, run again"))
+    }
+
+    fn has_alerts(&self) -> bool {
+        let kept = self.kingdom.control().events().after(0, usize::MAX).unwrap_or_default();
+        kept.iter().any(|event| event.kind == Kind::Alert)
     }
 
     fn last_event(&self) -> u64 {

@@ -255,6 +255,8 @@ pub trait Environment {
     }
     /// Replaces one of the servers' files whole.
     fn set_file(&self, role: Role, content: Vec<u8>);
+    /// Whether the monitor raised an alert; cheaper than reading all events.
+    fn has_alerts(&self) -> bool;
     /// Number of the newest event.
     fn last_event(&self) -> u64;
     /// The first event after number `after` that matches, waiting for it at most `patience`.

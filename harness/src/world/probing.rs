@@ -255,13 +255,12 @@ impl World {
     /// Puts the alerts that the Kingdom's monitor raised into the log, each with what made it.
     pub fn note_alerts(&mut self) {
         let AlertSettings { threshold, window } = self.setup.alert;
-        // The log keeps the newest events only; what is gone can be no evidence any more.
-        let Ok(events) = self.running().and_then(|environment| environment.events(0)) else {
-            return;
-        };
-        if !events.iter().any(|event| event.kind == "alert") {
+        let Ok(environment) = self.running() else { return };
+        if !environment.has_alerts() {
             return;
         }
+        // The log keeps the newest events only; what is gone can be no evidence any more.
+        let Ok(events) = environment.events(0) else { return };
         let runs: Vec<_> = self
             .log
             .all()
