@@ -84,7 +84,7 @@ Feature: A changed Secret reaches the replicas, or does not
     Given a changed Secret reaches mounted volumes after 100 ms
     And replicas read changed files while they run
     And probes call the Kingdom 100 times a second as edp1
-    When the probes go on for 200 ms
+    When the probes go on for 300 ms
     And the Kingdom gets a new certificate
     And the probes go on for 1500 ms
     And the Kingdom's key file is the first one again
@@ -117,7 +117,7 @@ Feature: A changed Secret reaches the replicas, or does not
       """
     And a stopping replica waits 300 ms
     And probes call the Kingdom 100 times a second as edp1
-    When the probes go on for 200 ms
+    When the probes go on for 300 ms
     And the Kingdom gets a new certificate
     And all 2 replicas are restarted
     And the probes go on for 500 ms
