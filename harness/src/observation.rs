@@ -33,6 +33,8 @@ pub enum Fact {
     Changed {
         /// What was changed, in words.
         what: String,
+        /// By how much the clock was moved forward since the change before.
+        jumped: std::time::Duration,
     },
     /// A call and its outcome as the caller saw it.
     Call(CallFact),

@@ -9,6 +9,7 @@ use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
 use fake_kingdom::duchy::Fulfilment;
+use fake_kingdom::event::Kind;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::{Files, Role};
 use fake_kingdom::model::{Mutation, Timestamp};
@@ -120,7 +121,9 @@ impl InProcess {
         }
         let mount = match setup.delivery {
             Delivery::AtOnce => None,
-            delivery => Some(Mount::new(&sandbox, delivery, setup.on_disk)?),
+            delivery => {
+                Some(Mount::new(&sandbox, delivery, setup.kustomization.as_ref(), setup.on_disk)?)
+            }
         };
         let files = mount.as_ref().map_or(files, Mount::files);
         let duchies: Vec<_> =
@@ -306,6 +309,10 @@ impl Environment for InProcess {
         }
     }
 
+    fn secret_names(&self) -> Option<(String, String)> {
+        self.mount.as_ref()?.secret_names()
+    }
+
     fn set_file(&self, role: Role, content: Vec<u8>) {
         if let Some(mount) = &self.mount {
             mount.apply(role, content);
@@ -323,6 +330,11 @@ impl Environment for InProcess {
         let files = self.duchy_files.get(duchy).ok_or_else(|| no_such_duchy(duchy))?;
         put(files, role, content)
             .map_err(|error| Problem::environment(error.to_string(), "free the disk, run again"))
+    }
+
+    fn has_alerts(&self) -> bool {
+        let kept = self.kingdom.control().events().after(0, usize::MAX).unwrap_or_default();
+        kept.iter().any(|event| event.kind == Kind::Alert)
     }
 
     fn last_event(&self) -> u64 {

@@ -898,7 +898,7 @@ fn credentials(page: &mut String, scenario: &ScenarioRecord, certificates: &Cert
         return;
     }
     page.push_str(
-        "<h4>Credentials on new connections</h4>\n<div class=\"scroll\"><table><thead><tr>\
+        "<h4>Credentials before and after</h4>\n<div class=\"scroll\"><table><thead><tr>\
          <th>actor</th><th>kind</th><th>before</th><th>after</th><th>changed</th></tr></thead>\
          <tbody>\n",
     );

@@ -105,7 +105,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
         Fact::StepDone => return all,
         Fact::Finished => json!({"finished": true}),
         Fact::Phase(phase) => json!({"phase": **phase}),
-        Fact::Changed { what } => json!({"changed": hidden(what)}),
+        Fact::Changed { what, .. } => json!({"changed": hidden(what)}),
         Fact::Call(call) => json!({"call": {
             "actor": call.actor,
             "method": call.method,

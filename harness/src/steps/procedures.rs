@@ -100,6 +100,22 @@ fn checks() -> Vec<StepDefinition> {
     vec![
         step!(
             Check,
+            r"the replicas mount a Secret of another name",
+            "Then the replicas mount a Secret of another name",
+            |world, _given| {
+                let (first, now) = world.running()?.secret_names().ok_or_else(|| {
+                    let next =
+                        "begin with `Given the Kingdom's Secret is made by the kustomization`";
+                    Problem::author("no kustomization makes the Secret", next)
+                })?;
+                let observed =
+                    if first == now { format!("{now}, as before") } else { "another".to_owned() };
+                let check = check::equal("the Secret's name", "another", &observed);
+                world.check(check.or(Cause::NoChangeObserved))
+            }
+        ),
+        step!(
+            Check,
             r"each of the (\d+) orders cuts off whom the rule says, and (\d+) cut off nobody",
             "Then each of the 30 orders cuts off whom the rule says, and 4 cut off nobody",
             |world, given| {

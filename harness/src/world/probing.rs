@@ -78,12 +78,19 @@ impl World {
             )
         };
         let participant = participant.ok_or_else(unable)?;
-        let name = participant.certificate.clone().ok_or_else(unable)?;
-        let call = (
-            "wfa.measurement.api.v2alpha.Certificates/GetCertificate".to_owned(),
-            pb::GetCertificateRequest { name }.encode_to_vec(),
-        );
         let own = participant.resource.clone();
+        let call = match (participant.certificate.clone(), participant.kind) {
+            (Some(name), _) => (
+                "wfa.measurement.api.v2alpha.Certificates/GetCertificate".to_owned(),
+                pb::GetCertificateRequest { name }.encode_to_vec(),
+            ),
+            // A model provider of the sandbox has no API certificate.
+            (None, ParticipantKind::ModelProvider) => (
+                "wfa.measurement.api.v2alpha.ModelProviders/GetModelProvider".to_owned(),
+                pb::GetModelProviderRequest { name: own.clone() }.encode_to_vec(),
+            ),
+            (None, _) => return Err(unable()),
+        };
         let straddling = match participant.kind {
             ParticipantKind::DataProvider => (
                 "wfa.measurement.api.v2alpha.DataProviders/GetDataProvider".to_owned(),
@@ -170,6 +177,16 @@ impl World {
         Ok(())
     }
 
+    /// Everybody who probes, and the distance of two probes.
+    ///
+    /// # Errors
+    /// No probes go on.
+    pub(super) fn fleet_members(&self) -> Result<(Vec<String>, Duration), Problem> {
+        let prober = &self.probing()?.prober;
+        let members = prober.callers().into_iter().map(|(actor, _)| actor).collect();
+        Ok((members, Duration::from_micros(prober.density().due_us(1))))
+    }
+
     fn probing(&self) -> Result<&Probing, Problem> {
         self.probing.as_ref().ok_or_else(|| {
             Problem::author("no probes go on", "begin with `Given probes call the Kingdom as edp1`")
@@ -190,17 +207,24 @@ impl World {
         // A probe of the run proper must not be on its way still when the outage begins.
         tokio::time::sleep(BEFORE_CONTROL).await;
         let from_us = prober.elapsed_us();
-        let outage = environment.add_fault(FaultRule {
-            target: Target {
-                method: Some("Certificates/GetCertificate".to_owned()),
-                ..Target::default()
-            },
-            action: Action::Status(StatusName::Unavailable),
-            count: None,
-            skip: 0,
-        });
+        let outages: Vec<_> = prober
+            .methods()
+            .into_iter()
+            .map(|method| {
+                environment.add_fault(FaultRule {
+                    target: Target { method: Some(method), ..Target::default() },
+                    action: Action::Status(StatusName::Unavailable),
+                    count: None,
+                    skip: 0,
+                })
+            })
+            .collect();
         tokio::time::sleep(CONTROL).await;
-        let fired = environment.remove_fault(outage).map_or(0, |rule| rule.fired);
+        // A caller that the outage did not hit shows in the gap that is looked for.
+        let fired = outages
+            .into_iter()
+            .map(|outage| environment.remove_fault(outage).map_or(0, |rule| rule.fired))
+            .sum();
         let until_us = prober.elapsed_us();
         tokio::time::sleep(AFTER_CONTROL).await;
         let (density, callers) = (prober.density(), prober.callers());
@@ -231,13 +255,12 @@ impl World {
     /// Puts the alerts that the Kingdom's monitor raised into the log, each with what made it.
     pub fn note_alerts(&mut self) {
         let AlertSettings { threshold, window } = self.setup.alert;
-        // The log keeps the newest events only; what is gone can be no evidence any more.
-        let Ok(events) = self.running().and_then(|environment| environment.events(0)) else {
-            return;
-        };
-        if !events.iter().any(|event| event.kind == "alert") {
+        let Ok(environment) = self.running() else { return };
+        if !environment.has_alerts() {
             return;
         }
+        // The log keeps the newest events only; what is gone can be no evidence any more.
+        let Ok(events) = environment.events(0) else { return };
         let runs: Vec<_> = self
             .log
             .all()

@@ -272,6 +272,12 @@ const PROVES_NOTHING: &[&str] = &[
     "Given a running Kingdom\nThen reporting answers OK",
     "When edp1 handles its requisitions\nThen edp1 neither fulfils nor refuses mc1.m",
     "Given mc1 creates a reach measurement called m with edp1 that has a wart\nWhen edp1 handles its requisitions\nThen edp1 fulfils mc1.m",
+    // A Secret that never changes under a replica, and replicas that read what changes under them.
+    "Given each content of the Secret has a name of its own\nAnd replicas read changed files while they run\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    // A kustomization that leaves out what the Kingdom reads, or that is not understood.
+    "Given the Kingdom's Secret is made by the kustomization\n\"\"\"\nsecretGenerator:\n- name: s\n  files:\n  - kingdom_tls.pem\n\"\"\"\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    "Given the Kingdom's Secret is made by the kustomization\n\"\"\"\nresources:\n- a.yaml\n\"\"\"\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    "Given the Kingdom's Secret is made by the Kustomization folder \"not/there\"\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
     // What is not there, or not all of it.
     "When edp1 calls Certificates.GetCertificate on replica 77 with\n\"\"\"\nname: \"{edp1.certificate}\"\n\"\"\"\nThen nobody listens",
     "When all 1 replicas are stopped\nAnd edp1 reads the certificate edp1.certificate\nThen the call succeeds",
