@@ -5,6 +5,7 @@ mod hooks;
 mod orders;
 mod probing;
 mod rotating;
+mod surroundings;
 pub(crate) mod trust_files;
 mod trying;
 
@@ -13,7 +14,9 @@ pub use rotating::{GATE_PATIENCE, NotDone, Scope};
 pub use trying::PastCall;
 
 use crate::client::dynamic::Method;
-use crate::client::{Connection, Credential, Outcome, Request, Security, Status, TransportError};
+use crate::client::{
+    Connection, Credential, Link, Outcome, Request, Security, Status, TransportError,
+};
 use crate::environment::secrets::Delivery;
 use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
 use crate::error::Problem;
@@ -137,6 +140,8 @@ pub struct World {
     calls: u64,
     last: Option<Call>,
     past: Vec<PastCall>,
+    links: BTreeMap<String, Link>,
+    clocks: BTreeMap<String, Clock>,
     leaves: BTreeMap<String, Leaf>,
     keys: BTreeMap<String, Vec<u8>>,
     roots: BTreeMap<String, Authority>,
@@ -175,6 +180,8 @@ impl World {
             calls: 0,
             last: None,
             past: Vec::new(),
+            links: BTreeMap::new(),
+            clocks: BTreeMap::new(),
             leaves: BTreeMap::new(),
             keys: BTreeMap::new(),
             roots: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! The client's TLS: whatever a scenario wants to present, judged by the scenario's clock.
 
+use super::link::Link;
 use super::wire::TransportError;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::seam::clock::Clock;
@@ -53,6 +54,8 @@ pub struct TlsOptions {
     pub server_name: String,
     /// Its clock.
     pub clock: Clock,
+    /// Its network, if it is anything but perfect.
+    pub link: Option<Link>,
 }
 
 /// Who answered a handshake, and how.

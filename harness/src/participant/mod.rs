@@ -481,6 +481,7 @@ impl Base {
             roots: self.identity.bundle.roots().map(<[u8]>::to_vec).collect(),
             server_name: "localhost".to_owned(),
             clock: self.identity.clock.clone(),
+            link: None,
         }
     }
 }

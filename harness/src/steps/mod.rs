@@ -15,6 +15,7 @@ mod events;
 mod faults;
 mod keys;
 mod measurements;
+mod network;
 mod operator;
 mod participants;
 mod probes;
@@ -180,6 +181,7 @@ impl Registry {
             records::steps(),
             replicas::steps(),
             time::steps(),
+            network::steps(),
             faults::steps(),
         ];
         let steps = groups

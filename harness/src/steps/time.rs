@@ -38,7 +38,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
     ]
 }
 
-fn duration(count: u64, unit: &str) -> Result<Duration, Problem> {
+pub(super) fn duration(count: u64, unit: &str) -> Result<Duration, Problem> {
     UNITS
         .iter()
         .find(|(name, _)| *name == unit)

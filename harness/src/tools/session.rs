@@ -117,6 +117,7 @@ impl Session {
             roots: trust.iter().map(|entry| entry.der.clone()).collect(),
             server_name: host.unwrap_or(named.trim_matches(['[', ']'])).to_owned(),
             clock: Clock::real(),
+            link: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

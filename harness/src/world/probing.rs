@@ -252,6 +252,11 @@ impl World {
         self.running()?.events(self.probed_after)
     }
 
+    /// Whether probes go on as this actor.
+    pub(super) fn is_probing_as(&self, actor: &str) -> bool {
+        self.probing.as_ref().is_some_and(|probing| probing.worn.contains_key(actor))
+    }
+
     /// Puts the alerts that the Kingdom's monitor raised into the log, each with what made it.
     pub fn note_alerts(&mut self) {
         let AlertSettings { threshold, window } = self.setup.alert;
@@ -344,7 +349,8 @@ impl World {
             security: guise.security,
             roots,
             server_name: "localhost".to_owned(),
-            clock: self.setup.clock.clone(),
+            clock: self.clocks.get(actor).unwrap_or(&self.setup.clock).clone(),
+            link: self.links.get(actor).cloned(),
         })
     }
 
