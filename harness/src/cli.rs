@@ -275,7 +275,7 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         // On loopback scenarios wait in real time, and leave the processor to others meanwhile.
         jobs: arguments.jobs.map_or(
             match arguments.env {
-                EnvironmentKind::Loopback => 2 * processors,
+                EnvironmentKind::Loopback => 3 * processors,
                 EnvironmentKind::Simulated => processors,
             },
             usize::from,

@@ -101,7 +101,14 @@ pub fn run(
         }
     };
     let (sender, results) = mpsc::channel();
-    let queue: VecDeque<_> = scenarios.iter().cloned().collect();
+    let mut queue: Vec<_> = scenarios.clone();
+    // What waits longest goes first, so that nothing is waited for alone at the end.
+    queue.sort_by_key(|scenario| {
+        let is_elsewhere =
+            scenario.twin.as_ref().is_some_and(|twin| twin.environment != plan.environment);
+        std::cmp::Reverse(if is_elsewhere { 0 } else { scenario.waits_ms() })
+    });
+    let queue = VecDeque::from(queue);
     let order: Vec<_> = scenarios.iter().map(Scenario::label).collect();
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..plan.jobs.min(scenarios.len()).max(1) {

@@ -46,6 +46,17 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// How long its probes go on, by its own steps: what it takes at least in real time.
+    pub fn waits_ms(&self) -> u64 {
+        let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+        let of_step = |text: &str| {
+            let mut words = text.split_whitespace().rev().skip_while(|word| *word != "ms").skip(1);
+            words.next().filter(is_number).and_then(|word| word.parse().ok()).unwrap_or(0u64)
+        };
+        let probing = self.steps.iter().filter(|step| step.value.contains("probes go on for"));
+        probing.map(|step| of_step(&step.value)).sum()
+    }
+
     /// The clauses that its tags name, such as `1.1.2/RevokeCertificate`.
     pub fn clauses(&self) -> Vec<String> {
         self.tags.iter().filter_map(|tag| tag.strip_prefix(CLAUSE_TAG)).map(str::to_owned).collect()
