@@ -673,7 +673,9 @@ fn measurement_facts(
             Some(CertificateParent::ExternalAggregatorDuchyId(duchy)) => format!("duchies/{duchy}"),
             Some(CertificateParent::ExternalDataProviderId(of)) => provider(*of)?,
             None => {
-                return Err(operator.malformed(method, format!("{name}: a result without an owner")));
+                return Err(
+                    operator.malformed(method, format!("{name}: a result without an owner"))
+                );
             }
         };
         result_certificates.push(certificate_of(&owner, one.external_certificate_id)?);

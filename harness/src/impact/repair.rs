@@ -8,6 +8,7 @@ use super::Assessment;
 use super::plan::{Action, ActionKind};
 use super::read::{Channel, GET_MEASUREMENT, ReadError, number};
 use crate::participant::data_provider::{DataProvider, MetadataError};
+use crate::participant::duchy::Duchy;
 use crate::participant::measurement_consumer::{MeasurementConsumer, Wish};
 use crate::participant::wire::{self, CallError, Dial};
 use crate::participant::{Base, CannotMake, SigningPair, create_certificate, update_public_key};
@@ -43,6 +44,8 @@ pub struct Crew<'a> {
     pub consumers: Vec<&'a mut MeasurementConsumer>,
     /// Data providers.
     pub providers: Vec<&'a mut DataProvider>,
+    /// Duchies.
+    pub duchies: Vec<&'a mut Duchy>,
     /// The operator's connection.
     pub operator: &'a mut Channel,
 }
@@ -146,29 +149,40 @@ impl Work<'_, '_> {
         found.map(|one| &mut **one).ok_or_else(|| format!("{who} is not at hand"))
     }
 
-    /// Identity, signing pair and keys of an owner, whichever kind it is.
-    fn owner(
-        &mut self,
-        who: &str,
-    ) -> Result<(&mut Base, &mut SigningPair, &mut Vec<PrivateKeyset>), String> {
+    fn duchy(&mut self, who: &str) -> Result<&mut Duchy, String> {
+        let mut all = self.crew.duchies.iter_mut();
+        let found = all.find(|one| one.base.identity.resource == who);
+        found.map(|one| &mut **one).ok_or_else(|| format!("{who} is not at hand"))
+    }
+
+    /// Identity and signing pair of an owner, whichever kind it is.
+    fn owner(&mut self, who: &str) -> Result<(&mut Base, &mut SigningPair), String> {
         if who.starts_with("measurementConsumers/") {
-            let one = self.consumer(who)?;
-            Ok((&mut one.base, &mut one.signing, &mut one.keys))
+            self.consumer(who).map(|one| (&mut one.base, &mut one.signing))
+        } else if who.starts_with("duchies/") {
+            self.duchy(who).map(|one| (&mut one.base, &mut one.signing))
         } else {
-            let one = self.provider(who)?;
-            Ok((&mut one.base, &mut one.signing, &mut one.keys))
+            self.provider(who).map(|one| (&mut one.base, &mut one.signing))
+        }
+    }
+
+    fn keys(&mut self, who: &str) -> Result<&mut Vec<PrivateKeyset>, String> {
+        if who.starts_with("measurementConsumers/") {
+            self.consumer(who).map(|one| &mut one.keys)
+        } else {
+            self.provider(who).map(|one| &mut one.keys)
         }
     }
 
     fn base(&mut self, who: &str) -> Result<&mut Base, String> {
-        self.owner(who).map(|(base, ..)| base)
+        self.owner(who).map(|(base, _)| base)
     }
 
     async fn create_certificate(&mut self, action: &Action) -> Result<(), String> {
         let dial = self.dial;
         let books = self.books;
         let (der, key) = books.certificate.as_ref().ok_or("no fresh certificate is at hand")?;
-        let (base, signing, _) = self.owner(&action.who)?;
+        let (base, signing) = self.owner(&action.who)?;
         let created = create_certificate(base, dial, der).await.map_err(said)?;
         *signing = SigningPair {
             certificate: created.name,
@@ -186,12 +200,13 @@ impl Work<'_, '_> {
         fresh: Option<&PrivateKeyset>,
     ) -> Result<(), String> {
         let dial = self.dial;
-        let (base, signing, keys) = self.owner(&action.who)?;
+        let keys = self.keys(&action.who)?;
         let keyset = fresh.or(keys.first()).ok_or("no key set is at hand")?.clone();
-        update_public_key(base, dial, signing, &keyset).await.map_err(said)?;
         if fresh.is_some() {
-            keys.insert(0, keyset);
+            keys.insert(0, keyset.clone());
         }
+        let (base, signing) = self.owner(&action.who)?;
+        update_public_key(base, dial, signing, &keyset).await.map_err(said)?;
         Ok(())
     }
 
