@@ -752,6 +752,8 @@ fn equals_the_truth() {
     for subject in SUBJECTS {
         let [option, name] = option(&incident, subject);
         let truth = truth(&incident, subject);
+        let undated = truth.iter().any(|(.., when)| when == "unknown");
+        assert_eq!(undated, subject == "aggregator certificate", "{subject}");
         for when in ["before", "after"] {
             let some = truth.iter().filter(|(kind, _, _, at)| kind == "measurement" && at == when);
             assert!(some.count() > 20, "{subject}: too few {when}");
@@ -853,6 +855,265 @@ fn one_is_hidden(incident: &Incident, trail: &str, head: &str) {
     assert!(said.contains("1 deleted measurements") && said.contains(hidden.as_str()), "{said}");
 }
 
-fn repaired() {}
+/// Reference participants carry the plan out; a second assessment, again by the program, has nothing
+/// left to do; what was deleted is gone, and nothing else is.
+fn repaired() {
+    for subject in SUBJECTS {
+        let mut incident = Incident::seeded(160);
+        let [option, name] = option(&incident, subject);
+        let since = incident.since.clone();
+        let first = incident
+            .assessed("mc1", &[&option, &name, "--since", &since, "--entity-type", "creative"]);
+        let digest = first["subject"]["key_sha256"].as_str().map(str::to_owned);
+        let plan = first["plan"].as_array().expect("a plan").clone();
+        let wanted: BTreeSet<_> = plan.iter().map(|action| text(&action["action"])).collect();
+        let least: &[&str] = match subject {
+            "mc1 certificate" => &[
+                "create_certificate",
+                "re_sign_public_key",
+                "revoke_certificate",
+                "re_create",
+                "delete",
+            ],
+            // A measurement that the provider has delivered to is not in the cascade (1.6.3).
+            "edp1 certificate" => &[
+                "create_certificate",
+                "re_sign_public_key",
+                "revoke_certificate",
+                "re_create",
+                "cancel",
+                "delete",
+            ],
+            "aggregator certificate" => {
+                &["create_certificate", "revoke_certificate", "re_create", "delete"]
+            }
+            "mc1 key" => &["replace_public_key", "re_encrypt", "re_create", "cancel", "delete"],
+            _ => &["replace_public_key", "re_create", "cancel", "delete"],
+        };
+        for action in least {
+            assert!(wanted.contains(*action), "{subject}: no {action} in {wanted:?}");
+        }
+        let open = open(&first);
+        assert!(!open.is_empty(), "{subject}");
 
-fn unreadable() {}
+        // Negative twin: with the last action left undone, the second assessment has it, and only it.
+        let before = measurements(&incident);
+        let mut assessment = in_process(&incident, subject, &since, None);
+        assert_eq!(assessment.plan.len(), plan.len(), "{subject}: the program has the same plan");
+        let last = assessment.plan.pop().expect("an action");
+        let done = carry_out(&mut incident, subject, &assessment);
+        let mut again = vec![
+            option.as_str(),
+            name.as_str(),
+            "--since",
+            since.as_str(),
+            "--entity-type",
+            "creative",
+        ];
+        if let Some(digest) = &digest {
+            again.extend(["--key-sha256", digest.as_str()]);
+        }
+        let half = incident.assessed("mc1", &again);
+        let left: Vec<_> = half["plan"]
+            .as_array()
+            .expect("a plan")
+            .iter()
+            .map(|one| text(&one["subject"]))
+            .collect();
+        assert_eq!(left, [last.subject.clone()], "{subject}: {:#}", half["plan"]);
+
+        let rest = in_process(&incident, subject, &since, digest.clone());
+        let more = carry_out(&mut incident, subject, &rest);
+        let second = incident.assessed("mc1", &again);
+        assert_eq!(
+            second["plan"].as_array().map(Vec::len),
+            Some(0),
+            "{subject}: {:#}",
+            second["plan"]
+        );
+        assert_eq!(self::open(&second), BTreeSet::new(), "{subject}");
+        let state = if digest.is_some() { "REPLACED" } else { "REVOKED" };
+        assert_eq!(second["subject"]["state"], state, "{subject}");
+
+        // Nothing but the plan's deletions is gone, nothing but its re-creations came.
+        let planned: BTreeSet<_> = plan
+            .iter()
+            .filter(|action| action["action"] == "delete")
+            .map(|action| text(&action["subject"]))
+            .collect();
+        let gone: BTreeSet<_> = done.deleted.iter().chain(&more.deleted).cloned().collect();
+        assert_eq!(gone, planned, "{subject}");
+        let came = done.re_created.values().chain(more.re_created.values()).cloned();
+        let expected: BTreeSet<_> = before.difference(&gone).cloned().chain(came).collect();
+        assert_eq!(measurements(&incident), expected, "{subject}");
+        // Their wishes go on under the new names.
+        for (old, new) in done.re_created.iter().chain(&more.re_created) {
+            let wish = incident.books.wishes[old].clone();
+            incident.books.wishes.insert(new.clone(), wish);
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}
+
+fn open(assessment: &Value) -> BTreeSet<String> {
+    let affected = assessment["affected"].as_array().expect("a list");
+    affected.iter().filter(|one| one["open"] == true).map(|one| text(&one["name"])).collect()
+}
+
+fn measurements(incident: &Incident) -> BTreeSet<String> {
+    incident
+        .kingdom
+        .control()
+        .core()
+        .read(|read| read.tables.measurements.iter().map(|row| row.name()).collect())
+}
+
+async fn channels(incident: &Incident) -> (Channel, Channel) {
+    let folder = incident.folder.path();
+    let public = Access::of_participant(
+        &folder.join("participants/mc1"),
+        incident.kingdom.public_address(),
+        None,
+    );
+    let operator =
+        Access::of_operator(&folder.join("kingdom"), incident.kingdom.operator_address(), None);
+    let public = Channel::open(public.expect("an identity")).await.expect("open");
+    (public, Channel::open(operator.expect("an identity")).await.expect("open"))
+}
+
+/// The assessment as a value, for the participants that carry its plan out.
+fn in_process(incident: &Incident, subject: &str, since: &str, key: Option<String>) -> Assessment {
+    let [option, name] = option(incident, subject);
+    let subject = if option == "--certificate" {
+        Subject::certificate(&name)
+    } else {
+        Subject::public_key(&name)
+    };
+    let question = Question {
+        subject: subject.expect("a name"),
+        since: fake_kingdom::model::Timestamp::parse_rfc3339(since),
+        key,
+        entity_types: vec!["creative".to_owned()],
+        audit: None,
+        audit_head: None,
+    };
+    incident.runtime.block_on(async {
+        let (mut public, mut operator) = channels(incident).await;
+        assess(&read::facts(&question, &mut public, &mut operator).await.expect("read"))
+    })
+}
+
+fn carry_out(incident: &mut Incident, subject: &str, assessment: &Assessment) -> Repaired {
+    let (owner, what) = subject.split_once(' ').expect("two words");
+    let makes = |kind| assessment.plan.iter().any(|action| action.action == kind);
+    if makes(ActionKind::CreateCertificate) {
+        incident.books.certificate = Some(incident.leaf(owner, &format!("after {subject}")));
+    }
+    incident.books.keyset = (what == "key").then(|| keyset(&format!("after {subject}")));
+    let mut operator = incident.runtime.block_on(channels(incident)).1;
+    let Incident { runtime, address, consumer, edp1, edp2, aggregator, books, .. } = incident;
+    let mut crew = Crew {
+        consumers: vec![consumer],
+        providers: vec![edp1, edp2],
+        duchies: vec![aggregator],
+        operator: &mut operator,
+    };
+    let outcome = runtime.block_on(repair(assessment, books, &mut crew, &*address));
+    let done = outcome.unwrap_or_else(|error| panic!("{subject}: {error}"));
+    assert_eq!(done.actions, assessment.plan.len());
+    done
+}
+
+/// Exit 2 for the command line, 4 for what cannot be read; nothing on standard output, and the
+/// message says whose fault it is.
+fn unreadable() {
+    let incident = Incident::start();
+    let [option, name] = option(&incident, "mc1 certificate");
+    let good = [option.as_str(), name.as_str()];
+    assert_eq!(incident.impact("mc1", &good).code, Some(0));
+
+    let refused = |ended: Ended, code, texts: &[&str]| {
+        assert_eq!(ended.code, Some(code), "{}", ended.err);
+        assert_eq!(ended.out, "", "nothing is printed");
+        for text in texts {
+            assert!(ended.err.contains(text), "`{text}` is not in: {}", ended.err);
+        }
+    };
+    refused(incident.impact("mc1", &[]), 2, &["--certificate"]);
+    let key = format!("{}/publicKey", incident.resource("mc1"));
+    refused(
+        incident.impact("mc1", &[&option, &name, "--public-key", &key]),
+        2,
+        &["cannot be used with"],
+    );
+    for wrong in ["mc1", "duchies//certificates/AAAAAAAAAZQ", "duchies/worker1/certificates/x"] {
+        refused(incident.impact("mc1", &["--certificate", wrong]), 2, &["OWNER/certificates/ID"]);
+    }
+    refused(incident.impact("mc1", &["--public-key", "duchies/worker1/publicKey"]), 2, &["is not"]);
+    refused(incident.impact("mc1", &[&option, &name, "--since", "yesterday"]), 2, &["RFC 3339"]);
+    refused(incident.impact("mc1", &[&option, &name, "--audit-head", "1:x"]), 2, &["--audit"]);
+
+    let unknown = format!("{}/certificates/AAAAAAAAAZQ", incident.resource("mc1"));
+    refused(incident.impact("mc1", &["--certificate", &unknown]), 4, &["this Kingdom has no"]);
+    let nobody = "measurementConsumers/AAAAAAAAAZQ/publicKey";
+    refused(incident.impact("mc1", &["--public-key", nobody]), 4, &["this Kingdom has no"]);
+    refused(incident.impact("nobody", &good), 4, &["identity.json"]);
+
+    let folder = incident.folder.path();
+    let file = |name: &str, content: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).expect("written");
+        path.display().to_string()
+    };
+    let trail = std::fs::read_to_string(incident.trail()).expect("a trail");
+    let edited = file("edited.jsonl", &trail.replacen("sandbox", "somebody", 1));
+    let empty = file("empty.jsonl", "");
+    let audit = |path: &str| incident.impact("mc1", &[&option, &name, "--audit", path]);
+    refused(audit(&edited), 4, &["line 1", "not intact"]);
+    refused(audit(&empty), 4, &["no entries"]);
+    let path = incident.trail().display().to_string();
+    let cut = format!("9999:{}", "0".repeat(64));
+    let with_head =
+        incident.impact("mc1", &[&option, &name, "--audit", &path, "--audit-head", &cut]);
+    refused(with_head, 4, &["truncated"]);
+
+    // Addresses: swapped, and nobody's.
+    let own = folder.join("participants/mc1").display().to_string();
+    let operator = folder.join("kingdom").display().to_string();
+    let at = |public: &str, other: &str| {
+        halo(&[
+            &option,
+            &name,
+            "--target",
+            public,
+            "--operator-target",
+            other,
+            "--identity",
+            &own,
+            "--operator-identity",
+            &operator,
+        ])
+    };
+    let (public, other) = (incident.kingdom.public_address(), incident.kingdom.operator_address());
+    refused(at(public, public), 4, &["operator API", "no such method", "swapped"]);
+    refused(at("127.0.0.1:1", other), 4, &["public API", "127.0.0.1:1", "is this its address"]);
+    // No identity's secrets in any message.
+    let secret = incident.sandbox.participant("mc1").and_then(|one| one.api_key.clone());
+    let secret = secret.expect("an API key");
+    for ended in [at(other, public), at(public, public), incident.impact("mc1", &good)] {
+        assert!(!ended.err.contains(&secret) && !ended.out.contains(&secret));
+    }
+
+    // A list that the Kingdom refuses is an error, not an empty list.
+    for method in ["StreamMeasurements", "ListEventGroups", "GetMeasurementConsumer"] {
+        let rule =
+            format!(r#"{{"target":{{"method":"{method}"}},"action":{{"status":"INTERNAL"}}}}"#);
+        let id = incident.kingdom.control().add_fault(serde_json::from_str(&rule).expect("a rule"));
+        refused(incident.impact("mc1", &good), 4, &[method, "INTERNAL"]);
+        incident.kingdom.control().remove_fault(id);
+    }
+    assert_eq!(incident.impact("mc1", &good).code, Some(0));
+}

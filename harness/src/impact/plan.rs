@@ -66,7 +66,7 @@ pub const OPERATOR: &str = "operator";
 
 /// What is to be done. What needs nothing is history.
 pub fn plan(facts: &Facts, affected: &[Affected]) -> Vec<Action> {
-    let mut todo = Todo { facts, actions: BTreeMap::new() };
+    let mut todo = Todo { facts, replaced: replaced(facts), actions: BTreeMap::new() };
     match &facts.subject {
         Subject::Certificate(name) => todo.certificate(name, affected),
         Subject::PublicKey(name) => todo.key(name, affected),
@@ -77,6 +77,7 @@ pub fn plan(facts: &Facts, affected: &[Affected]) -> Vec<Action> {
 
 struct Todo<'a> {
     facts: &'a Facts,
+    replaced: BTreeSet<String>,
     actions: BTreeMap<(ActionKind, String), Action>,
 }
 
@@ -206,7 +207,7 @@ impl Todo<'_> {
     }
 
     fn re_create(&mut self, row: &MeasurementFacts, why: &'static str) {
-        if !is_replaced(self.facts, row) {
+        if !self.replaced.contains(&row.name) {
             self.add(ActionKind::ReCreate, &row.consumer, &row.name, why);
         }
     }
@@ -253,15 +254,21 @@ fn cascade_fails(facts: &Facts, row: &MeasurementFacts) -> bool {
     }
 }
 
-/// Whether somebody has created it anew: a later measurement of the same consumer, neither failed
-/// nor cancelled, carries its *name* as reference id. The same reference id alone would say nothing:
-/// it need not be unique (1.5.6).
-fn is_replaced(facts: &Facts, row: &MeasurementFacts) -> bool {
+/// The measurements that somebody has created anew: another one of the same consumer carries the
+/// *name* as its reference id, and is neither failed nor cancelled, or replaced in its turn. A common
+/// reference id alone would say nothing: it need not be unique (1.5.6).
+fn replaced(facts: &Facts) -> BTreeSet<String> {
     use pb::measurement::State;
-    facts.measurements.iter().any(|other| {
-        other.reference_id == row.name
-            && other.consumer == row.consumer
-            && other.create_time >= row.create_time
-            && !matches!(other.state, State::Failed | State::Cancelled)
-    })
+    let mut rows: Vec<_> = facts.measurements.iter().collect();
+    // A name is known only after its creation, so whoever carries one is the younger.
+    rows.sort_by_key(|row| std::cmp::Reverse(row.create_time));
+    let mut replaced: BTreeSet<String> = BTreeSet::new();
+    for row in rows {
+        let lives = !matches!(row.state, State::Failed | State::Cancelled);
+        let of_consumer = row.reference_id.starts_with(&format!("{}/measurements/", row.consumer));
+        if of_consumer && (lives || replaced.contains(&row.name)) {
+            replaced.insert(row.reference_id.clone());
+        }
+    }
+    replaced
 }
