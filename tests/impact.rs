@@ -773,8 +773,43 @@ fn equals_the_truth() {
         let said = differences(&listed(&assessment), &less);
         assert_eq!(said, [format!("listed and not true: {left_out:?}")], "{subject}");
     }
+    on_call(&incident, &trail, &head);
     undated_and_unread(&incident);
     one_is_hidden(&incident, &trail, &head);
+}
+
+/// The text tells, in this order, what is affected, before and after, what is not known, what next.
+fn on_call(incident: &Incident, trail: &str, head: &str) {
+    let [option, name] = option(incident, "mc1 certificate");
+    let since = incident.since.as_str();
+    let more = [&option, &name, "--since", since, "--audit", trail, "--audit-head", head];
+    let ended = incident.impact("mc1", &more);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    if let Some(path) = std::env::var_os("SHOW") {
+        std::fs::write(path, &ended.out).expect("written");
+    }
+    let mut rest = ended.out.as_str();
+    for wanted in [
+        "Impact of the certificate measurementConsumers/",
+        "looked at  1000 measurements: operator API",
+        "1. What is affected",
+        "measurement  signed_by",
+        "2. Before and after",
+        "at or after the suspected time",
+        "before the suspected time",
+        "3. What is not known",
+        "4. What to do next, in this order",
+        "register a new certificate of",
+        "sign with the new certificate",
+        ": revoke ",
+        "create anew",
+        "operator: delete",
+    ] {
+        let at = rest
+            .find(wanted)
+            .unwrap_or_else(|| panic!("`{wanted}` is not where it should be in\n{}", ended.out));
+        rest = &rest[at..];
+    }
 }
 
 /// Without a suspected time and a trail nothing is before or after, and the answer says what it could
@@ -935,6 +970,15 @@ fn repaired() {
         let state = if digest.is_some() { "REPLACED" } else { "REVOKED" };
         assert_eq!(second["subject"]["state"], state, "{subject}");
 
+        // What was created anew, or encrypted anew, is not touched by what was stolen.
+        let listed: BTreeSet<_> = listed(&second).into_iter().map(|(_, name, ..)| name).collect();
+        for new in done.re_created.values().chain(more.re_created.values()) {
+            assert!(!listed.contains(new), "{subject}: {new}");
+        }
+        if subject == "mc1 key" {
+            opens_with_the_new_key(&mut incident);
+        }
+
         // Nothing but the plan's deletions is gone, nothing but its re-creations came.
         let planned: BTreeSet<_> = plan
             .iter()
@@ -946,11 +990,22 @@ fn repaired() {
         let came = done.re_created.values().chain(more.re_created.values()).cloned();
         let expected: BTreeSet<_> = before.difference(&gone).cloned().chain(came).collect();
         assert_eq!(measurements(&incident), expected, "{subject}");
-        // Their wishes go on under the new names.
-        for (old, new) in done.re_created.iter().chain(&more.re_created) {
-            let wish = incident.books.wishes[old].clone();
-            incident.books.wishes.insert(new.clone(), wish);
-        }
+    }
+}
+
+/// Every event group that was under the stolen key opens with the new one, and holds what it held.
+fn opens_with_the_new_key(incident: &mut Incident) {
+    use prost::Message as _;
+    let Incident { runtime, address, consumer, groups, books, .. } = incident;
+    for group in groups.iter().filter(|group| group.key == Some("mc1 first")) {
+        let request = pb::GetEventGroupRequest { name: group.name.clone(), view: 0 };
+        let read = runtime.block_on(consumer.base.call(&*address, wire::GET_EVENT_GROUP, &request));
+        let sealed = read.expect("read").encrypted_metadata.expect("metadata");
+        let [new, old, ..] = consumer.keys.as_slice() else { panic!("no keys") };
+        let opened = new.decrypt(&sealed.ciphertext, &[]).expect("the new key opens it");
+        let metadata = pb::event_group::Metadata::decode(opened.as_slice()).expect("metadata");
+        assert_eq!(metadata, books.metadata[&group.name]);
+        assert!(old.decrypt(&sealed.ciphertext, &[]).is_err(), "the old key opens it no more");
     }
 }
 

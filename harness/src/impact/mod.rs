@@ -12,6 +12,8 @@ pub mod facts;
 pub mod plan;
 pub mod read;
 pub mod repair;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 use facts::{

@@ -151,11 +151,18 @@ impl Todo<'_> {
                     "the revocation failed it, and a release restores nothing (1.1.14)",
                 );
             } else if row.state == pb::measurement::State::Succeeded && is_suspect {
-                self.re_create(row, "nothing in the Kingdom marks a result as untrusted (8.1.5)");
-                self.delete(
-                    row,
-                    "after its owner has looked at it: who signed it cannot be told, and readers that read no revocation state take it (8.1.5)",
-                );
+                let (re_create, delete) = match self.facts.subject.owner_kind() {
+                    OwnerKind::MeasurementConsumer => (
+                        "if the consumer knows it as its own: whoever has the key can have signed it (3.7.2)",
+                        "it may be a stranger's question, with the answers to it; keep what is needed first, there is no way back (1.8.2)",
+                    ),
+                    _ => (
+                        "whoever has the key can have signed its result (3.9)",
+                        "nothing in the Kingdom marks its result as untrusted, and readers that read no revocation state take it (8.1.5); there is no way back (1.8.2)",
+                    ),
+                };
+                self.re_create(row, re_create);
+                self.delete(row, delete);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// How many names of one list are shown; JSON has all.
-const SHOWN: usize = 10;
+const SHOWN: usize = 5;
 
 /// The whole text.
 pub fn to_text(assessment: &Assessment) -> String {
@@ -48,7 +48,8 @@ fn header(out: &mut String, all: &Assessment) -> Written {
         )?,
     }
     for one in &all.looked_at {
-        writeln!(out, "  looked at  {} {}: {}", one.count, plural(one.kind.name()), one.source)?;
+        let kind = plural(one.kind.name(), one.count);
+        writeln!(out, "  looked at  {} {kind}: {}", one.count, one.source)?;
     }
     for one in &all.history {
         let state = match (&one.before, &one.after) {
@@ -102,13 +103,18 @@ fn affected(out: &mut String, all: &Assessment) -> Written {
         if of.is_empty() {
             continue;
         }
-        // What is open first, then the newest.
-        of.sort_by_key(|one| (!one.open, std::cmp::Reverse(one.latest)));
         writeln!(out, "   {} {title}", of.len())?;
-        for one in of.iter().take(SHOWN) {
-            writeln!(out, "     {}", line(one))?;
+        // What is open first, then the newest.
+        of.sort_by_key(|one| (one.kind, one.how, !one.open, std::cmp::Reverse(one.latest)));
+        for group in of.chunk_by(|one, other| (one.kind, one.how) == (other.kind, other.how)) {
+            let Some(first) = group.first() else { continue };
+            let (kind, how) = (plural(first.kind.name(), group.len()), first.how.name());
+            writeln!(out, "     {} {kind} {how}", group.len())?;
+            for one in group.iter().take(SHOWN) {
+                writeln!(out, "       {}", line(one))?;
+            }
+            more(out, group.len())?;
         }
-        more(out, of.len())?;
     }
     Ok(())
 }
@@ -121,8 +127,7 @@ fn line(one: &Affected) -> String {
         _ => "no time".to_owned(),
     };
     let open = if one.open { "open   " } else { "history" };
-    let (kind, how) = (one.kind.name(), one.how.name());
-    format!("{open} {kind:<11} {how:<16} {} {} {time}", one.name, one.state)
+    format!("{open} {} {} {time}", one.name, one.state)
 }
 
 fn not_known(out: &mut String, all: &Assessment) -> Written {
@@ -184,11 +189,11 @@ fn verb(kind: ActionKind) -> &'static str {
 
 fn more(out: &mut String, count: usize) -> Written {
     match count.checked_sub(SHOWN) {
-        Some(more) if more > 0 => writeln!(out, "     and {more} more: --format json has all"),
+        Some(more) if more > 0 => writeln!(out, "       and {more} more: --format json has all"),
         _ => Ok(()),
     }
 }
 
-fn plural(kind: &str) -> String {
-    format!("{}s", kind.replace('_', " "))
+fn plural(kind: &str, count: usize) -> String {
+    format!("{}{}", kind.replace('_', " "), if count == 1 { "" } else { "s" })
 }
