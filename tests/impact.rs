@@ -365,7 +365,7 @@ fn seed(incident: &mut Incident, count: usize) {
         for at in from..incident.truth.len() {
             outcome(incident, at, &first, &second, &mut rng);
         }
-        event_groups(incident, quarter, &consumer_keys);
+        event_groups(incident, quarter, count / 40, &consumer_keys);
     }
     // Late results and parameters for what was created before the suspected time.
     for at in 0..count / 2 {
@@ -580,8 +580,8 @@ fn computed(
     }
 }
 
-/// A few event groups: under the compromised key, under another, without metadata, of another type.
-fn event_groups(incident: &mut Incident, quarter: usize, other: &PrivateKeyset) {
+/// Event groups, more than one page of them: under the compromised key, under another, without metadata, of another type.
+fn event_groups(incident: &mut Incident, quarter: usize, more: usize, other: &PrivateKeyset) {
     let mc1 = incident.resource("mc1");
     let changed = incident.now;
     let first = incident.sandbox.file("participants/mc1/mc1_enc_private.tink").expect("keys");
@@ -625,7 +625,9 @@ fn event_groups(incident: &mut Incident, quarter: usize, other: &PrivateKeyset) 
         groups.push(GroupTruth { name, key: key.map(|(_, name)| name), changed });
     };
     add(edp1, Some((&first, "mc1 first")), "campaign");
-    add(edp2, Some((&first, "mc1 first")), "campaign");
+    for _ in 0..=more {
+        add(edp2, Some((&first, "mc1 first")), "campaign");
+    }
     add(edp1, Some((other, "mc1 second")), "campaign");
     add(edp1, None, "campaign");
     add(edp2, Some((&first, "mc1 first")), "creative");
@@ -766,6 +768,8 @@ fn equals_the_truth() {
         let measurements = assessment["looked_at"].as_array().expect("a list");
         let counted = measurements.iter().find(|one| one["kind"] == "measurement");
         assert_eq!(counted.expect("counted")["count"], 1000, "{subject}");
+        let groups = truth.iter().filter(|(kind, ..)| kind == "event_group").count();
+        assert!(groups == 0 || groups > 100, "{groups} event groups are one page only");
         // Negative twin: the truth without one measurement is another list.
         let mut less = truth.clone();
         let left_out = truth.iter().find(|(kind, ..)| kind == "measurement").expect("one").clone();
@@ -785,9 +789,6 @@ fn on_call(incident: &Incident, trail: &str, head: &str) {
     let more = [&option, &name, "--since", since, "--audit", trail, "--audit-head", head];
     let ended = incident.impact("mc1", &more);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    if let Some(path) = std::env::var_os("SHOW") {
-        std::fs::write(path, &ended.out).expect("written");
-    }
     let mut rest = ended.out.as_str();
     for wanted in [
         "Impact of the certificate measurementConsumers/",

@@ -137,6 +137,9 @@ pub struct Facts {
     pub subject: Subject,
     /// Since when it is suspected to be in foreign hands.
     pub since: Option<Timestamp>,
+    /// When reading began and ended, by this machine's clock. A Kingdom in use goes on meanwhile: what
+    /// changed later is not here.
+    pub read: Option<(Timestamp, Timestamp)>,
     /// The compromised certificate; `None` for a key.
     pub certificate: Option<CertificateFacts>,
     /// SHA-256 of the compromised key's public key set, lower-case hex; `None` for a certificate.

@@ -39,6 +39,12 @@ pub struct Assessment {
     /// The suspected time.
     #[serde(serialize_with = "as_optional_text")]
     pub since: Option<Timestamp>,
+    /// When reading began, by the reader's clock.
+    #[serde(serialize_with = "as_optional_text")]
+    pub read_started: Option<Timestamp>,
+    /// When it ended. What changed later is not here.
+    #[serde(serialize_with = "as_optional_text")]
+    pub read_finished: Option<Timestamp>,
     /// Whether everything that can be looked at was: no entry of `not_known` is
     /// [`GapKind::NotLookedAt`].
     pub complete: bool,
@@ -287,9 +293,13 @@ pub fn assess(facts: &Facts) -> Assessment {
     let mut affected: Vec<_> = found.affected.into_values().collect();
     let plan = plan::plan(facts, &affected);
     let open: BTreeSet<&str> = plan.iter().map(|action| action.subject.as_str()).collect();
+    // A key that the certificate vouches for is in doubt until it is signed anew, and with it what is
+    // encrypted to it.
+    let is_in_doubt = plan.iter().any(|action| action.action == plan::ActionKind::ReSignPublicKey);
     for one in &mut affected {
         let measurement = one.measurement.as_deref();
         one.open = open.contains(one.name.as_str())
+            || (one.kind == Kind::EventGroup && is_in_doubt)
             || measurement.is_some_and(|measurement| open.contains(measurement));
     }
     let not_known = gaps(facts, &affected);
@@ -297,6 +307,8 @@ pub fn assess(facts: &Facts) -> Assessment {
         schema: SCHEMA,
         subject: subject(facts),
         since: facts.since,
+        read_started: facts.read.map(|(started, _)| started),
+        read_finished: facts.read.map(|(_, finished)| finished),
         complete: not_known.iter().all(|gap| gap.kind == GapKind::NotRecorded),
         looked_at: looked_at(facts),
         totals: totals(&affected),

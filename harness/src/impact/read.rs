@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// How many measurements are asked for at once.
 const PAGE_SIZE: i32 = 500;
+/// How many event groups.
+const EVENT_GROUP_PAGE_SIZE: i32 = 100;
 
 /// Something cannot be read: the assessment is not made.
 #[derive(Debug, thiserror::Error)]
@@ -370,6 +372,8 @@ pub async fn facts(
     operator: &mut Channel,
 ) -> Result<Facts, ReadError> {
     let subject = &question.subject;
+    let clock = Clock::real();
+    let started = clock.now();
     let audit = match &question.audit {
         Some(path) => Some(trail(path, question.audit_head.as_ref(), subject)?),
         None => None,
@@ -391,6 +395,7 @@ pub async fn facts(
     Ok(Facts {
         subject: subject.clone(),
         since: question.since,
+        read: Some((started, clock.now())),
         certificate,
         key,
         public_key,
@@ -605,7 +610,8 @@ async fn all_measurements(
             })),
         });
         let mut is_new = false;
-        for row in page {
+        for mut row in page {
+            slim(&mut row);
             let key = key_of(&row);
             is_new |= all.get(&key).is_none_or(|seen| seen.update_time != row.update_time);
             all.insert(key, row);
@@ -619,6 +625,38 @@ async fn all_measurements(
         }
     }
     Ok(all.into_values().collect())
+}
+
+/// Drops what no rule needs: ciphertexts and certificates would be held for the whole Kingdom.
+fn slim(row: &mut pb::Measurement) {
+    for result in &mut row.results {
+        result.encrypted_result = Vec::new();
+    }
+    for provider in row.data_providers.values_mut() {
+        provider.encrypted_requisition_spec = Vec::new();
+    }
+    for requisition in &mut row.requisitions {
+        requisition.parent_measurement = None;
+        if let Some(details) = &mut requisition.details {
+            details.encrypted_requisition_spec = Vec::new();
+            // Whether there is a result is all that matters.
+            details.encrypted_data.truncate(1);
+            details.encrypted_data.shrink_to_fit();
+        }
+        if let Some(certificate) = &mut requisition.data_provider_certificate {
+            certificate.details = None;
+        }
+        for duchy in requisition.duchies.values_mut() {
+            duchy.protocol = None;
+        }
+    }
+    for participant in &mut row.computation_participants {
+        participant.details = None;
+        if let Some(certificate) = &mut participant.duchy_certificate {
+            certificate.details = None;
+        }
+    }
+    row.log_entries = Vec::new();
 }
 
 fn measurement_facts(
@@ -793,7 +831,7 @@ async fn event_groups(
     let mut seen = BTreeMap::new();
     let mut request = v2alpha::ListEventGroupsRequest {
         parent: identity.clone(),
-        page_size: 500,
+        page_size: EVENT_GROUP_PAGE_SIZE,
         filter: Some(v2alpha::list_event_groups_request::Filter {
             entity_type_in: entity_types(question),
             ..Default::default()

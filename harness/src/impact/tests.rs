@@ -26,6 +26,7 @@ fn of_certificate(owner: &str) -> Facts {
     Facts {
         subject: Subject::certificate(&certificate(owner)).unwrap(),
         since: at(100),
+        read: None,
         certificate: Some(CertificateFacts {
             state: RevocationState::Unspecified,
             skid: "01".to_owned(),
@@ -360,6 +361,25 @@ fn event_groups_under_the_stolen_key_are_encrypted_anew_by_their_provider() {
     let last = assessment.plan.last().unwrap();
     assert_eq!((last.action, last.who.as_str()), (ReEncrypt, DP));
     assert!(assessment.not_known.iter().any(|gap| gap.what.contains("1 under an older one")));
+}
+
+/// A stolen certificate could have signed any key: what is encrypted to the one that it vouches for is
+/// in doubt until another certificate does.
+#[test]
+fn event_groups_under_a_key_that_the_certificate_vouches_for_are_open_until_it_is_signed_anew() {
+    let mut facts = of_certificate(MC);
+    facts.public_key = of_key(MC).public_key;
+    facts.event_groups.seen = vec![EventGroupFacts {
+        name: format!("{DP}/eventGroups/hit"),
+        consumer: MC.to_owned(),
+        key: Some("stolen".to_owned()),
+        has_metadata: true,
+        state: "ACTIVE",
+    }];
+    let hit = (Kind::EventGroup, "hit", How::EncryptedTo, When::Unknown, true);
+    assert!(ways(&assess(&facts)).contains(&hit));
+    facts.public_key.as_mut().unwrap().certificate = format!("{MC}/certificates/new");
+    assert_eq!(ways(&assess(&facts)), []);
 }
 
 #[test]

@@ -30,7 +30,12 @@ fn header(out: &mut String, all: &Assessment) -> Written {
     };
     writeln!(out, "Impact of the {what}")?;
     writeln!(out, "  owner      {}", subject.owner)?;
-    writeln!(out, "  state      {}", subject.state)?;
+    let plain = match subject.state {
+        "REVOCATION_STATE_UNSPECIFIED" => " (neither on hold nor revoked)",
+        "IN_FORCE" => " (others go on encrypting to it)",
+        _ => "",
+    };
+    writeln!(out, "  state      {}{plain}", subject.state)?;
     if let Some(skid) = &subject.skid {
         writeln!(out, "  SKID       {skid}")?;
     }
@@ -46,6 +51,9 @@ fn header(out: &mut String, all: &Assessment) -> Written {
             out,
             "  suspected  since nobody knows when: give --since to tell before from after"
         )?,
+    }
+    if let (Some(started), Some(finished)) = (all.read_started, all.read_finished) {
+        writeln!(out, "  read       {started} to {finished}")?;
     }
     for one in &all.looked_at {
         let kind = plural(one.kind.name(), one.count);
