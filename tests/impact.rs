@@ -369,7 +369,7 @@ fn seed(incident: &mut Incident, count: usize) {
     }
     // Late results and parameters for what was created before the suspected time.
     for at in 0..count / 2 {
-        if rng.next_u32() % 4 == 0 {
+        if rng.next_u32().is_multiple_of(4) {
             outcome(incident, at, &first, &second, &mut rng);
         }
     }
@@ -956,7 +956,7 @@ fn repaired() {
             .iter()
             .map(|one| text(&one["subject"]))
             .collect();
-        assert_eq!(left, [last.subject.clone()], "{subject}: {:#}", half["plan"]);
+        assert_eq!(left, std::slice::from_ref(&last.subject), "{subject}: {:#}", half["plan"]);
 
         let rest = in_process(&incident, subject, &since, digest.clone());
         let more = carry_out(&mut incident, subject, &rest);

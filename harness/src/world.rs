@@ -3,8 +3,8 @@
 mod hooks;
 mod probing;
 mod rotating;
-pub(crate) mod trust_files;
 mod trying;
+pub(crate) mod trust_files;
 
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};

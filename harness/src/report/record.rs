@@ -9,8 +9,8 @@ use crate::procedure::PhaseRecord;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
-use crate::verdict::credentials::{self, CredentialChange, PerRotation};
 use crate::verdict::deadness::{self, Deadness};
+use crate::verdict::credentials::{self, CredentialChange, PerRotation};
 use fake_kingdom::audit::Head;
 use serde::Serialize;
 
@@ -225,17 +225,19 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         })
         .collect();
     let judged: Vec<_> = runs.iter().map(|run| availability::judge(run)).collect();
-    let failure = reason.iter().map(|reason| Finding {
-        code: match judgement.verdict {
-            Verdict::Fail => "expectation_not_met".to_owned(),
-            _ => judgement
-                .owner
-                .map_or_else(String::new, |owner| owner.to_string().replace(' ', "_")),
-        },
-        clause: clauses.first().cloned(),
-        text: reason.clone(),
-        evidence: judgement.failed.iter().flat_map(|check| check.evidence.clone()).collect(),
-    });
+    let failure = reason
+        .iter()
+        .map(|reason| Finding {
+            code: match judgement.verdict {
+                Verdict::Fail => "expectation_not_met".to_owned(),
+                _ => judgement
+                    .owner
+                    .map_or_else(String::new, |owner| owner.to_string().replace(' ', "_")),
+            },
+            clause: clauses.first().cloned(),
+            text: reason.clone(),
+            evidence: judgement.failed.iter().flat_map(|check| check.evidence.clone()).collect(),
+        });
     let found = result.log.iter().filter_map(|observation| match &observation.fact {
         Fact::Finding(finding) => Some(Finding {
             code: finding.code.clone(),

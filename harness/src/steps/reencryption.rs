@@ -59,8 +59,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     }
                 }
                 if seen == 0 {
-                    let what =
-                        format!("{consumer} has no event groups, so none can be left behind");
+                    let what = format!("{consumer} has no event groups, so none can be left behind");
                     return Err(Problem::author(what, "let a provider make one").into());
                 }
                 let mut expected = Vec::new();
@@ -158,16 +157,14 @@ async fn replay(world: &mut World, consumer: &str, name: &str, again: &str) -> S
     Ok(())
 }
 
-fn decoded<M: prost::Message + Default>(
-    message: &prost_reflect::DynamicMessage,
-) -> Result<M, Problem> {
+fn decoded<M: prost::Message + Default>(message: &prost_reflect::DynamicMessage) -> Result<M, Problem> {
     message.transcode_to().map_err(|error| Problem::harness(error.to_string()))
 }
 
 fn open(world: &World, consumer: &str, key: &str, ciphertext: &[u8]) -> Result<Attempt, Problem> {
     let private = world.key(consumer, &format!("{key}_encryption"))?;
-    let private =
-        PrivateKeyset::from_binary(private).map_err(|error| Problem::harness(error.to_string()))?;
+    let private = PrivateKeyset::from_binary(private)
+        .map_err(|error| Problem::harness(error.to_string()))?;
     let opened = private.decrypt(ciphertext, &[]);
     let refused_for = opened.err().map(|_| DOES_NOT_DECRYPT.to_owned());
     Ok(Attempt { time: world.clock().now().to_string(), refused_for, events: Vec::new() })

@@ -69,11 +69,7 @@ pub fn judge(trial: &Trial, cause: &str) -> Vec<Check> {
     let what = format!("{}'s {} at {}", trial.owner, trial.what, trial.door);
     let mut check = check::equal(what, &format!("refused with {cause}"), &show(&trial.old));
     check.evidence = trial.old.events.clone();
-    checks.push(if trial.old.refused_for.is_none() {
-        check.or(Cause::StillAccepted)
-    } else {
-        check
-    });
+    checks.push(if trial.old.refused_for.is_none() { check.or(Cause::StillAccepted) } else { check });
     checks
 }
 
@@ -213,9 +209,7 @@ pub fn identity_refusal(event: &ServerEvent) -> Option<String> {
     let cause = event.cause.as_deref();
     match event.kind.as_str() {
         "handshake" if event.outcome == "refused" => Some(cause.unwrap_or("refused").to_owned()),
-        "call" if event.principal.is_none() => {
-            Some(cause.unwrap_or("principal_unknown").to_owned())
-        }
+        "call" if event.principal.is_none() => Some(cause.unwrap_or("principal_unknown").to_owned()),
         _ => None,
     }
 }
@@ -256,10 +250,7 @@ mod tests {
 
     #[test]
     fn a_refusal_for_the_cause_beside_an_acceptance_is_dead() {
-        assert_eq!(
-            holds(&trial(attempt(1, Some("unknown_issuer")), attempt(2, None))),
-            [true, true]
-        );
+        assert_eq!(holds(&trial(attempt(1, Some("unknown_issuer")), attempt(2, None))), [true, true]);
     }
 
     #[test]
