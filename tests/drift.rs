@@ -6,11 +6,16 @@ use halo_harness::deviations;
 use halo_harness::environment::EnvironmentKind;
 use halo_harness::run::{Plan, ScenarioResult, run};
 use halo_harness::scenario::embedded;
+use halo_harness::verdict::Verdict;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 /// Probes on a fixed schedule want the processor: one test after the other.
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// What loopback cannot run, and why.
+const SIMULATED_ONLY: &[(&str, &str)] =
+    &[("rotation/schedule/a-year-of-a-fleet-of-eight", "a year needs virtual time")];
 
 fn results(environment: EnvironmentKind) -> Vec<ScenarioResult> {
     let plan = Plan {
@@ -36,6 +41,11 @@ fn loopback_and_simulation_agree_on_every_verdict_and_cause() {
     let mut differences = String::new();
     for (one, other) in loopback.iter().zip(&simulated) {
         assert_eq!(one.scenario.id, other.scenario.id);
+        if SIMULATED_ONLY.iter().any(|(id, _)| *id == one.scenario.id) {
+            assert_eq!(one.judgement.verdict, Verdict::NotApplicable, "{}", one.scenario.id);
+            assert_eq!(other.judgement.verdict, Verdict::Pass, "{}", one.scenario.id);
+            continue;
+        }
         let facts = |result: &ScenarioResult| {
             format!("{:?} {:?}", result.judgement.verdict, result.judgement.causes)
         };

@@ -1156,6 +1156,37 @@ fn unreadable() {
     let (public, other) = (incident.kingdom.public_address(), incident.kingdom.operator_address());
     refused(at(public, public), 4, &["operator API", "no such method", "swapped"]);
     refused(at("127.0.0.1:1", other), 4, &["public API", "127.0.0.1:1", "is this its address"]);
+    // A leaf that the Kingdom does not trust: edp1's, at the operator's door.
+    let foreign = folder.join("foreign");
+    std::fs::create_dir(&foreign).expect("a folder");
+    let edp1 = folder.join("participants/edp1");
+    for (from, to) in [
+        ("edp1_tls.pem", "kingdom_tls.pem"),
+        ("edp1_tls.key", "kingdom_tls.key"),
+        ("kingdom_root.pem", "kingdom_root.pem"),
+    ] {
+        std::fs::copy(edp1.join(from), foreign.join(to)).expect("copied");
+    }
+    let as_operator = |folder: &Path| {
+        let folder = folder.display().to_string();
+        halo(&[
+            &option,
+            &name,
+            "--target",
+            public,
+            "--operator-target",
+            other,
+            "--identity",
+            &own,
+            "--operator-identity",
+            &folder,
+        ])
+    };
+    refused(as_operator(&foreign), 4, &["operator API", "TLS alert"]);
+    std::fs::copy(folder.join("kingdom/kingdom_tls.key"), foreign.join("kingdom_tls.key"))
+        .expect("copied");
+    refused(as_operator(&foreign), 4, &["kingdom_tls.key", "not the key of"]);
+
     // No identity's secrets in any message.
     let secret = incident.sandbox.participant("mc1").and_then(|one| one.api_key.clone());
     let secret = secret.expect("an API key");

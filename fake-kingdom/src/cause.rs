@@ -148,6 +148,15 @@ causes! {
     FailureNotSeen "failure_not_seen" Procedure "design.md 2"
         "A failure that the scenario predicts was not observed."
         "Check whether the procedure was changed, or whether what it runs against no longer fails there.";
+    MeasurementLost "measurement_lost" Procedure "1.6.3"
+        "A measurement or requisition ended, or stands still, though the order of the procedure should have kept it."
+        "Compare the order with contract 1.6.5, 3.10.1 and 3.13.4: drain before the old certificate is revoked or the old key dropped.";
+    ConnectionOutlivesCredential "connection_outlives_credential" Procedure "5.5.4"
+        "An open connection went on under a credential that had been replaced."
+        "Let its owner start again: a connection keeps the credential of its handshake until it closes.";
+    RefusalProvesNothing "refusal_proves_nothing" Procedure "design.md 2"
+        "An old credential was refused, and the new one was refused for the same call: that says nothing about the old one."
+        "Let the same call succeed under the new credential first, then try the old one again.";
     AuditMismatch "audit_mismatch" Procedure "interfaces.md 3"
         "The audit trail does not hold what the procedure did."
         "Compare the trail with the phases that were done; verify it with `halo-harness audit verify`.";
@@ -175,6 +184,9 @@ causes! {
     NotNoticed "not_noticed" Client "3.13.3"
         "The participant that must notice what the Kingdom accepts did not."
         "Let it read revocation states, or check the signature, before it uses what it was given.";
+    UnexpectedState "unexpected_state" Procedure "design.md 2"
+        "A resource, or what a participant did with it, is not in the state that the procedure promises."
+        "Compare the steps that were done with the contract's order of effects (1.6); the finding names the resource.";
     ProbeNotSent "probe_not_sent" Harness "design.md 2"
         "A probe that was due was not handed to the transport."
         "Run again on a less busy machine, or lower the rate.";

@@ -6,6 +6,7 @@ use crate::limiter::{Limit, LimitSet, LimiterSettings};
 use crate::model::Timestamp;
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::{Duchies, DuchyEntry};
+use crate::tls;
 use halo_pki::TrustEntry;
 use kingdom_proto::config as pb;
 use miette::Diagnostic as _;
@@ -243,6 +244,14 @@ fn identity(files: &Files) -> Result<(Vec<u8>, Vec<u8>), FileError> {
         .ok_or_else(|| files.error(Role::TlsCert, None, "no certificate in it".to_owned()))?;
     let key_der = halo_pki::pem_private_key(&files.text(Role::TlsKey)?)
         .map_err(|error| files.error(Role::TlsKey, None, error.to_string()))?;
+    if tls::is_other_key(&certificate_der, &key_der) {
+        let mut certificate = Role::TlsCert.flag().to_owned();
+        if let Some(file) = files.error(Role::TlsCert, None, String::new()).file {
+            certificate = format!("{certificate} {file}");
+        }
+        let what = format!("not the key of {certificate}; give the two files of one leaf");
+        return Err(files.error(Role::TlsKey, None, what));
+    }
     Ok((certificate_der, key_der))
 }
 
@@ -344,16 +353,43 @@ pub fn parse_text_proto<M: prost::Message + Default>(
     let descriptor = descriptor_pool()
         .get_message_by_name(full_name)
         .ok_or_else(|| plain(format!("no message is named {full_name}")))?;
-    let message = DynamicMessage::parse_text_format(descriptor, text).map_err(|error| {
+    let message = parse_lenient(descriptor, text)?;
+    M::decode(message.encode_to_vec().as_slice()).map_err(|error| plain(error.to_string()))
+}
+
+/// Text format lets the colon before a list of messages out, as before a single one; prost-reflect
+/// knows the second only. So it is put where the parser misses it.
+fn parse_lenient(
+    descriptor: prost_reflect::MessageDescriptor,
+    text: &str,
+) -> Result<DynamicMessage, TextProtoError> {
+    let mut completed = text.to_owned();
+    let mut put: Vec<usize> = Vec::new();
+    loop {
+        let error = match DynamicMessage::parse_text_format(descriptor.clone(), &completed) {
+            Ok(message) => return Ok(message),
+            Err(error) => error,
+        };
+        let what = error.to_string();
         let offset =
             error.labels().and_then(|mut labels| labels.next()).map(|label| label.offset());
-        TextProtoError {
-            // What has no place of its own is the end of the text: something is missing there.
-            place: Some(line_and_column(text, offset.unwrap_or(text.len()))),
-            what: error.to_string(),
+        match offset {
+            Some(at)
+                if what == "expected ':' or a message value, but found '['"
+                    && completed.get(at..).is_some_and(|rest| rest.starts_with('[')) =>
+            {
+                completed.insert(at, ':');
+                put.push(at);
+            }
+            _ => {
+                // What has no place of its own is the end of the text: something is missing there.
+                let at = offset.unwrap_or(completed.len());
+                let added = put.iter().filter(|&&one| one < at).count();
+                let place = Some(line_and_column(text, at - added));
+                return Err(TextProtoError { place, what });
+            }
         }
-    })?;
-    M::decode(message.encode_to_vec().as_slice()).map_err(|error| plain(error.to_string()))
+    }
 }
 
 /// The descriptors of all our messages, decoded once.
@@ -379,6 +415,29 @@ mod tests {
 
     fn parse(text: &str) -> Result<pb::AuthorityKeyToPrincipalMap, TextProtoError> {
         parse_text_proto(text, MAP)
+    }
+
+    #[test]
+    fn a_list_of_messages_needs_no_colon() {
+        let entry = |id: char| {
+            format!(
+                "{{ authority_key_identifier: \"{id}\" principal_resource_name: \"duchies/{id}\" }}"
+            )
+        };
+        for text in [
+            format!("entries [ {}, {} ]", entry('a'), entry('b')),
+            format!("entries: [ {}, {} ]", entry('a'), entry('b')),
+            format!("entries[{}]entries[{}]", entry('a'), entry('b')),
+        ] {
+            let map = parse(&text).expect("text format");
+            assert_eq!(map.entries.len(), 2, "{text}");
+        }
+        let wrong = format!("entries [ {} ]\nentries [ {} ] nonsense: 1", entry('a'), entry('b'));
+        let error = parse(&wrong).expect_err("an unknown field");
+        let column = wrong.lines().nth(1).and_then(|line| line.find("nonsense")).expect("it") + 1;
+        assert_eq!(error.place, Some((2, column)), "{}", error.what);
+        assert!(parse("entries [ { ] }").is_err());
+        assert!(parse("[ entries ]").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The real system's oddities, each a named item that can be switched (contract 2.14).
 //!
 //! *Faithful* is what the real system does, *as documented* what the public documentation promises
-//! or, where it is silent, common sense. The oddity of a Duchy's own server comes with the Duchies.
+//! or, where it is silent, common sense.
 
 use serde::Serialize;
 use std::fmt;

@@ -11,8 +11,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Trust
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, InvalidMessage, OtherError,
-    PeerIncompatible, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, InconsistentKeys, InvalidMessage,
+    OtherError, PeerIncompatible, SignatureScheme,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -95,6 +95,16 @@ pub fn server_config(
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Arc::new(config))
+}
+
+/// Whether a private key, PKCS#8, is certainly not a certificate's: `false` also for what TLS cannot
+/// read, which [`server_config`] tells.
+pub(crate) fn is_other_key(certificate_der: &[u8], key_der: &[u8]) -> bool {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key_der.to_vec()));
+    let Ok(key) = aws_lc_rs::sign::any_supported_type(&key) else { return false };
+    let chain = vec![CertificateDer::from(certificate_der.to_vec())];
+    let pair = rustls::sign::CertifiedKey::new(chain, key);
+    pair.keys_match() == Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch))
 }
 
 fn provider() -> Arc<CryptoProvider> {

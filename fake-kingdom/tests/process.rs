@@ -217,6 +217,7 @@ fn a_file_the_real_server_would_not_start_with_is_named_with_place_and_reason() 
     let read = |path: &str| std::fs::read(folder.path().join(path)).expect("a file");
     let roots = String::from_utf8(read("kingdom/all_root_certs.pem")).expect("text");
     let leaf = String::from_utf8(read("participants/edp1/edp1_tls.pem")).expect("text");
+    let der = halo_pki::pem_certificates(leaf.as_bytes()).expect("PEM").remove(0);
     let glued = roots.replacen("-----END CERTIFICATE-----\n", "-----END CERTIFICATE-----", 1);
     let key = String::from_utf8(read("kingdom/kingdom_tls.key")).expect("text");
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
@@ -230,7 +231,13 @@ fn a_file_the_real_server_would_not_start_with_is_named_with_place_and_reason() 
         ("--cert-collection-file", format!("{roots}{leaf}").into_bytes(), &["entry 9", "edp1"]),
         ("--cert-collection-file", glued.into_bytes(), &["line"]),
         ("--operator-cert-collection-file", b"garbage".to_vec(), &["no "]),
-        ("--tls-cert-file", leaf.into_bytes(), &["--tls-cert-file"]),
+        ("--tls-cert-file", leaf.into_bytes(), &["--tls-key-file", "not the key of", "spoiled"]),
+        (
+            "--tls-key-file",
+            read("participants/edp1/edp1_tls.key"),
+            &["spoiled: not the key of --tls-cert-file", "kingdom_tls.pem", "one leaf"],
+        ),
+        ("--tls-cert-file", der, &["spoiled: DER where PEM", "openssl x509 -inform DER"]),
         ("--tls-key-file", format!("EC stuff\n{key}").into_bytes(), &["BEGIN PRIVATE KEY", "1"]),
     ];
     for (flag, content, expected) in cases {

@@ -124,7 +124,7 @@ struct ListArgs {
     #[command(flatten)]
     selection: Selection,
     /// The steps that scenarios are written with, each with an example
-    #[arg(long, conflicts_with = "clauses")]
+    #[arg(long, conflicts_with_all = ["clauses", "tags", "scenario"])]
     steps: bool,
     /// The faults of the negative twins
     #[arg(long, conflicts_with_all = ["clauses", "steps"])]
@@ -582,10 +582,15 @@ fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     if arguments.steps {
         return list_steps(arguments.format, out);
     }
-    if arguments.faults {
-        return list_faults(arguments.format, out);
-    }
     let scenarios = arguments.selection.scenarios()?;
+    if scenarios.is_empty() {
+        let why = "no scenario matches; `halo-harness list` prints all ids and tags";
+        writeln!(io::stderr(), "halo-harness: {why}")?;
+        return Ok(Exit::Invalid);
+    }
+    if arguments.faults {
+        return list_faults(&scenarios, arguments.format, out);
+    }
     if arguments.clauses {
         list_clauses(arguments, &scenarios, out)?;
         return Ok(Exit::Passed);
@@ -668,8 +673,16 @@ fn list_clauses(
     Ok(())
 }
 
-fn list_faults(format: Format, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let faults = twins::embedded()?;
+/// The faults of the scenarios that are selected, which is all of them without a selection.
+fn list_faults(
+    scenarios: &[Scenario],
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let is_of = |fault: &twins::Fault| {
+        scenarios.iter().any(|scenario| fault.scenarios.contains(&scenario.id))
+    };
+    let faults: Vec<_> = twins::embedded()?.into_iter().filter(is_of).collect();
     if format == Format::Json {
         let list: Vec<_> = faults
             .iter()

@@ -10,15 +10,17 @@ use crate::observation::Fact;
 use crate::run::ScenarioResult;
 use crate::scenario::Scenario;
 use crate::verdict::Verdict;
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 static CLAUSES: &str = include_str!("../../scenarios/clauses.toml");
 
-/// How many clauses a scenario may name: with more, a red one says little.
+/// How many clauses a scenario or a test may name: with more, a red one says little.
 pub const CLAUSES_A_SCENARIO: usize = 3;
 
 /// One clause, or one row of a table whose rows are rules of their own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Clause {
     /// Its number, such as `1.1.9` or `1.1.2/RevokeCertificate`.
     pub id: String,
@@ -46,50 +48,68 @@ pub fn clauses() -> Result<Vec<Clause>, ClausesError> {
     parse(CLAUSES)
 }
 
-/// Parses the part of TOML that the file uses: `[[clause]]`, comments, and keys with a one-line string.
+/// Reads a file of clauses.
 ///
 /// # Errors
-/// Anything else, a key that does not exist, a clause without id or title, an id that stands twice.
+/// No TOML, a key that does not exist, a clause without id or title, an id that stands twice.
 pub fn parse(text: &str) -> Result<Vec<Clause>, ClausesError> {
-    let mut clauses: Vec<Clause> = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let wrong = |what: &str| ClausesError { line: index + 1, what: what.to_owned() };
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if line == "[[clause]]" {
-            clauses.push(Clause { id: String::new(), title: String::new(), unobservable: None });
-            continue;
-        }
-        let clause =
-            clauses.last_mut().ok_or_else(|| wrong("a key before the first [[clause]]"))?;
-        let (key, value) =
-            line.split_once('=').ok_or_else(|| wrong("neither a key nor a table"))?;
-        let value = value
-            .trim()
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'))
-            .filter(|value| !value.is_empty() && !value.contains(['"', '\\']))
-            .ok_or_else(|| wrong("the value is no plain string"))?;
-        match key.trim() {
-            "id" => clause.id = value.to_owned(),
-            "title" => clause.title = value.to_owned(),
-            "unobservable" => clause.unobservable = Some(value.to_owned()),
-            _ => return Err(wrong("no such key: there are id, title, unobservable")),
-        }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        #[serde(default)]
+        clause: Vec<toml::Spanned<Clause>>,
     }
+    let line_at = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+    let file: File = toml::from_str(text).map_err(|error| ClausesError {
+        line: line_at(error.span().map_or(0, |span| span.start)),
+        what: error.message().to_owned(),
+    })?;
     let mut seen = BTreeSet::new();
-    for clause in &clauses {
-        let broken = |what: String| ClausesError { line: 0, what };
+    let mut clauses = Vec::new();
+    for spanned in file.clause {
+        let line = line_at(spanned.span().start);
+        let clause = spanned.into_inner();
         if clause.id.is_empty() || clause.title.is_empty() {
-            return Err(broken(format!("clause `{}` has no id or no title", clause.id)));
+            let what = format!("clause `{}` has no id or no title", clause.id);
+            return Err(ClausesError { line, what });
         }
-        if !seen.insert(&clause.id) {
-            return Err(broken(format!("clause {} stands twice", clause.id)));
+        if !seen.insert(clause.id.clone()) {
+            return Err(ClausesError { line, what: format!("clause {} stands twice", clause.id) });
         }
+        clauses.push(clause);
     }
     Ok(clauses)
+}
+
+/// The known clause that is nearest to one that is none; `None` if it is one, a table or section as a
+/// whole, or of section 4 and later, which `clauses.toml` does not list.
+pub fn nearest_to_unknown<'a>(cited: &str, clauses: &'a [Clause]) -> Option<&'a str> {
+    let whole = |clause: &Clause| {
+        clause.id.strip_prefix(cited).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let later =
+        |section: &str| section.parse::<u32>().is_ok_and(|number| (4..=8).contains(&number));
+    if clauses.iter().any(whole) || cited.split('.').next().is_some_and(later) {
+        return None;
+    }
+    let nearest = clauses.iter().min_by_key(|clause| distance(cited, &clause.id));
+    nearest.map(|clause| clause.id.as_str())
+}
+
+/// How many characters have to be put in, taken out or changed to make one text of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, c) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, d) in other.iter().enumerate() {
+            let change = diagonal + usize::from(c != *d);
+            diagonal = row[column + 1];
+            row[column + 1] = change.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
 }
 
 /// A test and what it cites.
@@ -166,8 +186,9 @@ mod tests_of_coverage {
             ("[[clause]]\nid = 1", 2),
             ("[[clause]]\nname = \"x\"", 2),
             ("[[clause]]\nnonsense", 2),
-            ("[[clause]]\nid = \"1\"", 0),
-            ("[[clause]]\nid = \"1\"\ntitle = \"t\"\n[[clause]]\nid = \"1\"\ntitle = \"t\"", 0),
+            ("[[clause]]\nid = \"1\"", 1),
+            ("[[clause]]\nid = \"1\"\ntitle = \"\"", 1),
+            ("[[clause]]\nid = \"1\"\ntitle = \"t\"\n[[clause]]\nid = \"1\"\ntitle = \"t\"", 4),
         ] {
             assert_eq!(parse(wrong).unwrap_err().line, line, "{wrong}");
         }
@@ -178,10 +199,23 @@ mod tests_of_coverage {
         assert!(clauses().unwrap().len() > 100);
     }
 
+    #[test]
+    fn an_unknown_clause_is_told_with_the_nearest_one() {
+        let clauses = clauses().unwrap();
+        let nearest = |cited| nearest_to_unknown(cited, &clauses);
+        assert_eq!(nearest("1.1.9"), None);
+        assert_eq!(nearest("3.10"), None, "a table as a whole");
+        assert_eq!(nearest("4.2.1"), None, "not listed");
+        assert_eq!(nearest("1.1.99"), Some("1.1.9"));
+        assert_eq!(nearest("1.1.2/RevokeCertificates"), Some("1.1.2/RevokeCertificate"));
+        assert_eq!(nearest("3.1"), Some("2.1"), "the start of a number is no section");
+    }
+
     const TESTS: &str = r#"
-/// 3.10 rows 5 to 7, row 9; 3.2.4 (quirks one-key and another-key): what 3 things do. 3.13.1 d, e.
+/// 3.10 rows 5 to 7, row 9; 3.2.4 (quirks one-key, another-key and never-switched): what 3 things do. 3.13.1 d, e.
 #[test]
 fn cites() {
+    switch(PeerQuirk::OneKey, PeerQuirk::AnotherKey);
     assert_eq!(x, ("3.10/11", 1));
 }
 
@@ -201,26 +235,76 @@ fn calls_one_that_asserts() {
 #[test]
 #[ignore]
 fn is_not_run() {
-    assert!(true);
+    assert!(called());
 }
 
 /// 3.1.3
 fn is_no_test() {
-    assert!(true);
+    assert!(called());
 }
 
     /// TLS 1.3.1, OID 1.2.840, 3.14.
     #[tokio::test(start_paused = true)]
     async fn is_async() {
-        assert!(true);
+        assert!(called());
     }
+
+/// 3.1.1
+#[test]
+fn asserts_in_a_comment_and_a_string_only() {
+    // assert_eq!(1, 2);
+    call("assert_eq!(1, 2)", r"assert!(x)", '"');
+}
+
+/// 3.1.1
+#[test]
+fn asserts_a_constant() {
+    assert!(true);
+}
+
+/// 3.1.1
+#[test]
+#[should_panic]
+fn should_panic() {
+    assert!(called());
+}
+
+/// 3.1.1
+#[cfg(windows)]
+#[test]
+fn is_not_compiled() {
+    assert!(called());
+}
+
+/// 3.1.1
+#[test]
+fn gives_up_before_it_asserts() {
+    let Some(tool) = tool() else { return };
+    assert!(tool.works());
+}
+
+#[cfg(feature = "x")]
+mod optional {
+    /// 3.1.1
+    #[test]
+    fn is_in_a_module_that_is_not_compiled() {
+        assert!(called());
+    }
+}
+
+/// 3.1.2
+#[test]
+fn comes_behind_them() {
+    // cites "3.1.3" in a comment
+    assert!(called("3.1.4"));
+}
 "#;
 
     #[test]
     fn tests_that_assert_are_found_with_what_they_cite() {
         let found = scan::citing(TESTS);
         let names: Vec<_> = found.iter().map(|citing| citing.test.as_str()).collect();
-        assert_eq!(names, ["cites", "calls_one_that_asserts", "is_async"]);
+        assert_eq!(names, ["cites", "calls_one_that_asserts", "is_async", "comes_behind_them"]);
         let clauses = [
             "3.10", "3.10/5", "3.10/6", "3.10/7", "3.10/9", "3.2.4", "3.13.1", "3.13.1/d",
             "3.13.1/e", "3.10/11",
@@ -228,5 +312,6 @@ fn is_no_test() {
         assert_eq!(found[0].clauses, clauses);
         assert_eq!(found[0].quirks, ["one-key", "another-key"]);
         assert_eq!(found[2].clauses, ["3.14"]);
+        assert_eq!(found[3].clauses, ["3.1.2", "3.1.4"]);
     }
 }

@@ -33,6 +33,8 @@ pub enum Fact {
     Changed {
         /// What was changed, in words.
         what: String,
+        /// By how much the clock was moved forward since the change before.
+        jumped: std::time::Duration,
     },
     /// A call and its outcome as the caller saw it.
     Call(CallFact),
@@ -42,6 +44,10 @@ pub enum Fact {
     Probes(Box<Run>),
     /// A phase of a procedure ended, or was undone.
     Phase(Box<PhaseRecord>),
+    /// The Kingdom showed an API credential of a participant before and after a step.
+    Credential(CredentialFact),
+    /// The Kingdom's monitor raised an alert.
+    Alert(Box<crate::verdict::monitor::Alert>),
     /// What a reference participant did.
     Participant(Box<ParticipantEvent>),
     /// An old credential was tried, and the same on the new one.
@@ -67,6 +73,19 @@ pub struct StepFact {
     pub is_then: bool,
     /// Whether it is the background's: what it compares is no claim of the scenario's own.
     pub is_background: bool,
+}
+
+/// An API credential as the Kingdom showed it before and after a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialFact {
+    /// Whose.
+    pub actor: String,
+    /// `api_certificate` or `encryption_key`.
+    pub kind: &'static str,
+    /// What identifies the one before, lower-case hex: a certificate's SKID, a key's SHA-256.
+    pub before: String,
+    /// The same of the one after.
+    pub after: String,
 }
 
 /// A call as its caller saw it.

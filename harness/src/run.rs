@@ -163,6 +163,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         }
         let started = world.clock().now();
         play(&mut world, registry, &scenario).await;
+        world.note_alerts();
         let audit_head = world.audit_head();
         let finished = world.clock().now();
         let log = world.log.all().to_vec();

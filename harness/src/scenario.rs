@@ -1,5 +1,6 @@
 //! Feature files in, scenarios with stable ids out.
 
+use crate::coverage;
 use crate::error::UsageError;
 use crate::twins::Twin;
 use cucumber::feature::Ext as _;
@@ -121,7 +122,33 @@ pub fn from_paths(paths: &[PathBuf]) -> Result<Vec<Scenario>, UsageError> {
             scenarios.extend(parse(&text, &file.display().to_string(), &stem)?);
         }
     }
+    known_clauses(&scenarios)?;
     no_duplicates(scenarios)
+}
+
+/// A tag of a clause that does not exist proves nothing of the contract.
+fn known_clauses(scenarios: &[Scenario]) -> Result<(), UsageError> {
+    // That the compiled-in file is right is a test's business.
+    let clauses = coverage::clauses().unwrap_or_default();
+    for scenario in scenarios {
+        for cited in scenario.clauses() {
+            let Some(nearest) = coverage::nearest_to_unknown(&cited, &clauses) else { continue };
+            let tag = format!("@{CLAUSE_TAG}{cited}");
+            let line = scenario
+                .source
+                .lines()
+                .position(|line| line.split_whitespace().any(|word| word == tag));
+            return Err(UsageError::Feature {
+                file: scenario.file.clone(),
+                line: line.map_or(scenario.line, |index| index + 1),
+                reason: format!(
+                    "the contract has no clause {cited}, which {tag} names; the nearest is \
+                     @{CLAUSE_TAG}{nearest}, and `halo-harness list --clauses` prints all"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), UsageError> {

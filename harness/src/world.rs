@@ -1,17 +1,23 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
+mod fleet;
 mod hooks;
+mod orders;
 mod probing;
 mod rotating;
-mod trying;
+mod surroundings;
 pub(crate) mod trust_files;
+mod trying;
 
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
 pub use trying::PastCall;
 
 use crate::client::dynamic::Method;
-use crate::client::{Connection, Credential, Outcome, Request, Security, Status, TransportError};
+use crate::client::{
+    Connection, Credential, Link, Outcome, Request, Security, Status, TransportError,
+};
+use crate::environment::secrets::Delivery;
 use crate::environment::{Environment, EnvironmentKind, Listener, Setup, Target};
 use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, Observation, ObservationLog, ServerEvent};
@@ -134,6 +140,8 @@ pub struct World {
     calls: u64,
     last: Option<Call>,
     past: Vec<PastCall>,
+    links: BTreeMap<String, Link>,
+    clocks: BTreeMap<String, Clock>,
     leaves: BTreeMap<String, Leaf>,
     keys: BTreeMap<String, Vec<u8>>,
     roots: BTreeMap<String, Authority>,
@@ -144,6 +152,11 @@ pub struct World {
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
+    fleet: fleet::Fleet,
+    /// By how much the clock was moved forward since that was recorded last.
+    jumped: Duration,
+    /// What came of each order of a root's switches.
+    pub tried_orders: Vec<crate::procedure::orders::Tried>,
     hooks: Hooks,
     /// The reference participants.
     pub cast: Cast,
@@ -167,6 +180,8 @@ impl World {
             calls: 0,
             last: None,
             past: Vec::new(),
+            links: BTreeMap::new(),
+            clocks: BTreeMap::new(),
             leaves: BTreeMap::new(),
             keys: BTreeMap::new(),
             roots: BTreeMap::new(),
@@ -177,6 +192,9 @@ impl World {
             probed_after: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
+            fleet: fleet::Fleet::default(),
+            jumped: Duration::ZERO,
+            tried_orders: Vec::new(),
             hooks: Hooks::default(),
             cast,
             log: ObservationLog::default(),
@@ -218,7 +236,8 @@ impl World {
 
     /// Notes that the scenario changed its surroundings.
     pub fn changed(&mut self, what: impl Into<String>) {
-        self.record(Fact::Changed { what: what.into() });
+        let jumped = std::mem::take(&mut self.jumped);
+        self.record(Fact::Changed { what: what.into(), jumped });
     }
 
     /// Puts a comparison into the log; one that does not hold ends the scenario.
@@ -234,6 +253,17 @@ impl World {
         check.observed = format!("{observed}{note}");
         self.record(Fact::Check(check));
         if holds { Ok(()) } else { Err(Stop::Failed) }
+    }
+
+    /// Moves the scenario's clock forward at once.
+    ///
+    /// # Errors
+    /// It would go past its end.
+    pub async fn advance(&mut self, by: Duration) -> Result<(), Problem> {
+        self.kingdom().await?.advance(by)?;
+        self.jumped += by;
+        self.changed(format!("the clock, by {} s", by.as_secs()));
+        Ok(())
     }
 
     /// The Kingdom's settings, as long as it has not started.
@@ -257,6 +287,14 @@ impl World {
     pub async fn kingdom(&mut self) -> Result<&dyn Environment, Problem> {
         if self.environment.is_none() {
             let mut setup = self.setup.clone();
+            if setup.delivery == Delivery::HashedName && setup.reload_hot {
+                return Err(Problem::author(
+                    "a Secret with a name of its own for each content never changes under a replica \
+                     that runs, so there is nothing to read while it runs",
+                    "restart the replicas, or update the Secret in place with `a changed Secret reaches \
+                     mounted volumes after 400 ms`",
+                ));
+            }
             setup.on_disk = self.kind == EnvironmentKind::Loopback;
             if let Some(quirk) = self.deviation {
                 setup.quirks = setup.quirks.inverted(quirk);
@@ -462,6 +500,12 @@ impl World {
                 format!("the variables are {known}"),
             )
         })
+    }
+
+    /// What the scenario calls a resource, such as `mc1.m`.
+    pub fn called(&self, resource: &str) -> Option<&str> {
+        let named = |var: &Var| matches!(var, Var::Text(text) if text == resource);
+        self.vars.iter().find(|(_, var)| named(var)).map(|(name, _)| name.as_str())
     }
 
     /// Replaces each `{variable}`; bytes become hex.

@@ -40,8 +40,7 @@ Feature: An encryption key is stolen
     Then mc1 sees its measurement ongoing in state CANCELLED
     Given mc1 creates a reach measurement called again with edp1
     When edp1 handles its requisitions
-    Then edp1 neither fulfils nor refuses mc1.ongoing
-    And edp1 fulfils mc1.again
+    Then edp1 fulfils mc1.again
     And mc1 accepts the results of mc1.again
 
   # What the old key can still open is deleted by the operator, in one batch, each under its etag (8.1.8).
@@ -55,8 +54,7 @@ Feature: An encryption key is stolen
       requests { external_measurement_consumer_id: {mc1.number} external_measurement_id: {mc1.one_number} etag: "{mc1.one_etag}" }
       requests { external_measurement_consumer_id: {mc1.number} external_measurement_id: {mc1.two_number} etag: "{mc1.two_etag}" }
       """
-    Then the call succeeds
-    When mc1 calls Measurements.ListMeasurements with
+    And mc1 calls Measurements.ListMeasurements with
       """
       parent: "{mc1}"
       """

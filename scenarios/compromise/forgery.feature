@@ -6,8 +6,7 @@ Feature: What a thief can forge with stolen material
   Scenario: a public key signed by another participant is accepted, and the reporting server notices
     Given edp1 has a new encryption key called planted, signed by edp2
     When edp1 publishes its encryption key planted with its certificate certificate
-    Then the call succeeds
-    When reporting creates a reach measurement called m with edp1
+    And reporting creates a reach measurement called m with edp1
     Then it is a finding by 1.2.3 that PublicKeys.UpdatePublicKey accepted edp1.certificate, which reporting noticed by 3.13.1/e
 
   # Nothing signed names the resource it is for, and nothing is used up (3.1.2).
@@ -68,7 +67,7 @@ Feature: What a thief can forge with stolen material
     Then edp1's certificate short is dead to mc1 by 3.13.2/e: it rejects the results of mc1.stale, and accepts those of mc1.clean
 
   @contract-3.1.5 @contract-3.2.3
-  Scenario Outline: a signature whose OID is <oid>
+  Scenario Outline: a signature with a wrong OID
     Given mc1 creates a reach measurement called m with edp1 that has <oid>
     When edp1 handles its requisitions
     Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID by 3.10/5

@@ -8,7 +8,8 @@ Feature: A TLS leaf, or the key of its root, is stolen
   Scenario Outline: a new leaf leaves the stolen one alive, the root's removal ends it
     Given <actor> presents a fresh leaf of its root
     Then it is a finding by 2.1 that <actor>'s old leaf still works at the Kingdom
-    Given <actor> gets a new root
+    Given the clock moves forward by 30 minutes
+    And <actor> gets a new root
     And the trust bundle includes <actor>'s new root
     And the principal map knows <actor>'s new root
     And <actor> presents a leaf of its new root
@@ -35,7 +36,8 @@ Feature: A TLS leaf, or the key of its root, is stolen
     And all 2 replicas are restarted
     And edp1 presents a leaf of its new root
     Then it is a finding by 5.10 that edp1's old root still works at worker1
-    Given the trust bundle of aggregator includes edp1's new root
+    Given the clock moves forward by 2 hours
+    And the trust bundle of aggregator includes edp1's new root
     And the principal map of aggregator knows edp1's new root
     And the trust bundle of aggregator no longer includes edp1's root
     And aggregator's server is restarted

@@ -134,6 +134,26 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     Then nobody noticed
     And the calls of edp1 ended on its new credential
 
+  # A connection keeps the credential of its handshake until it closes: which, and for how long, is in
+  # the record.
+  @rotation @contract-5.5.4
+  Scenario: an open channel outlives its old leaf, is named with how long, and keeps retire shut
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom 100 times a second as edp1
+    And a procedure rotates edp1's root, with the peer edp1
+    When the phases up to switch are done
+    And edp1 lags behind
+    And the phase drain is done
+    And the probes go on for 700 ms
+    Then the gate of retire stays shut for 100 ms because "open connections of edp1 live on the old credential"
+    When edp1 catches up
+    And the phase retire is done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then open connections of edp1 outlived its old credential by at least 650 ms
+    And no open connection of edp1 outlived its old credential by more than 2500 ms
+    And nobody noticed
+
   # Order and insistence.
 
   Scenario Outline: a phase out of order is refused

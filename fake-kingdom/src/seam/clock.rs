@@ -37,6 +37,18 @@ impl Source for Virtual {
     }
 }
 
+/// Another clock, set wrong.
+struct Skewed {
+    right: Clock,
+    micros: i64,
+}
+
+impl Source for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.right.now().micros().saturating_add(self.micros))
+    }
+}
+
 /// The fake's clock: a source of time plus an offset that only grows.
 ///
 /// Cloning shares the offset.
@@ -95,6 +107,18 @@ impl Clock {
         Timestamp::from_micros(
             self.source.now().micros().saturating_add(self.offset_micros.load(Ordering::SeqCst)),
         )
+    }
+
+    /// A clock that is always this much ahead of this one: somebody else's, set wrong.
+    pub fn ahead_by(&self, by: Duration) -> Self {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        Self::from_source(Arc::new(Skewed { right: self.clone(), micros }))
+    }
+
+    /// A clock that is always this much behind this one.
+    pub fn behind_by(&self, by: Duration) -> Self {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        Self::from_source(Arc::new(Skewed { right: self.clone(), micros: -micros }))
     }
 
     /// Moves the clock forward.

@@ -101,6 +101,12 @@ pub enum PemError {
         /// Lines read.
         lines: usize,
     },
+    /// DER, or another binary encoding, where PEM text is wanted.
+    #[error(
+        "DER where PEM text is wanted: convert it, a certificate with `openssl x509 -inform DER -in \
+         FILE -out FILE.pem`"
+    )]
+    Der,
     /// A boundary shares its line with something else, as after joining files without a newline.
     #[error(
         "line {line}: a BEGIN or END boundary does not stand alone on its line; a newline is \

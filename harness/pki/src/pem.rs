@@ -25,7 +25,7 @@ pub fn certificate_pem(der: &[u8]) -> String {
 ///
 /// [`PemError`] with the line: a boundary that shares its line with anything, as when a newline
 /// is missing between two joined roots (contract 5.3.1); a block of another kind, never closed,
-/// empty or damaged; no block at all.
+/// empty or damaged; no block at all, or DER.
 pub fn pem_certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
     let mut found = Vec::new();
     let mut reader = Reader::new(text);
@@ -36,6 +36,10 @@ pub fn pem_certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
         found.push(reader.block(line, &label)?);
     }
     if found.is_empty() {
+        // An ASN.1 SEQUENCE: a file in the other encoding.
+        if text.first() == Some(&0x30) && std::str::from_utf8(text).is_err() {
+            return Err(PemError::Der);
+        }
         return Err(PemError::NothingFound { label: CERTIFICATE, lines: reader.line });
     }
     Ok(found)

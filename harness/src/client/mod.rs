@@ -4,10 +4,12 @@
 //! server's answer (rust-notes.md section 1). Here a status is one that a server sent.
 
 pub mod dynamic;
+mod link;
 mod status;
 mod tls;
 mod wire;
 
+pub use link::{Direction, Link};
 pub use status::{ErrorInfo, Status, code_name};
 pub use tls::{Answering, Credential, Security, TlsOptions};
 pub use wire::{Caller, Connection, Outcome, Request, StreamCall, TransportError};

@@ -1,5 +1,6 @@
 //! The client's TLS: whatever a scenario wants to present, judged by the scenario's clock.
 
+use super::link::Link;
 use super::wire::TransportError;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::seam::clock::Clock;
@@ -53,6 +54,8 @@ pub struct TlsOptions {
     pub server_name: String,
     /// Its clock.
     pub clock: Clock,
+    /// Its network, if it is anything but perfect.
+    pub link: Option<Link>,
 }
 
 /// Who answered a handshake, and how.
@@ -93,6 +96,19 @@ impl TlsOptions {
             .map_err(|error| refused(&error))?;
         let answering = answering(stream.get_ref().1);
         Ok((Box::new(stream), Some(answering)))
+    }
+
+    /// The TLS alert with which a server refuses this client, read from a connection of its own on which
+    /// nothing is sent; `None` if it sends data instead, or no alert. With TLS 1.3 a refusal comes behind
+    /// the handshake, where a call that is being written often hides it.
+    pub async fn refusal_alert(&self, stream: BoxStream) -> Option<String> {
+        use tokio::io::AsyncReadExt as _;
+        let (mut stream, _) = self.secure(stream).await.ok()?;
+        let error = stream.read_u8().await.err()?;
+        match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+            rustls::Error::AlertReceived(alert) => Some(format!("{alert:?}")),
+            _ => None,
+        }
     }
 
     /// What rustls makes of it.

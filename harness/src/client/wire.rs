@@ -103,6 +103,14 @@ impl fmt::Display for TransportError {
 /// A stream, so that no content-length is sent: gRPC clients send none.
 type Body = StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
+/// The stream as the caller's network lets it be.
+fn behind(tls: &TlsOptions, stream: BoxStream) -> BoxStream {
+    match &tls.link {
+        Some(link) => link.through(stream),
+        None => stream,
+    }
+}
+
 /// One connection. Dropping it closes it.
 pub struct Connection {
     caller: Caller,
@@ -124,7 +132,7 @@ impl Connection {
         local: String,
         tls: &TlsOptions,
     ) -> Result<Self, TransportError> {
-        let secured = tls.secure(stream).await?;
+        let secured = tls.secure(behind(tls, stream)).await?;
         Self::over(secured, local).await
     }
 
@@ -138,7 +146,7 @@ impl Connection {
         tls: &TlsOptions,
         config: Arc<rustls::ClientConfig>,
     ) -> Result<Self, TransportError> {
-        let secured = tls.secure_with(config, stream).await?;
+        let secured = tls.secure_with(config, behind(tls, stream)).await?;
         Self::over(secured, local).await
     }
 

@@ -2,11 +2,15 @@
 //!
 //! A citation is a clause number in the doc comment of a test (`/// 3.10 rows 5 to 7, 3.2.4: ...`), or in
 //! a string of its body (`"3.10/5"`). It counts only for a function with `#[test]` or
-//! `#[tokio::test]`, without `#[ignore]`, whose body asserts something or calls a function of the same
-//! file that does.
+//! `#[tokio::test]` that every `cargo test` runs to its assertions: without `#[ignore]`, `#[cfg]` (its
+//! own or its module's) and `should_panic`, with no `return` before the first assertion, and with an
+//! assertion in its code, or a call of a function of the same file that has one. Comments and strings
+//! are no code, and `assert!(true)` is no assertion.
 //!
-//! Limits: the text is scanned, not run. That the test passes is what `cargo test` says; that it
-//! asserts what the clause says is for its reader to judge.
+//! Limits: the text is scanned, not run, since test programs run in any order and `list --clauses` has
+//! to know without them. That the test passes is what `cargo test` says; that it asserts what the clause
+//! says is for its reader to judge, who has at most
+//! [`CLAUSES_A_SCENARIO`](super::CLAUSES_A_SCENARIO) clauses to look for.
 
 /// One test and what it cites.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,13 +24,23 @@ pub struct Citing {
     pub quirks: Vec<String>,
 }
 
+const ASSERTIONS: [&str; 4] = ["assert!(", "assert_eq!(", "assert_ne!(", "assert_matches!("];
+
 /// Every test of a source file that counts, with what it cites.
 pub fn citing(source: &str) -> Vec<Citing> {
     let lines: Vec<&str> = source.lines().collect();
-    let asserting = asserting_functions(&lines);
+    let code = without_comments(source, false);
+    let bare = without_comments(source, true);
+    let (code, bare): (Vec<&str>, Vec<&str>) = (code.lines().collect(), bare.lines().collect());
+    let asserting = asserting_functions(&bare);
     let mut found = Vec::new();
     let mut doc = String::new();
     let mut attributes = String::new();
+    // A file, or a module within it, that is not always compiled.
+    if bare.iter().any(|line| line.starts_with("#![cfg")) {
+        return found;
+    }
+    let mut not_compiled_to = 0;
     for (index, line) in lines.iter().enumerate() {
         let text = line.trim_start();
         if let Some(comment) = text.strip_prefix("///") {
@@ -35,13 +49,18 @@ pub fn citing(source: &str) -> Vec<Citing> {
         } else if text.starts_with("#[") {
             attributes.push_str(text);
         } else {
-            let is_test = attributes.contains("#[test]") || attributes.contains("#[tokio::test");
-            if let (Some(test), true) = (function_name(text), is_test) {
-                let body = body(&lines[index..]);
-                let calls = |name: &String| body.contains(&format!("{name}("));
-                let asserts = asserts_itself(&body) || asserting.iter().any(calls);
-                if asserts && !attributes.contains("#[ignore") {
-                    found.push(cited(test, &doc, &body));
+            let is_optional = attributes.contains("#[cfg") && !attributes.contains("#[cfg(test)]");
+            if is_optional && text.contains("mod ") && text.ends_with('{') {
+                not_compiled_to = index + body(&bare[index..]).lines().count();
+            }
+            if let (Some(test), true) = (function_name(text), index >= not_compiled_to)
+                && runs(&attributes)
+            {
+                let bare = body(&bare[index..]);
+                let calls = |name: &String| bare.contains(&format!("{name}("));
+                let asserts = asserts_itself(&bare) || asserting.iter().any(calls);
+                if asserts && !may_end_early(&bare) {
+                    found.push(cited(test, &doc, &body(&code[index..])));
                 }
             }
             doc.clear();
@@ -51,12 +70,64 @@ pub fn citing(source: &str) -> Vec<Citing> {
     found
 }
 
+/// Whether a function with these attributes is a test that runs in every `cargo test`, and passes only
+/// if its assertions hold.
+fn runs(attributes: &str) -> bool {
+    let is_test = attributes.contains("#[test]") || attributes.contains("#[tokio::test");
+    is_test && !["#[ignore", "#[cfg", "should_panic"].iter().any(|no| attributes.contains(no))
+}
+
+/// Whether a body gives up before its first assertion, as a test does that lacks a tool.
+fn may_end_early(bare: &str) -> bool {
+    let first = ASSERTIONS.iter().filter_map(|assertion| bare.find(assertion)).min();
+    let before = bare.get(..first.unwrap_or(bare.len())).unwrap_or_default();
+    before.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "return")
+}
+
+/// The same text, line by line, with comments blanked and, if asked for, what stands in strings: what is
+/// left is code. Raw strings and character literals are known.
+fn without_comments(source: &str, strings_too: bool) -> String {
+    let mut out = String::with_capacity(source.len());
+    let all: Vec<char> = source.chars().collect();
+    let blank = |c: char| if c == '\n' { '\n' } else { ' ' };
+    let mut at = 0;
+    while at < all.len() {
+        let starts =
+            |text: &str| text.chars().enumerate().all(|(i, c)| all.get(at + i) == Some(&c));
+        let hashes = all[at..].iter().skip(1).take_while(|c| **c == '#').count();
+        let end = if starts("//") {
+            all[at..].iter().position(|c| *c == '\n').map_or(all.len(), |length| at + length)
+        } else if all[at] == 'r' && all.get(at + 1 + hashes) == Some(&'"') {
+            let closing: Vec<char> =
+                std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
+            let from = at + hashes + 2;
+            let closed = all[from..].windows(closing.len()).position(|window| window == closing);
+            closed.map_or(all.len(), |length| from + length + closing.len())
+        } else if all[at] == '"' {
+            let mut end = at + 1;
+            while end < all.len() && all[end] != '"' {
+                end += if all[end] == '\\' { 2 } else { 1 };
+            }
+            (end + 1).min(all.len())
+        } else if starts("'\"'") || starts("'\\\"'") {
+            at + if starts("'\"'") { 3 } else { 4 }
+        } else {
+            at + 1
+        };
+        let is_code = end == at + 1 && all[at] != '"';
+        let keep = is_code || (!starts("//") && !strings_too);
+        out.extend(all[at..end].iter().map(|c| if keep { *c } else { blank(*c) }));
+        at = end;
+    }
+    out
+}
+
 /// The functions of the file that assert something themselves: a test that calls one asserts too.
-fn asserting_functions(lines: &[&str]) -> Vec<String> {
+fn asserting_functions(bare: &[&str]) -> Vec<String> {
     let mut names = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
+    for (index, line) in bare.iter().enumerate() {
         if let Some(name) = function_name(line.trim_start())
-            && asserts_itself(&body(&lines[index..]))
+            && asserts_itself(&body(&bare[index..]))
         {
             names.push(name.to_owned());
         }
@@ -64,11 +135,14 @@ fn asserting_functions(lines: &[&str]) -> Vec<String> {
     names
 }
 
-/// Whether a function's body has an assertion of its own.
-fn asserts_itself(body: &str) -> bool {
-    ["assert!(", "assert_eq!(", "assert_ne!(", "assert_matches!("]
-        .iter()
-        .any(|assertion| body.contains(assertion))
+/// Whether a function's body has an assertion of its own, other than of a constant.
+fn asserts_itself(bare: &str) -> bool {
+    ASSERTIONS.iter().any(|assertion| {
+        bare.match_indices(assertion).any(|(at, found)| {
+            let rest = bare.get(at + found.len()..).unwrap_or_default().trim_start();
+            !["true)", "true,", "!false", ")"].iter().any(|constant| rest.starts_with(constant))
+        })
+    })
 }
 
 /// A function from its first line up to the brace that closes it, which stands in its column.
@@ -88,6 +162,8 @@ fn cited(test: &str, doc: &str, body: &str) -> Citing {
     let mut citing = Citing { test: test.to_owned(), ..Citing::default() };
     in_doc(doc, &mut citing);
     // Strings of the body: `"3.10/5"`.
+    // A quirk that the doc comment names and the code does not switch is only talk.
+    citing.quirks.retain(|quirk| body.contains(&format!("PeerQuirk::{}", variant(quirk))));
     for text in body.split('"').skip(1).step_by(2) {
         if is_clause(text.split('/').next().unwrap_or_default()) && !text.contains(' ') {
             keep(&mut citing.clauses, text.to_owned());
@@ -97,6 +173,20 @@ fn cited(test: &str, doc: &str, body: &str) -> Citing {
         }
     }
     citing
+}
+
+/// The variant of a quirk's name: `cli-sends-no-oid`, `CliSendsNoOid`.
+fn variant(quirk: &str) -> String {
+    let capital = |word: &str| {
+        let mut characters = word.chars();
+        characters
+            .next()
+            .map(|first| first.to_ascii_uppercase())
+            .into_iter()
+            .chain(characters)
+            .collect::<String>()
+    };
+    quirk.split('-').map(capital).collect()
 }
 
 /// Words of a doc comment: clause numbers, `row N`, `rows N to M` and letters that belong to the clause

@@ -9,6 +9,7 @@ use crate::error::Problem;
 use crate::observation::ServerEvent;
 use fake_kingdom::audit::Head;
 use fake_kingdom::duchy::Fulfilment;
+use fake_kingdom::event::Kind;
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::{Files, Role};
 use fake_kingdom::model::{Mutation, Timestamp};
@@ -22,7 +23,7 @@ use fake_kingdom::{
 use futures::future::{BoxFuture, LocalBoxFuture};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -36,6 +37,8 @@ pub(super) struct InProcess {
     mount: Option<Mount>,
     sandbox: Sandbox,
     clock: Clock,
+    /// The events read so far: each is converted once.
+    read: Mutex<Vec<ServerEvent>>,
 }
 
 /// What stands open for a user's own commands, as long as the scenario runs.
@@ -118,7 +121,9 @@ impl InProcess {
         }
         let mount = match setup.delivery {
             Delivery::AtOnce => None,
-            delivery => Some(Mount::new(&sandbox, delivery, setup.on_disk)?),
+            delivery => {
+                Some(Mount::new(&sandbox, delivery, setup.kustomization.as_ref(), setup.on_disk)?)
+            }
         };
         let files = mount.as_ref().map_or(files, Mount::files);
         let duchies: Vec<_> =
@@ -160,6 +165,7 @@ impl InProcess {
             mount,
             sandbox,
             clock: setup.clock,
+            read: Mutex::new(Vec::new()),
         }))
     }
 
@@ -178,16 +184,16 @@ impl InProcess {
         let lost = |error: &dyn std::fmt::Display| {
             Problem::harness(format!("events cannot be read: {error}"))
         };
-        let events =
-            self.kingdom.control().events().after(after, usize::MAX).map_err(|e| lost(&e))?;
-        events
-            .iter()
-            .map(|event| {
-                // By way of the JSON that the control listener shows: one form for all worlds.
-                let json = serde_json::to_value(&**event).map_err(|e| lost(&e))?;
-                serde_json::from_value(json).map_err(|e| lost(&e))
-            })
-            .collect()
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = read.last().map_or(0, |event| event.seq);
+        let events = self.kingdom.control().events();
+        for event in events.after(newest, usize::MAX).map_err(|e| lost(&e))? {
+            // By way of the JSON that the control listener shows: one form for all worlds.
+            let json = serde_json::to_value(&*event).map_err(|e| lost(&e))?;
+            read.push(serde_json::from_value(json).map_err(|e| lost(&e))?);
+        }
+        let first = read.partition_point(|event| event.seq <= after);
+        Ok(read[first..].to_vec())
     }
 }
 
@@ -303,6 +309,10 @@ impl Environment for InProcess {
         }
     }
 
+    fn secret_names(&self) -> Option<(String, String)> {
+        self.mount.as_ref()?.secret_names()
+    }
+
     fn set_file(&self, role: Role, content: Vec<u8>) {
         if let Some(mount) = &self.mount {
             mount.apply(role, content);
@@ -320,6 +330,11 @@ impl Environment for InProcess {
         let files = self.duchy_files.get(duchy).ok_or_else(|| no_such_duchy(duchy))?;
         put(files, role, content)
             .map_err(|error| Problem::environment(error.to_string(), "free the disk, run again"))
+    }
+
+    fn has_alerts(&self) -> bool {
+        let kept = self.kingdom.control().events().after(0, usize::MAX).unwrap_or_default();
+        kept.iter().any(|event| event.kind == Kind::Alert)
     }
 
     fn last_event(&self) -> u64 {

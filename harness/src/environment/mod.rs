@@ -106,6 +106,9 @@ pub struct Setup {
     pub alert: AlertSettings,
     /// How a change of the Kingdom's files reaches its replicas.
     pub delivery: Delivery,
+    /// The Kustomization folder that makes the Kingdom's Secret, by path; the Kingdom's own files are put
+    /// into it.
+    pub kustomization: Option<std::collections::BTreeMap<String, Vec<u8>>>,
     /// Whether mounted files are real ones.
     pub on_disk: bool,
     /// Whether the servers read real files, and a control listener is open, for a user's own
@@ -127,6 +130,7 @@ impl Setup {
             grace: Duration::from_secs(25),
             alert: AlertSettings::default(),
             delivery: Delivery::AtOnce,
+            kustomization: None,
             on_disk: false,
             for_commands: false,
         }
@@ -244,8 +248,15 @@ pub trait Environment {
     fn set_client_auth(&self, client_auth: ClientAuth);
     /// The present content of one of the servers' files.
     fn file(&self, role: Role) -> Option<Vec<u8>>;
+    /// Names of the Secret that a Kustomization folder makes of the servers' files: as replicas mounted it
+    /// first, and as they mount it now. `None` without such a folder.
+    fn secret_names(&self) -> Option<(String, String)> {
+        None
+    }
     /// Replaces one of the servers' files whole.
     fn set_file(&self, role: Role, content: Vec<u8>);
+    /// Whether the monitor raised an alert; cheaper than reading all events.
+    fn has_alerts(&self) -> bool;
     /// Number of the newest event.
     fn last_event(&self) -> u64;
     /// The first event after number `after` that matches, waiting for it at most `patience`.

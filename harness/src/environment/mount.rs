@@ -1,10 +1,10 @@
 //! The Kingdom's files as replicas have them mounted, and when a change reaches them.
 
-use super::secrets::{Delivery, Volume};
+use super::secrets::{self, Delivery, Volume};
 use crate::error::Problem;
 use fake_kingdom::files::{Files, MemoryFiles, Role};
 use fake_kingdom::sandbox::Sandbox;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
@@ -19,13 +19,26 @@ pub(super) struct Mount {
 struct Inner {
     /// The newest content, as it was applied.
     applied: BTreeMap<Role, Vec<u8>>,
+    /// What each file is called.
+    names: BTreeMap<Role, String>,
+    /// The folder that makes the Secret of it, if there is one.
+    kustomization: Option<Kustomization>,
     seen: Seen,
+}
+
+/// A Kustomization folder with the Kingdom's files in it.
+struct Kustomization {
+    folder: TempDir,
+    /// Where each of the Kingdom's files stands in it.
+    places: BTreeMap<Role, String>,
+    /// Names of the Secret, as it was mounted first and as it is mounted now.
+    mounted: Option<(String, String)>,
 }
 
 /// What replicas read.
 enum Seen {
     Memory(MemoryFiles),
-    Disk { volume: Volume, names: BTreeMap<Role, String>, folder: TempDir },
+    Disk { volume: Volume, folder: TempDir },
 }
 
 impl Mount {
@@ -33,6 +46,7 @@ impl Mount {
     pub(super) fn new(
         sandbox: &Sandbox,
         delivery: Delivery,
+        kustomization: Option<&BTreeMap<String, Vec<u8>>>,
         on_disk: bool,
     ) -> Result<Self, Problem> {
         let unable = |error: std::io::Error| {
@@ -51,12 +65,16 @@ impl Mount {
         }
         let seen = if on_disk {
             let folder = TempDir::new().map_err(unable)?;
-            Seen::Disk { volume: Volume::new(folder.path()), names, folder }
+            Seen::Disk { volume: Volume::new(folder.path()), folder }
         } else {
             Seen::Memory(MemoryFiles::default())
         };
-        let mut inner = Inner { applied, seen };
-        inner.publish().map_err(unable)?;
+        let kustomization = match kustomization {
+            Some(files) => Some(Kustomization::new(files, &names).map_err(unable)?),
+            None => None,
+        };
+        let mut inner = Inner { applied, names, kustomization, seen };
+        inner.publish()?;
         Ok(Self { delivery, inner: Arc::new(Mutex::new(inner)) })
     }
 
@@ -66,10 +84,11 @@ impl Mount {
 
     /// What the servers are started with.
     pub(super) fn files(&self) -> Files {
-        match &self.inner().seen {
+        let inner = self.inner();
+        match &inner.seen {
             Seen::Memory(files) => Files::Memory(files.clone()),
-            Seen::Disk { names, folder, .. } => Files::Disk(
-                names.iter().map(|(role, name)| (*role, folder.path().join(name))).collect(),
+            Seen::Disk { folder, .. } => Files::Disk(
+                inner.names.iter().map(|(role, name)| (*role, folder.path().join(name))).collect(),
             ),
         }
     }
@@ -97,26 +116,95 @@ impl Mount {
         if self.delivery != Delivery::HashedName {
             return Ok(());
         }
-        self.inner()
-            .publish()
-            .map_err(|error| Problem::environment(error.to_string(), "free the disk, run again"))
+        self.inner().publish()
+    }
+
+    /// Names of the Secret that a Kustomization folder makes: as it was mounted first, and now.
+    pub(super) fn secret_names(&self) -> Option<(String, String)> {
+        self.inner().kustomization.as_ref()?.mounted.clone()
     }
 }
 
 impl Inner {
-    fn publish(&mut self) -> std::io::Result<()> {
+    fn publish(&mut self) -> Result<(), Problem> {
+        let rendered = match &mut self.kustomization {
+            Some(folder) => folder.render(&self.applied, &self.names)?,
+            None => self.applied.clone(),
+        };
         match &mut self.seen {
             Seen::Memory(files) => {
-                for (role, content) in &self.applied {
-                    files.set(*role, content.clone());
+                for (role, content) in rendered {
+                    files.set(role, content);
                 }
                 Ok(())
             }
-            Seen::Disk { volume, names, .. } => volume.project(
-                self.applied
-                    .iter()
-                    .filter_map(|(role, content)| Some((names.get(role)?.as_str(), &content[..]))),
-            ),
+            Seen::Disk { volume, .. } => {
+                let files = rendered.iter().filter_map(|(role, content)| {
+                    Some((self.names.get(role)?.as_str(), &content[..]))
+                });
+                volume.project(files).map_err(|error| {
+                    Problem::environment(error.to_string(), "free the disk, run again")
+                })
+            }
         }
+    }
+}
+
+impl Kustomization {
+    /// Writes the folder out. A file of the Kingdom's stands where the folder has one of its name, else
+    /// at the top.
+    fn new(
+        files: &BTreeMap<String, Vec<u8>>,
+        names: &BTreeMap<Role, String>,
+    ) -> std::io::Result<Self> {
+        let folder = TempDir::new()?;
+        for (path, content) in files {
+            let path = folder.path().join(path);
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(path, content)?;
+        }
+        let place = |name: &String| {
+            let own = |path: &&String| path.rsplit('/').next() == Some(name.as_str());
+            files.keys().find(own).unwrap_or(name).clone()
+        };
+        let places = names.iter().map(|(role, name)| (*role, place(name))).collect();
+        Ok(Self { folder, places, mounted: None })
+    }
+
+    /// What the Secret holds of each file, as Kustomize makes it now.
+    fn render(
+        &mut self,
+        applied: &BTreeMap<Role, Vec<u8>>,
+        names: &BTreeMap<Role, String>,
+    ) -> Result<BTreeMap<Role, Vec<u8>>, Problem> {
+        for (role, place) in &self.places {
+            let content = applied.get(role).map(Vec::as_slice).unwrap_or_default();
+            std::fs::write(self.folder.path().join(place), content).map_err(|error| {
+                Problem::environment(error.to_string(), "free the temporary folder, run again")
+            })?;
+        }
+        let secrets = secrets::render(self.folder.path()).map_err(|error| {
+            // Where the folder is says nothing, and differs from run to run.
+            let own = format!("{}/", self.folder.path().display());
+            Problem::author(error.to_string().replace(&own, ""), "correct the kustomization")
+        })?;
+        let mut rendered = BTreeMap::new();
+        let mut used = BTreeSet::new();
+        for (role, name) in names {
+            let holder = secrets.iter().find(|secret| secret.data.contains_key(name));
+            let secret = holder.ok_or_else(|| {
+                let what =
+                    format!("no Secret of the kustomization has {name}, which the Kingdom reads");
+                Problem::author(what, "list the file under `files` of a secretGenerator")
+            })?;
+            used.insert(secret.name.clone());
+            rendered.insert(*role, secret.data.get(name).cloned().unwrap_or_default());
+        }
+        let now = used.into_iter().collect::<Vec<_>>().join(", ");
+        let first = self.mounted.take().map_or_else(|| now.clone(), |(first, _)| first);
+        self.mounted = Some((first, now));
+        Ok(rendered)
     }
 }

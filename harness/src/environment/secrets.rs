@@ -109,6 +109,29 @@ pub fn render(folder: &Path) -> Result<Vec<Secret>, RenderError> {
     Ok(secrets)
 }
 
+/// All files below a folder, by their path in it.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn folder(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, RenderError> {
+    let failed =
+        |path: &Path, source| RenderError::File { path: path.display().to_string(), source };
+    let mut files = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).map_err(|error| failed(&folder, error))? {
+            let path = entry.map_err(|error| failed(&folder, error))?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if let Ok(within) = path.strip_prefix(root) {
+                let name = within.to_string_lossy().into_owned();
+                files.insert(name, read(&path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
 #[derive(Default)]
 struct Entry {
     name: String,

@@ -30,6 +30,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a server may take for the handshake.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for the alert of a server that refused this client.
+const ALERT_PATIENCE: Duration = Duration::from_secs(2);
 /// How many measurements are asked for at once.
 const PAGE_SIZE: i32 = 500;
 /// How many event groups.
@@ -198,9 +200,26 @@ fn options([cert, key, trust]: &[PathBuf; 3], server_name: &str) -> Result<TlsOp
     let roots = halo_pki::pem_certificates(&bytes(trust)?)
         .map_err(|error| ReadError::file(trust, error))?;
     let roots = halo_pki::trust_bundle(&roots).map_err(|error| ReadError::file(trust, error))?;
+    // Only the first certificate of the file is shown (2.11).
+    let Some(leaf) = chain.into_iter().next() else {
+        return Err(ReadError::file(cert, "no certificate in it; give the client's leaf, PEM"));
+    };
+    let own = halo_consent::SigningKey::from_pkcs8_der(&private)
+        .map_err(|error| ReadError::file(key, error))?;
+    if !own.is_key_of(&leaf).map_err(|error| ReadError::file(cert, error))? {
+        let what = format!("not the key of {}; give the two files of one leaf", cert.display());
+        return Err(ReadError::file(key, what));
+    }
+    if roots.is_empty() {
+        return Err(ReadError::file(
+            trust,
+            "no root in it; give the root of the server's leaf, PEM",
+        ));
+    }
     Ok(TlsOptions {
-        credential: Some(Credential { chain: chain.into_iter().take(1).collect(), key: private }),
+        credential: Some(Credential { chain: vec![leaf], key: private }),
         security: Security::Tls13,
+        link: None,
         roots: roots.into_iter().map(|entry| entry.der).collect(),
         server_name: server_name.to_owned(),
         clock: Clock::real(),
@@ -274,10 +293,14 @@ impl Channel {
         }
         match outcome {
             Outcome::Broken(error) => {
-                let what = format!(
-                    "no answer: {error}; the server may have refused this client's certificate: its events tell (`/v1/events`)"
-                );
-                Err(refused(&self.access, None, what))
+                let mut what = format!("no answer: {error}");
+                if let Some(alert) = alert(&self.access).await {
+                    what = format!("{what}; the server sent the TLS alert {alert}");
+                }
+                let next = own_fault(&self.access).unwrap_or_else(|| {
+                    "the server may have refused this client's certificate: its events tell (`/v1/events`, then `halo-harness explain CODE`)".to_owned()
+                });
+                Err(refused(&self.access, None, format!("{what}; {next}")))
             }
             Outcome::Answered { status, .. } if status.code != "OK" => {
                 let mut what = status.code.to_owned();
@@ -323,6 +346,32 @@ impl Channel {
 fn is_read(method: &str) -> bool {
     let name = method.rsplit('/').next().unwrap_or_default();
     ["Get", "BatchGet", "List", "Stream"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// With which TLS alert the server ends a new connection: with TLS 1.3 a refusal shows only after the
+/// handshake, and often as a broken connection (2.1).
+async fn alert(access: &Access) -> Option<String> {
+    let asked = async {
+        let (stream, _) = Tcp.connect(&access.target).await.ok()?;
+        access.tls.refusal_alert(stream).await
+    };
+    tokio::time::timeout(ALERT_PATIENCE, asked).await.ok().flatten()
+}
+
+/// What is wrong with the client's own certificate by this machine's clock.
+fn own_fault(access: &Access) -> Option<String> {
+    let leaf = access.tls.credential.as_ref()?.chain.first()?;
+    let facts = halo_pki::inspect(leaf).ok()?;
+    let now = access.tls.clock.now().to_date_time()?;
+    let when = |moment| Timestamp::from(moment);
+    let what = if now > facts.not_after {
+        format!("expired at {}", when(facts.not_after))
+    } else if now < facts.not_before {
+        format!("is not valid before {}", when(facts.not_before))
+    } else {
+        return None;
+    };
+    Some(format!("this client's own certificate {what}: issue and install another leaf"))
 }
 
 async fn connect(access: &Access) -> Result<Connection, ReadError> {

@@ -110,6 +110,8 @@ pub struct Cast {
     quirks: PeerQuirks,
     seed: Seed,
     clock: Clock,
+    /// Clocks of those whose own is wrong.
+    clocks: BTreeMap<String, Clock>,
     players: BTreeMap<String, Player>,
     /// What the reporting server answered last: `OK` or a gRPC code.
     pub answered: Option<String>,
@@ -124,6 +126,7 @@ impl Cast {
             quirks: documented(),
             seed,
             clock,
+            clocks: BTreeMap::new(),
             players: BTreeMap::new(),
             answered: None,
             computations: BTreeMap::new(),
@@ -136,6 +139,11 @@ impl Cast {
         for player in self.players.values_mut() {
             player.base().identity.quirks = self.quirks;
         }
+    }
+
+    /// Gives a participant that has not acted yet a clock of its own.
+    pub fn set_clock(&mut self, name: &str, clock: Clock) {
+        self.clocks.insert(name.to_owned(), clock);
     }
 
     /// A participant of the sandbox, or the reporting server.
@@ -183,7 +191,7 @@ impl Cast {
     }
 
     fn make(&self, sandbox: &Sandbox, name: &str) -> Result<Player, Problem> {
-        let (clock, seed) = (&self.clock, self.seed);
+        let (clock, seed) = (self.clocks.get(name).unwrap_or(&self.clock), self.seed);
         let broken = |error: super::BadSandbox| Problem::harness(error.to_string());
         if name == REPORTING {
             let reporting = Reporting::of(sandbox, REPORTINGS_CONSUMER, clock, seed);

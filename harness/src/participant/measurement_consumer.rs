@@ -129,6 +129,7 @@ defects! {
     UnsupportedInnerOid "an unsupported OID on the RequisitionSpec" "3.10 row 10: the inner OID names Ed25519.";
     OtherMeasurementKey "another measurement key in the RequisitionSpec" "3.10 row 10: 3.8.3 does not hold.";
     LegacyMeasurementKey "the legacy measurement key fields" "3.8.3: only the deprecated byte fields are set; no defect.";
+    OtherLegacyMeasurementKey "other legacy measurement key fields" "3.10 row 10: only the deprecated byte fields are set, and 3.8.3 does not hold for them.";
     OtherNonce "a nonce whose hash is not listed" "3.10 row 10: 3.8.2 does not hold.";
     UnusableMeasurementKey "an unusable measurement key" "3.5.1: the key has no format, which shows when it is used.";
 }
@@ -449,6 +450,11 @@ impl MeasurementConsumer {
                 spec.measurement_public_key = None;
                 spec.serialized_measurement_public_key.clone_from(&key.value);
             }
+            Some(Defect::OtherLegacyMeasurementKey) => {
+                spec.measurement_public_key = None;
+                spec.serialized_measurement_public_key.clone_from(&key.value);
+                spoil(&mut spec.serialized_measurement_public_key);
+            }
             _ => {}
         }
         Ok(spec)
@@ -571,7 +577,10 @@ pub(super) fn open_with(
 #[allow(deprecated, reason = "the legacy form of 3.8.3 is still compared")]
 fn measurement_spec(wish: &Wish, key: &prost_types::Any, nonces: &[u64]) -> pb::MeasurementSpec {
     let privacy = || Some(pb::DifferentialPrivacyParams { epsilon: 0.1, delta: 1e-12 });
-    let legacy = wish.defect == Some(Defect::LegacyMeasurementKey);
+    let legacy = matches!(
+        wish.defect,
+        Some(Defect::LegacyMeasurementKey | Defect::OtherLegacyMeasurementKey)
+    );
     pb::MeasurementSpec {
         measurement_public_key: Some(key.clone()),
         serialized_measurement_public_key: if legacy { key.value.clone() } else { Vec::new() },

@@ -89,6 +89,8 @@ pub enum EventKind {
     ComputationFailed,
     /// A Duchy will try a stage again.
     StageRetried,
+    /// A Duchy's mill threw a status that no phase translates (contract 3.12.5).
+    StatusThrown,
     /// A Duchy delivered a result.
     ResultDelivered,
 }
@@ -111,6 +113,7 @@ impl EventKind {
             Self::ParticipantConfirmed => "participant_confirmed",
             Self::ComputationFailed => "computation_failed",
             Self::StageRetried => "stage_retried",
+            Self::StatusThrown => "status_thrown",
             Self::ResultDelivered => "result_delivered",
         }
     }
@@ -314,13 +317,15 @@ pub struct Base {
     pub rng: ChaCha20Rng,
     reported: usize,
     line: Line,
+    /// Path and first message of the last call.
+    sent: Option<(&'static str, Vec<u8>)>,
 }
 
 impl Base {
     /// A participant that has done nothing yet.
     pub fn new(identity: Identity) -> Self {
         let rng = identity.seed.child(&format!("participant/{}", identity.name));
-        Self { line: Line::default(), events: Vec::new(), reported: 0, rng, identity }
+        Self { line: Line::default(), events: Vec::new(), reported: 0, sent: None, rng, identity }
     }
 
     /// Makes one call.
@@ -335,6 +340,7 @@ impl Base {
     ) -> Result<A, CallError> {
         let tls = self.tls_options();
         let to = method.destination();
+        self.sent = Some((method.path(), request.encode_to_vec()));
         self.line.call(dial, &tls, self.metadata(), &to, method.path(), &[request]).await
     }
 
@@ -351,7 +357,15 @@ impl Base {
     ) -> Result<A, CallError> {
         let tls = self.tls_options();
         let to = wire::Destination::Duchy(duchy.to_owned());
+        self.sent = requests.first().map(|first| (method.path(), first.encode_to_vec()));
         self.line.call(dial, &tls, self.metadata(), &to, method.path(), requests).await
+    }
+
+    /// The request of its last call, a stream's first message, if the call was of this method. It shows
+    /// what leaves no trace at the server, such as an etag that was not sent (3.10.4).
+    pub fn last_sent<Q: prost::Message + Default, A>(&self, method: Method<Q, A>) -> Option<Q> {
+        let (path, message) = self.sent.as_ref()?;
+        (*path == method.path()).then(|| Q::decode(message.as_slice()).ok()).flatten()
     }
 
     /// Calls a method that answers with a stream, and takes the first message that is wanted.
@@ -467,6 +481,7 @@ impl Base {
             roots: self.identity.bundle.roots().map(<[u8]>::to_vec).collect(),
             server_name: "localhost".to_owned(),
             clock: self.identity.clock.clone(),
+            link: None,
         }
     }
 }

@@ -100,7 +100,14 @@ pub(super) async fn open(dial: &dyn Dial, wardrobe: &Wardrobe) -> Result<Line, B
         let credential =
             if worn.leaf.skid == worn.first_skid { CredentialAge::Old } else { CredentialAge::New };
         let (client, trust) = (worn.leaf.clone(), worn.trust.clone());
-        let facts = LineFacts { credential, client, trust, answering: None, local: None, earlier: Vec::new() };
+        let facts = LineFacts {
+            credential,
+            client,
+            trust,
+            answering: None,
+            local: None,
+            earlier: Vec::new(),
+        };
         (worn.tls.clone(), worn.config.clone(), facts)
     };
     let failed = |error, facts| Box::new(NoLine { error, facts });

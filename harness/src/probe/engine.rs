@@ -134,6 +134,11 @@ impl Prober {
         self.shared.callers.iter().map(of).collect()
     }
 
+    /// The methods of its single calls, each once.
+    pub fn methods(&self) -> std::collections::BTreeSet<String> {
+        self.shared.callers.iter().map(|caller| caller.settings.call.0.clone()).collect()
+    }
+
     /// The methods of its straddling calls, each once.
     pub fn straddling_methods(&self) -> std::collections::BTreeSet<String> {
         self.shared.callers.iter().map(|caller| caller.settings.straddling.0.clone()).collect()

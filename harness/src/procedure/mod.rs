@@ -5,6 +5,7 @@
 
 pub mod gate;
 pub mod hook;
+pub mod orders;
 
 pub use gate::Gate;
 pub use hook::Hook;

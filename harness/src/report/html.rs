@@ -3,6 +3,7 @@
 //! A script only filters the table and opens everything for printing. Nothing is said by colour
 //! alone: verdicts have a sign and a word, certificates a letter.
 
+use super::incident;
 use super::record::{Run, ScenarioRecord};
 use super::steps::Outcome;
 use super::timeline::{Bin, LaneTimeline, Timeline};
@@ -223,7 +224,8 @@ fn has_detail(run: &Run, scenario: &ScenarioRecord) -> bool {
         || scenario.fault.is_some()
         || !scenario.lanes.is_empty()
         || !scenario.phases.is_empty()
-        || !scenario.deadness.is_empty()
+        || incident::of(scenario).is_some()
+        || !scenario.alerts.is_empty()
 }
 
 fn details(page: &mut String, run: &Run) {
@@ -283,6 +285,7 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
     fact(page, "audit head", &head.map(|head| escaped(&head.to_string())).unwrap_or_default());
     page.push_str("</dl>\n");
     findings(page, n, scenario);
+    incident_of(page, scenario);
     let certificates = Certificates::of(scenario);
     certificates.legend(page);
     for (index, timeline) in scenario.timelines.iter().enumerate() {
@@ -296,7 +299,7 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
     phases(page, scenario);
     lanes(page, scenario);
     credentials(page, scenario, &certificates);
-    generic(page, "Proof that old credentials are dead", &json_of(&scenario.deadness));
+    alerts(page, scenario);
     generic(page, "Over many rotations", &json_of(&scenario.per_rotation));
     steps(page, run, scenario);
     evidence(page, n, scenario);
@@ -306,12 +309,79 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
     page.push_str("</details>\n");
 }
 
+/// The page for whoever is on call.
+fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
+    let Some(incident) = incident::of(scenario) else { return };
+    page.push_str("<div class=\"incident\">\n<h4>What happened</h4>\n<ol class=\"happened\">\n");
+    for (at_ms, text) in &incident.happened {
+        let _ = writeln!(page, "<li><time>{}</time> {}</li>", after(*at_ms), escaped(text));
+    }
+    page.push_str("</ol>\n<h4>What is dead, and since when</h4>\n");
+    if incident.dead.is_empty() {
+        page.push_str("<p>Nothing that was tried.</p>\n");
+    } else {
+        page.push_str(
+            "<div class=\"scroll\"><table><thead><tr><th>whose</th><th>what</th><th>where</th>\
+             <th>last accepted</th><th>first refused</th><th>cause</th><th>known by</th></tr></thead>\
+             <tbody>\n",
+        );
+        for one in &incident.dead {
+            let or_never =
+                |time: &Option<String>| time.clone().unwrap_or_else(|| "not seen".to_owned());
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td>\
+                 <td><code>{}</code></td></tr>",
+                escaped(&one.owner),
+                incident::kind(one.kind),
+                escaped(&one.door),
+                breakable(&or_never(&one.last_accepted)),
+                breakable(&or_never(&one.first_refused)),
+                escaped(one.cause.as_deref().unwrap_or_default()),
+                breakable(&one.credential)
+            );
+        }
+        page.push_str("</tbody></table></div>\n");
+    }
+    page.push_str("<h4>What is still open</h4>\n");
+    if incident.open.is_empty() {
+        page.push_str("<p>Nothing that this scenario looked at.</p>\n");
+    } else {
+        page.push_str("<ul>\n");
+        for (what, clause) in &incident.open {
+            let clause = clause.map(|clause| format!(" (clause {})", escaped(clause)));
+            let _ = writeln!(page, "<li>{}{}</li>", escaped(what), clause.unwrap_or_default());
+        }
+        page.push_str("</ul>\n");
+    }
+    page.push_str("<h4>What to do next</h4>\n<ol>\n");
+    for what in &incident.next {
+        let _ = writeln!(page, "<li>{}</li>", escaped(what));
+    }
+    page.push_str("</ol>\n</div>\n");
+}
+
+/// A time from a scenario's start: `+0.250 s`, `+2 d 01:00:00`.
+fn after(at_ms: f64) -> String {
+    let seconds = at_ms / 1000.0;
+    if seconds < 60.0 {
+        return format!("+{seconds:.3} s");
+    }
+    let whole = seconds as u64;
+    let (days, rest) = (whole / 86_400, whole % 86_400);
+    let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest % 3600 / 60, rest % 60);
+    if days == 0 { format!("+{clock}") } else { format!("+{days} d {clock}") }
+}
+
 fn findings(page: &mut String, n: usize, scenario: &ScenarioRecord) {
-    if scenario.findings.is_empty() {
+    // What is open stands on the incident's own page.
+    let failures: Vec<_> =
+        scenario.findings.iter().filter(|finding| !incident::is_open(finding)).collect();
+    if failures.is_empty() {
         return;
     }
     page.push_str("<h4>Findings</h4>\n<ul class=\"wrong\">\n");
-    for finding in &scenario.findings {
+    for finding in failures {
         let shown: BTreeSet<u64> = scenario.evidence.first.iter().map(|event| event.seq).collect();
         let links: Vec<_> = finding
             .evidence
@@ -828,7 +898,7 @@ fn credentials(page: &mut String, scenario: &ScenarioRecord, certificates: &Cert
         return;
     }
     page.push_str(
-        "<h4>Credentials on new connections</h4>\n<div class=\"scroll\"><table><thead><tr>\
+        "<h4>Credentials before and after</h4>\n<div class=\"scroll\"><table><thead><tr>\
          <th>actor</th><th>kind</th><th>before</th><th>after</th><th>changed</th></tr></thead>\
          <tbody>\n",
     );
@@ -847,6 +917,65 @@ fn credentials(page: &mut String, scenario: &ScenarioRecord, certificates: &Cert
                 (false, _) => "no",
             }
         );
+    }
+    page.push_str("</tbody></table></div>\n");
+    outlived(page, scenario, certificates);
+}
+
+/// Open connections that went on under what had been replaced.
+fn outlived(page: &mut String, scenario: &ScenarioRecord, certificates: &Certificates) {
+    let all = || {
+        let of = |change: &'_ crate::verdict::credentials::CredentialChange| {
+            let actor = change.actor.clone();
+            change.outlived.clone().into_iter().map(move |outlived| (actor.clone(), outlived))
+        };
+        scenario.credentials.iter().flat_map(of)
+    };
+    if all().next().is_none() {
+        return;
+    }
+    page.push_str(
+        "<h4>Connections that outlived a replaced credential</h4>\n<div class=\"scroll\"><table>\
+         <thead><tr><th>actor</th><th>credential</th><th>serial</th><th>for</th></tr></thead>\
+         <tbody>\n",
+    );
+    for (actor, outlived) in all() {
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td><code>{}</code></td><td><code>{}</code></td><td>{}</td></tr>",
+            escaped(&actor),
+            certificates.short(&outlived.skid),
+            escaped(&outlived.serial),
+            ms(outlived.for_ms)
+        );
+    }
+    page.push_str("</tbody></table></div>\n");
+}
+
+/// What the monitor raised: when, by which setting, who failed and why.
+fn alerts(page: &mut String, scenario: &ScenarioRecord) {
+    if scenario.alerts.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h4>Alerts of the authentication monitor</h4>\n<div class=\"scroll\"><table><thead><tr>\
+         <th>time</th><th>raised by</th><th>who</th><th>cause</th><th>failures</th></tr></thead>\
+         <tbody>\n",
+    );
+    for alert in &scenario.alerts {
+        for failures in &alert.failures {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{} failures within {} s</td><td>{}</td><td><code>{}</code></td>\
+                 <td>{}</td></tr>",
+                escaped(&alert.time),
+                alert.threshold,
+                alert.window_seconds,
+                escaped(&failures.who),
+                escaped(&failures.cause),
+                failures.count
+            );
+        }
     }
     page.push_str("</tbody></table></div>\n");
 }

@@ -3,6 +3,7 @@
 pub mod cucumber;
 pub mod evidence;
 pub mod html;
+pub mod incident;
 pub mod junit;
 pub mod record;
 pub mod repro;

@@ -9,8 +9,9 @@ use crate::procedure::PhaseRecord;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
-use crate::verdict::deadness::{self, Deadness};
 use crate::verdict::credentials::{self, CredentialChange, PerRotation};
+use crate::verdict::deadness::{self, Deadness};
+use crate::verdict::monitor::Alert;
 use fake_kingdom::audit::Head;
 use serde::Serialize;
 
@@ -114,6 +115,9 @@ pub struct ScenarioRecord {
     pub lanes: Vec<LaneReport>,
     /// The negative control.
     pub control: Option<ControlReport>,
+    /// Alerts that the monitor raised, and by what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// Proof that old credentials are dead.
     pub deadness: Vec<Deadness>,
     /// Bound over many rotations.
@@ -225,19 +229,17 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         })
         .collect();
     let judged: Vec<_> = runs.iter().map(|run| availability::judge(run)).collect();
-    let failure = reason
-        .iter()
-        .map(|reason| Finding {
-            code: match judgement.verdict {
-                Verdict::Fail => "expectation_not_met".to_owned(),
-                _ => judgement
-                    .owner
-                    .map_or_else(String::new, |owner| owner.to_string().replace(' ', "_")),
-            },
-            clause: clauses.first().cloned(),
-            text: reason.clone(),
-            evidence: judgement.failed.iter().flat_map(|check| check.evidence.clone()).collect(),
-        });
+    let failure = reason.iter().map(|reason| Finding {
+        code: match judgement.verdict {
+            Verdict::Fail => "expectation_not_met".to_owned(),
+            _ => judgement
+                .owner
+                .map_or_else(String::new, |owner| owner.to_string().replace(' ', "_")),
+        },
+        clause: clauses.first().cloned(),
+        text: reason.clone(),
+        evidence: judgement.failed.iter().flat_map(|check| check.evidence.clone()).collect(),
+    });
     let found = result.log.iter().filter_map(|observation| match &observation.fact {
         Fact::Finding(finding) => Some(Finding {
             code: finding.code.clone(),
@@ -268,10 +270,18 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
                 _ => None,
             })
             .collect(),
-        credentials: runs.iter().flat_map(|run| credentials::changes(run)).collect(),
+        credentials: credentials::of_log(&result.log),
         lanes: judged.iter().flat_map(|judged| judged.lanes.clone()).collect(),
         control: judged.iter().find_map(|judged| judged.control),
         deadness: deadness::of(&result.log),
+        alerts: result
+            .log
+            .iter()
+            .filter_map(|observation| match &observation.fact {
+                Fact::Alert(alert) => Some((**alert).clone()),
+                _ => None,
+            })
+            .collect(),
         per_rotation: runs.iter().find_map(|run| credentials::per_rotation(run)),
         evidence: evidence::of(result, &findings),
         findings,

@@ -105,7 +105,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
         Fact::StepDone => return all,
         Fact::Finished => json!({"finished": true}),
         Fact::Phase(phase) => json!({"phase": **phase}),
-        Fact::Changed { what } => json!({"changed": hidden(what)}),
+        Fact::Changed { what, .. } => json!({"changed": hidden(what)}),
         Fact::Call(call) => json!({"call": {
             "actor": call.actor,
             "method": call.method,
@@ -114,6 +114,13 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "transport": call.transport.as_deref().map(hidden),
         }}),
         Fact::Server(event) => json!({"event": cleaned(event, secrets)}),
+        Fact::Alert(alert) => json!({"alert": **alert}),
+        Fact::Credential(credential) => json!({"credential": {
+            "actor": credential.actor,
+            "kind": credential.kind,
+            "before": credential.before,
+            "after": credential.after,
+        }}),
         Fact::Participant(event) => json!({"participant": {
             "actor": event.actor,
             "kind": event.kind.name(),

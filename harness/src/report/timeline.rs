@@ -82,18 +82,24 @@ pub struct Mark {
 /// The timelines of a scenario's runs of probes, in their order.
 pub fn of(log: &[Observation]) -> Vec<Timeline> {
     let mut timelines = Vec::new();
-    let mut changes: Vec<(i64, &str)> = Vec::new();
+    // When, what, and how far the clock has jumped until then: the probes' own time does not jump.
+    let mut changes: Vec<(i64, &str, i64)> = Vec::new();
     for observation in log {
         match &observation.fact {
-            Fact::Changed { what } => changes.push((observation.time.micros(), what)),
+            Fact::Changed { what, jumped } => {
+                let jumped = i64::try_from(jumped.as_micros()).unwrap_or(i64::MAX);
+                changes.push((observation.time.micros(), what, jumped));
+            }
             Fact::Probes(run) => {
                 let started = run.started.micros();
+                let mut jumps = 0;
                 let marks = changes
                     .drain(..)
-                    .filter(|(at, _)| *at >= started)
-                    .map(|(at, what)| Mark {
-                        at_ms: (at - started) as f64 / 1000.0,
-                        text: what.to_owned(),
+                    .filter(|(at, _, _)| *at >= started)
+                    .map(|(at, what, jumped)| {
+                        jumps += jumped;
+                        let at_ms = (at - started - jumps) as f64 / 1000.0;
+                        Mark { at_ms, text: what.to_owned() }
                     })
                     .collect();
                 timelines.push(timeline(run, marks));

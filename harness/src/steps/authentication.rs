@@ -146,6 +146,16 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"the Kingdom's key file is the first one again",
+            "When the Kingdom's key file is the first one again",
+            |world, _given| {
+                let first = world.kingdom().await?.sandbox().file("kingdom/kingdom_tls.key");
+                let first = first.unwrap_or_default().to_vec();
+                set(world, Role::TlsKey, first).await
+            }
+        ),
+        step!(
+            Action,
             r"the trust bundle no longer includes (\w+)'s root",
             "When the trust bundle no longer includes edp1's root",
             |world, given| {

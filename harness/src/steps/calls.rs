@@ -8,6 +8,7 @@ use crate::verdict::check::{self, Outcome};
 use crate::world::{Call, OPERATOR, Var, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use fake_kingdom::cause::Cause;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -381,7 +382,29 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let expected = column(world, given.table(1)?)?;
                 let observed = many(world, given.text(0))?;
-                world.check(check::same_members(given.text(0), &expected, &observed))
+                let check = check::same_members(given.text(0), &expected, &observed);
+                world.check(check.or(Cause::UnexpectedState))
+            }
+        ),
+        step!(
+            Check,
+            r"the response field (\S+) ends in an id drawn now",
+            "Then the response field name ends in an id drawn now",
+            |world, given| {
+                let name = one(world, given.text(0))?;
+                let id = name.rsplit('/').next().and_then(kingdom_proto::ApiId::decode);
+                let now = world.now().unix_timestamp();
+                let observed = match id.map(kingdom_proto::ApiId::value) {
+                    Some(id) if id <= 0 => format!("{id}, which is not positive"),
+                    Some(id) if id >> 32 == 0 => format!("{id}, whose upper half is empty"),
+                    // 1.1.9: the lower half is the clock's milliseconds. A minute is a slow call.
+                    Some(id) if !(now - 60..=now + 60).any(|second| is_of(id, second)) => {
+                        format!("{id}, whose lower half is not of this minute")
+                    }
+                    Some(_) => "drawn now".to_owned(),
+                    None => format!("`{name}`, which ends in no id"),
+                };
+                world.check(check::equal(given.text(0), "drawn now", &observed))
             }
         ),
         step!(
@@ -603,4 +626,11 @@ fn column(world: &World, rows: &[Vec<String>]) -> Result<Vec<String>, Problem> {
 
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Whether the lower half of an id holds milliseconds of this second.
+fn is_of(id: i64, unix_seconds: i64) -> bool {
+    let first = unix_seconds.wrapping_mul(1000) & 0xffff_ffff;
+    let past = (id & 0xffff_ffff).wrapping_sub(first) & 0xffff_ffff;
+    past < 1000
 }

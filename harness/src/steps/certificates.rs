@@ -4,6 +4,7 @@ use super::{StepDefinition, authentication, step};
 use crate::error::Problem;
 use crate::verdict::check;
 use crate::world::{StepResult, Var, World};
+use fake_kingdom::cause::Cause;
 use halo_pki::{LeafSpec, Validity};
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -140,7 +141,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let crate::client::dynamic::At::One(state) = state else {
                     return Err(Problem::harness("revocation_state is a list").into());
                 };
-                world.check(check::equal("revocation_state", given.text(2), &state))
+                let check = check::equal("revocation_state", given.text(2), &state);
+                world.check(check.or(Cause::UnexpectedState))
             }
         ),
     ]

@@ -7,7 +7,7 @@ use crate::observation::Fact;
 use crate::participant::{EventKind, ParticipantEvent};
 use crate::verdict::check;
 use crate::verdict::deadness::{self, Attempt, CredentialKind, Trial};
-use crate::world::{StepResult, Stop, World};
+use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -93,13 +93,20 @@ fn keys() -> Vec<StepDefinition> {
                 // Otherwise two other calls would speak for these certificates.
                 let named = [before.names(&old), after.names(&new)];
                 let what = format!("calls of {method} that name the old and then the new one");
-                world.check(check::equal(what, "true, true", &format!("{}, {}", named[0], named[1])))?;
+                world.check(check::equal(
+                    what,
+                    "true, true",
+                    &format!("{}, {}", named[0], named[1]),
+                ))?;
+                let earlier = calls[..calls.len() - 2].iter().filter(|call| call.names(&old));
+                let earlier = earlier.map(PastCall::attempt).collect();
                 let trial = Trial {
                     owner: owner.to_owned(),
                     what: format!("certificate {}", given.text(1)),
                     kind: CredentialKind::SigningCertificate,
                     credential: old,
                     door: method.to_owned(),
+                    earlier,
                     old: before.attempt(),
                     new: Some(after.attempt()),
                 };
@@ -124,6 +131,7 @@ fn keys() -> Vec<StepDefinition> {
                     kind: CredentialKind::SigningCertificate,
                     credential: certificate,
                     door: format!("results read by {reader}"),
+                    earlier: Vec::new(),
                     old,
                     new: Some(new),
                 };
@@ -144,6 +152,7 @@ fn keys() -> Vec<StepDefinition> {
                     kind: CredentialKind::EncryptionKey,
                     credential: world.fill(&format!("{{{}}}", given.text(2)))?,
                     door: format!("requisitions read by {owner}"),
+                    earlier: Vec::new(),
                     old,
                     new: Some(new),
                 };
@@ -164,9 +173,10 @@ fn findings() -> Vec<StepDefinition> {
                     (given.text(0), given.text(1), given.text(2), given.text(3));
                 let (noticer, by) = (given.text(4), given.text(5));
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
-                let accepted = world.past_calls(method).into_iter().rev().find(|call| {
-                    call.attempt().refused_for.is_none() && call.names(&certificate)
-                });
+                let accepted =
+                    world.past_calls(method).into_iter().rev().find(|call| {
+                        call.attempt().refused_for.is_none() && call.names(&certificate)
+                    });
                 let what = format!("{method} with {owner}'s certificate {name}");
                 let observed = if accepted.is_some() { "accepted" } else { "not accepted" };
                 world.check(check::equal(what, "accepted", observed).or(Cause::FailureNotSeen))?;
@@ -228,6 +238,7 @@ impl Old {
             kind: self.kind,
             credential: self.identifier.clone(),
             door: door.to_owned(),
+            earlier: Vec::new(),
             old,
             new,
         }
@@ -255,17 +266,16 @@ async fn old_credential(world: &mut World, actor: &str, what: &str) -> Result<Ol
 }
 
 /// What the actor presents now, which must be another one than the old.
-async fn new_credential(
-    world: &mut World,
-    actor: &str,
-    old: &Old,
-) -> Result<Credential, Problem> {
+async fn new_credential(world: &mut World, actor: &str, old: &Old) -> Result<Credential, Problem> {
     let now = world.actor(actor).await?.credential.clone();
     let next = "let it present a fresh leaf, or one of its new root";
     let now = now.ok_or_else(|| Problem::author(format!("{actor} presents no leaf"), next))?;
     let facts = facts(&now)?;
-    let shown =
-        if old.kind == CredentialKind::TlsLeaf { facts.skid } else { facts.akid().map(<[u8]>::to_vec) };
+    let shown = if old.kind == CredentialKind::TlsLeaf {
+        facts.skid
+    } else {
+        facts.akid().map(<[u8]>::to_vec)
+    };
     if shown.map(hex::encode).as_ref() == Some(&old.identifier) {
         let what = format!("what {actor} presents is still of its {}", old.what);
         return Err(Problem::author(what, next));

@@ -12,6 +12,7 @@ use crate::client::dynamic::{self, At};
 use crate::error::Problem;
 use crate::verdict::check;
 use crate::world::{OPERATOR, StepResult, Stop, Var, World};
+use fake_kingdom::cause::Cause;
 use kingdom_proto::{ApiId, v2alpha};
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
@@ -202,7 +203,7 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let observed = public_measurement(world, given.text(0), given.text(1)).await?;
                 let state = text_at(&observed, "state")?;
-                world.check(check::equal("state", given.text(2), &state))
+                world.check(check::equal("state", given.text(2), &state).or(Cause::UnexpectedState))
             }
         ),
         step!(
@@ -215,7 +216,10 @@ fn checks() -> Vec<StepDefinition> {
                 let reason = text_at(&observed, "failure.reason")?;
                 let expected = format!("FAILED, {}", given.text(2));
                 let observed = format!("{state}, {reason}");
-                world.check(check::equal("state and failure.reason", &expected, &observed))
+                world.check(
+                    check::equal("state and failure.reason", &expected, &observed)
+                        .or(Cause::UnexpectedState),
+                )
             }
         ),
         step!(
@@ -227,7 +231,7 @@ fn checks() -> Vec<StepDefinition> {
                 let text = format!("name: \"{{{actor}.{}_requisition}}\"", of.name);
                 must(world, actor, "Requisitions.GetRequisition", &text).await?;
                 let state = text_at(&world.response()?, "state")?;
-                world.check(check::equal("state", given.text(3), &state))
+                world.check(check::equal("state", given.text(3), &state).or(Cause::UnexpectedState))
             }
         ),
         step!(
@@ -237,7 +241,10 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let of = Measurement::of(given, 0);
                 let state = text_at(&internal_measurement(world, &of).await?, "state")?;
-                world.check(check::equal("internal state", given.text(2), &state))
+                world.check(
+                    check::equal("internal state", given.text(2), &state)
+                        .or(Cause::UnexpectedState),
+                )
             }
         ),
         step!(

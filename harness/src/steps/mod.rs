@@ -4,6 +4,7 @@
 //! The registry is ours rather than the cucumber crate's: each step carries an example for `list
 //! --steps`, returns a typed [`Stop`] instead of panicking, and is matched by its kind.
 
+mod api_credentials;
 mod authentication;
 mod calls;
 mod certificates;
@@ -14,6 +15,7 @@ mod events;
 mod faults;
 mod keys;
 mod measurements;
+mod network;
 mod operator;
 mod participants;
 mod probes;
@@ -30,7 +32,9 @@ use futures::future::LocalBoxFuture;
 use gherkin::StepType;
 use regex::Regex;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 /// What a step is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +141,9 @@ pub(crate) use step;
 /// The whole vocabulary, compiled.
 pub struct Registry {
     steps: Vec<(Regex, StepDefinition)>,
+    /// The patterns that a text was found to match before: scenarios and their twins repeat most of
+    /// their steps, and looking through all patterns is dear.
+    found: Mutex<BTreeMap<String, Vec<usize>>>,
 }
 
 /// Why a step's text leads nowhere.
@@ -169,10 +176,12 @@ impl Registry {
             participants::steps(),
             deadness::steps(),
             reencryption::steps(),
+            api_credentials::steps(),
             events::steps(),
             records::steps(),
             replicas::steps(),
             time::steps(),
+            network::steps(),
             faults::steps(),
         ];
         let steps = groups
@@ -184,13 +193,25 @@ impl Registry {
                     .map(|regex| (regex, step))
                     .map_err(|error| Problem::harness(format!("a step's pattern: {error}")))
             })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { steps })
+            .collect::<Result<Vec<(Regex, StepDefinition)>, Problem>>()?;
+        Ok(Self { steps, found: Mutex::default() })
     }
 
     /// Every step, in the order of the documentation.
     pub fn steps(&self) -> impl Iterator<Item = &StepDefinition> {
         self.steps.iter().map(|(_, step)| step)
+    }
+
+    /// The patterns that match a text.
+    fn matching(&self, text: &str) -> Vec<usize> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = found.get(text) {
+            return known.clone();
+        }
+        let matching: Vec<_> =
+            (0..self.steps.len()).filter(|index| self.steps[*index].0.is_match(text)).collect();
+        found.insert(text.to_owned(), matching.clone());
+        matching
     }
 
     /// Finds the one step that a line means.
@@ -200,7 +221,8 @@ impl Registry {
     pub fn find(&self, step: &gherkin::Step) -> Result<(&StepDefinition, Arguments), NoMatch> {
         let is_check = step.ty == StepType::Then;
         let mut found = Vec::new();
-        for (regex, definition) in &self.steps {
+        for index in self.matching(&step.value) {
+            let (regex, definition) = &self.steps[index];
             let fits = match definition.kind {
                 Kind::Action => !is_check,
                 Kind::Check => is_check,

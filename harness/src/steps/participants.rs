@@ -3,7 +3,7 @@
 //!
 //! What a measurement is called stands in `{mc1.m}`; the EventGroup called g of edp1 in `{edp1.g}`.
 
-use super::{StepDefinition, authentication, step};
+use super::{StepDefinition, api_credentials, authentication, step};
 use crate::error::Problem;
 use crate::observation::Fact;
 use crate::participant::cast::{Cast, Player, REPORTING};
@@ -13,6 +13,7 @@ use crate::participant::wire::Within;
 use crate::participant::{EventKind, ParticipantEvent, SigningPair};
 use crate::verdict::check;
 use crate::world::{StepResult, Stop, Var, World};
+use fake_kingdom::cause::Cause;
 use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
 
 /// Every Duchy of the sandbox.
@@ -96,7 +97,7 @@ fn actions() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
-            r"(\w+) handles its requisitions",
+            r"(\w+) handles (?:its|the new) requisitions",
             "When edp1 handles its requisitions",
             |world, given| {
                 let actor = given.text(0).to_owned();
@@ -176,6 +177,7 @@ fn actions() -> Vec<StepDefinition> {
             "When edp1 puts a new encryption key in force and drops the old one",
             |world, given| {
                 let (actor, drops) = (given.text(0).to_owned(), !given.text(1).is_empty());
+                let before = api_credentials::shown(world, &actor).await?;
                 let template = KeyTemplate::EciesP256HkdfHmacSha256Aes128Gcm;
                 let keyset = PrivateKeyset::generate(template, world.rng())
                     .map_err(|error| Problem::harness(error.to_string()))?;
@@ -195,7 +197,8 @@ fn actions() -> Vec<StepDefinition> {
                     };
                     outcome.map_err(|error| refused(&error))
                 })
-                .await
+                .await?;
+                api_credentials::note_change(world, given.text(0), before).await
             }
         ),
         step!(
@@ -280,13 +283,17 @@ fn checks() -> Vec<StepDefinition> {
                 };
                 let of = (given.text(1), given.text(2));
                 let observed = fate(world, given.text(0), of, !given.text(4).is_empty())?;
-                world.check(check::equal(given.text(0), &expected, &observed))
+                world.check(
+                    check::equal(given.text(0), &expected, &observed).or(Cause::UnexpectedState),
+                )
             }
         ),
         step!(Check, r"(\w+) fulfils (\w+)\.(\w+)", "Then edp1 fulfils mc1.m", |world, given| {
             let of = (given.text(1), given.text(2));
             let observed = fate(world, given.text(0), of, false)?;
-            world.check(check::equal(given.text(0), "fulfilled", &observed))
+            world.check(
+                check::equal(given.text(0), "fulfilled", &observed).or(Cause::UnexpectedState),
+            )
         }),
         step!(
             Check,
@@ -295,7 +302,9 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let of = (given.text(1), given.text(2));
                 let observed = fate(world, given.text(0), of, false)?;
-                world.check(check::equal(given.text(0), "nothing", &observed))
+                world.check(
+                    check::equal(given.text(0), "nothing", &observed).or(Cause::UnexpectedState),
+                )
             }
         ),
         step!(
@@ -316,7 +325,7 @@ fn checks() -> Vec<StepDefinition> {
                     Some(event) => event.kind.name().to_owned(),
                 };
                 let what = format!("the last event of {}", given.text(0));
-                world.check(check::equal(what, &expected, &observed))
+                world.check(check::equal(what, &expected, &observed).or(Cause::UnexpectedState))
             }
         ),
         step!(
@@ -325,7 +334,8 @@ fn checks() -> Vec<StepDefinition> {
             "Then mc1 accepts the results of mc1.m",
             |world, given| {
                 let observed = read(world, given.text(0), (given.text(1), given.text(2))).await?;
-                world.check(check::equal("results", "accepted", &observed))
+                let check = check::equal("results", "accepted", &observed);
+                world.check(check.or(Cause::MeasurementLost))
             }
         ),
         step!(
@@ -335,7 +345,12 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let observed = read(world, given.text(0), (given.text(1), given.text(2))).await?;
                 let expected = format!("rejected by {}", given.text(3));
-                world.check(check::equal("results", &expected, &observed))
+                let check = check::equal("results", &expected, &observed);
+                world.check(if observed == "accepted" {
+                    check.or(Cause::FailureNotSeen)
+                } else {
+                    check
+                })
             }
         ),
         step!(
@@ -346,14 +361,15 @@ fn checks() -> Vec<StepDefinition> {
                 let observed = world.cast.answered.clone().ok_or_else(|| {
                     Problem::author("reporting was not asked for anything", "let it act first")
                 })?;
-                world.check(check::equal("reporting's answer", given.text(0), &observed))
+                let check = check::equal("reporting's answer", given.text(0), &observed);
+                world.check(if observed == "OK" { check.or(Cause::FailureNotSeen) } else { check })
             }
         ),
     ]
 }
 
 /// Lets participants act, and puts what they did into the log.
-async fn act<T>(
+pub(super) async fn act<T>(
     world: &mut World,
     action: impl AsyncFnOnce(&Within<'_>, &mut Cast) -> Result<T, Stop>,
 ) -> Result<T, Stop> {
@@ -369,7 +385,11 @@ async fn act<T>(
     outcome
 }
 
-async fn wish(world: &mut World, measure: &str, providers: &[&str]) -> Result<Wish, Stop> {
+pub(super) async fn wish(
+    world: &mut World,
+    measure: &str,
+    providers: &[&str],
+) -> Result<Wish, Stop> {
     world.kingdom().await?;
     let mut names = Vec::new();
     for provider in providers.iter().filter(|name| !name.is_empty()) {
@@ -386,7 +406,7 @@ async fn wish(world: &mut World, measure: &str, providers: &[&str]) -> Result<Wi
 }
 
 /// A reporting server's refusal is its answer; anybody else's creation has to succeed.
-async fn create(world: &mut World, actor: &str, name: &str, wish: Wish) -> StepResult {
+pub(super) async fn create(world: &mut World, actor: &str, name: &str, wish: Wish) -> StepResult {
     let who = actor.to_owned();
     let created = act(world, async |stage, cast| {
         let created = cast.player(stage.0.sandbox(), &who)?.create(stage, &wish).await?;
@@ -535,7 +555,7 @@ fn named<T: Copy>(text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Re
 }
 
 /// What a participant needs for the scenario to go on was refused.
-fn refused(error: &dyn std::fmt::Display) -> Stop {
+pub(super) fn refused(error: &dyn std::fmt::Display) -> Stop {
     Problem::author(
         format!("the participant's call did not succeed: {error}"),
         "let what it needs be there; a refusal that the scenario is about is a raw call",

@@ -36,6 +36,32 @@ fn actions() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"everybody probes the Kingdom",
+            "Given everybody probes the Kingdom",
+            |world, _given| {
+                world.kingdom().await?;
+                let all = world.running()?.sandbox().participants();
+                let all: Vec<_> = all.iter().map(|one| one.name.clone()).collect();
+                let all: Vec<_> = all.iter().map(String::as_str).collect();
+                // So many callers share the lanes.
+                let density = Density { rate_per_second: 400, ..Density::default() };
+                Ok(world.start_probes(&all, density).await?)
+            }
+        ),
+        step!(
+            Action,
+            r"the fleet renews its 90-day leaves 30 days before they end, for (\d+) days",
+            "When the fleet renews its 90-day leaves 30 days before they end, for 365 days",
+            |world, given| { Ok(world.follow_schedule(given.number(0)?).await?) }
+        ),
+        step!(
+            Action,
+            r"(\w+) renews its leaf no more",
+            "When edp2 renews its leaf no more",
+            |world, given| { Ok(world.drop_out(given.text(0))?) }
+        ),
+        step!(
+            Action,
             r"the probes go on for (\d+) ms",
             "When the probes go on for 500 ms",
             |world, given| {
@@ -117,6 +143,19 @@ fn checks() -> Vec<StepDefinition> {
             let observed = observed.as_deref().unwrap_or("nothing noticed");
             world.check(check::equal("downtime", "nothing noticed", observed))
         }),
+        step!(
+            Check,
+            r"(\d+) rotations were seen, and a probe failed after none of them",
+            "Then 49 rotations were seen, and a probe failed after none of them",
+            |world, given| {
+                let seen = credentials::per_rotation(run(world)?);
+                let (n, bad) = seen.map_or((0, 0), |seen| (seen.n, seen.bad));
+                let expected = format!("{} rotations, 0 with a failure", given.text(0));
+                let observed = format!("{n} rotations, {bad} with a failure");
+                let check = check::equal("rotations", &expected, &observed);
+                world.check(if bad == 0 { check.or(Cause::NoChangeObserved) } else { check })
+            }
+        ),
         step!(
             Check,
             r"(\w+)'s probes of lane (new_connection|reused_channel|server_stream|straddling_call) failed with (\w+(?:, \w+)*)",

@@ -3,6 +3,7 @@
 use super::{StepDefinition, step};
 use crate::error::Problem;
 use crate::procedure::Phase;
+use crate::procedure::orders::by_the_rule;
 use crate::verdict::check;
 use crate::world::{NotDone, Scope, StepResult, World};
 use fake_kingdom::cause::Cause;
@@ -70,6 +71,15 @@ fn actions() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r"(\w+)'s root goes through every order of bundle, map and leaf",
+            "When edp1's root goes through every order of bundle, map and leaf",
+            |world, given| {
+                world.tried_orders = world.try_all_orders(given.text(0)).await?;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
             r"the procedure is aborted",
             "When the procedure is aborted",
             |world, _given| { Ok(world.abort_rotation()?) }
@@ -88,6 +98,59 @@ fn actions() -> Vec<StepDefinition> {
 
 fn checks() -> Vec<StepDefinition> {
     vec![
+        step!(
+            Check,
+            r"the replicas mount a Secret of another name",
+            "Then the replicas mount a Secret of another name",
+            |world, _given| {
+                let (first, now) = world.running()?.secret_names().ok_or_else(|| {
+                    let next =
+                        "begin with `Given the Kingdom's Secret is made by the kustomization`";
+                    Problem::author("no kustomization makes the Secret", next)
+                })?;
+                let observed =
+                    if first == now { format!("{now}, as before") } else { "another".to_owned() };
+                let check = check::equal("the Secret's name", "another", &observed);
+                world.check(check.or(Cause::NoChangeObserved))
+            }
+        ),
+        step!(
+            Check,
+            r"each of the (\d+) orders cuts off whom the rule says, and (\d+) cut off nobody",
+            "Then each of the 30 orders cuts off whom the rule says, and 4 cut off nobody",
+            |world, given| {
+                let tried = &world.tried_orders;
+                if tried.is_empty() {
+                    let what = "no order was tried";
+                    let next = "put `When edp1's root goes through every order ...` in front";
+                    return Err(Problem::author(what, next).into());
+                }
+                let other: Vec<_> =
+                    tried.iter().filter(|one| **one != by_the_rule(one.order)).collect();
+                let working = tried.iter().filter(|one| one.works()).count();
+                let differences: Vec<_> = other.iter().map(|one| one.shown()).collect();
+                let observed = format!(
+                    "{} orders, {working} cut off nobody; against the rule: {}",
+                    tried.len(),
+                    if differences.is_empty() { "none".into() } else { differences.join("; ") }
+                );
+                let expected = format!(
+                    "{} orders, {} cut off nobody; against the rule: none",
+                    given.text(0),
+                    given.text(1)
+                );
+                // Which way it differs: somebody was cut off, or was not.
+                let worse = other.iter().any(|one| {
+                    let rule = by_the_rule(one.order);
+                    one.seen
+                        .iter()
+                        .zip(&rule.seen)
+                        .any(|(seen, rule)| seen.is_some() && rule.is_none())
+                });
+                let check = check::equal("orders of a root's switches", &expected, &observed);
+                world.check(if worse { check } else { check.or(Cause::FailureNotSeen) })
+            }
+        ),
         step!(
             Either,
             r"the gate of (\w+) opens within (\d+) ms",

@@ -8,6 +8,7 @@ use crate::error::Problem;
 use crate::verdict::check;
 use crate::verdict::deadness::{self, Attempt, CredentialKind, Trial};
 use crate::world::{StepResult, Stop, Var, World};
+use fake_kingdom::cause::Cause;
 use halo_consent::{PrivateKeyset, PublicKeyset};
 use kingdom_proto::v2alpha as pb;
 use prost::Message as _;
@@ -59,7 +60,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     }
                 }
                 if seen == 0 {
-                    let what = format!("{consumer} has no event groups, so none can be left behind");
+                    let what =
+                        format!("{consumer} has no event groups, so none can be left behind");
                     return Err(Problem::author(what, "let a provider make one").into());
                 }
                 let mut expected = Vec::new();
@@ -67,7 +69,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     expected.push(world.fill(&format!("{{{name}}}"))?);
                 }
                 let what = format!("event groups that are not under {consumer}'s key {key}");
-                world.check(check::same_members(what, &expected, &stale))
+                let check = check::same_members(what, &expected, &stale);
+                world.check(check.or(Cause::UnexpectedState))
             }
         ),
         step!(
@@ -92,6 +95,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     kind: CredentialKind::EncryptionKey,
                     credential: format!("{consumer}'s key {}", given.text(1)),
                     door: format!("metadata of {group}"),
+                    earlier: Vec::new(),
                     old,
                     new: Some(new),
                 };
@@ -157,14 +161,16 @@ async fn replay(world: &mut World, consumer: &str, name: &str, again: &str) -> S
     Ok(())
 }
 
-fn decoded<M: prost::Message + Default>(message: &prost_reflect::DynamicMessage) -> Result<M, Problem> {
+fn decoded<M: prost::Message + Default>(
+    message: &prost_reflect::DynamicMessage,
+) -> Result<M, Problem> {
     message.transcode_to().map_err(|error| Problem::harness(error.to_string()))
 }
 
 fn open(world: &World, consumer: &str, key: &str, ciphertext: &[u8]) -> Result<Attempt, Problem> {
     let private = world.key(consumer, &format!("{key}_encryption"))?;
-    let private = PrivateKeyset::from_binary(private)
-        .map_err(|error| Problem::harness(error.to_string()))?;
+    let private =
+        PrivateKeyset::from_binary(private).map_err(|error| Problem::harness(error.to_string()))?;
     let opened = private.decrypt(ciphertext, &[]);
     let refused_for = opened.err().map(|_| DOES_NOT_DECRYPT.to_owned());
     Ok(Attempt { time: world.clock().now().to_string(), refused_for, events: Vec::new() })

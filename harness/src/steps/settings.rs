@@ -1,11 +1,13 @@
 //! How the Kingdom is started: these stand before anything that needs it.
 
 use super::{StepDefinition, step};
-use crate::environment::secrets::Delivery;
+use crate::environment::secrets::{self, Delivery};
 use crate::error::Problem;
 use crate::quirk::PeerQuirk;
 use fake_kingdom::event::AlertSettings;
 use fake_kingdom::quirk::{Fidelity, Quirk, Quirks};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -103,6 +105,31 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Given each content of the Secret has a name of its own",
             |world, _given| {
                 world.setup()?.delivery = Delivery::HashedName;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"the Kingdom's Secret is made by the kustomization",
+            "Given the Kingdom's Secret is made by the kustomization",
+            |world, given| {
+                let text = given.doc()?.as_bytes().to_vec();
+                let setup = world.setup()?;
+                setup.kustomization =
+                    Some(BTreeMap::from([("kustomization.yaml".to_owned(), text)]));
+                setup.delivery = Delivery::HashedName;
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r#"the Kingdom's Secret is made by the Kustomization folder "([^"]+)""#,
+            "Given the Kingdom's Secret is made by the Kustomization folder \"k8s/secrets\"",
+            |world, given| {
+                let files = secrets::folder(Path::new(given.text(0))).map_err(author)?;
+                let setup = world.setup()?;
+                setup.kustomization = Some(files);
+                setup.delivery = Delivery::HashedName;
                 Ok(())
             }
         ),

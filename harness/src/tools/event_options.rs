@@ -1,13 +1,13 @@
 //! The options of `measurements create` whose order counts: event groups, times and filters belong
 //! to the provider named before them (contract 4.1.4 b).
 
-use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use fake_kingdom::model::Timestamp;
 
 /// Every `--event-data-provider` with what follows it, in order.
-#[derive(Clone, Debug, Default)]
-pub(super) struct EventProviders(pub(super) Vec<EventProvider>);
+/// What does not go together is told by the command, with its own usage (contract 4.0.3).
+#[derive(Clone, Debug)]
+pub(super) struct EventProviders(pub(super) Result<Vec<EventProvider>, String>);
 
 /// One provider of an event measurement.
 #[derive(Clone, Debug)]
@@ -55,8 +55,7 @@ impl Args for EventProviders {
 
 impl FromArgMatches for EventProviders {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        read(given(matches))
-            .map_err(|what| clap::Error::raw(ErrorKind::ArgumentConflict, format!("{what}\n")))
+        Ok(Self(read(given(matches))))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -84,7 +83,7 @@ struct Partial {
     end: Option<Timestamp>,
 }
 
-fn read(options: Vec<(&'static str, String)>) -> Result<EventProviders, String> {
+fn read(options: Vec<(&'static str, String)>) -> Result<Vec<EventProvider>, String> {
     let mut providers: Vec<(String, Vec<Partial>, Vec<String>)> = Vec::new();
     for (option, value) in options {
         if option == PROVIDER {
@@ -131,7 +130,7 @@ fn read(options: Vec<(&'static str, String)>) -> Result<EventProviders, String> 
         }
         Ok(EventProvider { name, groups, filters })
     };
-    Ok(EventProviders(providers.into_iter().map(whole).collect::<Result<_, _>>()?))
+    providers.into_iter().map(whole).collect()
 }
 
 fn time(option: &str, text: &str) -> Result<Timestamp, String> {
@@ -182,9 +181,8 @@ mod tests {
 
     fn parse(options: &[(&'static str, &str)]) -> Result<Vec<(String, usize, usize)>, String> {
         let options = options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        read(options).map(|all| {
-            all.0.into_iter().map(|p| (p.name, p.groups.len(), p.filters.len())).collect()
-        })
+        read(options)
+            .map(|all| all.into_iter().map(|p| (p.name, p.groups.len(), p.filters.len())).collect())
     }
 
     const T: &str = "2026-01-31T00:00:00Z";

@@ -17,6 +17,13 @@ pub(super) fn read_certificate(path: &Path) -> Result<Vec<u8>, ToolError> {
     certificate_in(&read(path)?).map_err(|what| wrong(path, what))
 }
 
+/// The first certificate of a file that has to be PEM (contract 4.0.6, 4.6.3).
+pub(super) fn read_pem_certificate(path: &Path) -> Result<Vec<u8>, ToolError> {
+    let content = read(path)?;
+    halo_pki::pem_certificates(&content).map_err(|error| wrong(path, error))?;
+    certificate_in(&content).map_err(|what| wrong(path, what))
+}
+
 /// As [`read_certificate`], of the file's content.
 pub(super) fn certificate_in(content: &[u8]) -> Result<Vec<u8>, String> {
     let der = if is_pem(content) {

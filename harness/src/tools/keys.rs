@@ -119,7 +119,16 @@ pub fn run(arguments: &KeysArgs, out: &mut dyn Write) -> Result<(), ToolError> {
     match &arguments.command {
         None => Ok(()),
         Some(KeysCommand::Serialize { format: KeyFormat::TinkKeyset, data, out }) => {
-            files::write(out, &halo_consent::wrap_keyset(&files::read(data)?), false)
+            let keyset = files::read(data)?;
+            // The real tool looks at nothing (4.2.1), and whoever asks is given what is published.
+            if PrivateKeyset::from_binary(&keyset).is_ok() {
+                warn(&format!(
+                    "{} holds private key material, and {} now holds it too: do not publish it; take the public key set out with `halo-harness keys create-public-keyset`",
+                    data.display(),
+                    out.display()
+                ));
+            }
+            files::write(out, &halo_consent::wrap_keyset(&keyset), false)
         }
         Some(KeysCommand::Deserialize { input, out }) => {
             let keyset = halo_consent::unwrap_keyset(&files::read(input)?)

@@ -433,6 +433,7 @@ fn to_proto(signed: SignedMessage) -> pb::SignedMessage {
 /// Either an event or a population measurement, of one type, with all of its options.
 fn wanted(arguments: &CreateMeasurementArgs) -> Result<Wanted<'_>, String> {
     let a = arguments;
+    let event_providers = a.providers.0.as_ref().map_err(Clone::clone)?;
     let types = [
         ("--reach", a.reach),
         ("--reach-and-frequency", a.reach_and_frequency),
@@ -497,7 +498,7 @@ fn wanted(arguments: &CreateMeasurementArgs) -> Result<Wanted<'_>, String> {
     }
     let sampling = a.vid_sampling_start.zip(a.vid_sampling_width);
     if which == "--population" {
-        if !a.providers.0.is_empty()
+        if !event_providers.is_empty()
             || a.vid_sampling_start.is_some()
             || a.vid_sampling_width.is_some()
         {
@@ -512,7 +513,7 @@ fn wanted(arguments: &CreateMeasurementArgs) -> Result<Wanted<'_>, String> {
         let filter = a.population_filter.as_deref().filter(|text| !text.is_empty());
         return Ok(Wanted::Population(PopulationInput { data_provider, start, end, filter }));
     }
-    if a.providers.0.is_empty() {
+    if event_providers.is_empty() {
         return Err(format!("{which} needs --event-data-provider"));
     }
     let Some((start, width)) = sampling else {
@@ -548,7 +549,7 @@ fn wanted(arguments: &CreateMeasurementArgs) -> Result<Wanted<'_>, String> {
         }),
     };
     Ok(Wanted::Event {
-        providers: &a.providers.0,
+        providers: event_providers,
         sampling: spec::VidSamplingInterval { start, width },
         measurement_type,
     })

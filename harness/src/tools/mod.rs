@@ -103,6 +103,11 @@ impl From<io::Error> for ToolError {
     }
 }
 
+/// Every quirk that one of the tools has.
+pub fn quirks() -> impl Iterator<Item = PeerQuirk> {
+    [api::QUIRKS, keys::QUIRKS, provision::QUIRKS].concat().into_iter()
+}
+
 /// The usage lines of a command of the program `C`, for the message of a usage error.
 pub fn usage_text<C: CommandFactory>(path: &[&str]) -> String {
     let mut root = C::command();

@@ -611,7 +611,7 @@ fn key_type(algorithm: &PublicKeyAlgorithm) -> String {
     }
 }
 
-fn shown_time(at: OffsetDateTime) -> String {
+pub(super) fn shown_time(at: OffsetDateTime) -> String {
     Timestamp::from(at).to_string()
 }
 

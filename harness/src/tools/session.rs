@@ -2,6 +2,7 @@
 
 use super::ToolError;
 use super::files::{self, wrong};
+use super::pki::shown_time;
 use crate::client::dynamic::Method;
 use crate::client::{
     Connection, Credential, Outcome, Request, Security, Status, TlsOptions, TransportError,
@@ -43,6 +44,10 @@ pub(super) struct Session {
     connection: Connection,
     listener: Listener,
     trust: Vec<TrustEntry>,
+    target: String,
+    options: TlsOptions,
+    /// What is wrong with the client's own certificate by this machine's clock, if anything.
+    own_fault: Option<String>,
 }
 
 /// An answer: typed, and as it is printed.
@@ -57,13 +62,23 @@ pub(super) enum CallError {
     /// The Kingdom refused.
     Refused(Box<Status>),
     /// No status arrived.
-    Broken(TransportError),
+    Broken {
+        /// What the client saw of it.
+        error: TransportError,
+        /// The TLS alert with which the server ended the connection.
+        alert: Option<String>,
+        /// What is wrong with the client's own certificate.
+        own_fault: Option<String>,
+    },
     /// The answer is not the message that it should be.
     Malformed(String),
 }
 
 /// How long a server may take for the handshake.
 const HANDSHAKE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long to wait for the alert of a server that refused a client.
+const ALERT_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Reads the TLS files and connects. `host` is the name that the server's certificate must have,
@@ -75,7 +90,9 @@ impl Session {
         quirks: &PeerQuirks,
         listener: Listener,
     ) -> Result<Self, ToolError> {
-        let certificate = files::read_certificate(&tls.tls_cert_file)?;
+        let certificate = files::read_pem_certificate(&tls.tls_cert_file)?;
+        let own_fault = out_of_date(&certificate, &Clock::real())
+            .map(|what| format!("the client's certificate {} {what}", tls.tls_cert_file.display()));
         let key = files::read_pem_key(&tls.tls_key_file, quirks)?;
         let own = halo_consent::SigningKey::from_pkcs8_der(&key)
             .map_err(|error| wrong(&tls.tls_key_file, error))?;
@@ -100,6 +117,7 @@ impl Session {
             roots: trust.iter().map(|entry| entry.der.clone()).collect(),
             server_name: host.unwrap_or(named.trim_matches(['[', ']'])).to_owned(),
             clock: Clock::real(),
+            link: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -124,7 +142,8 @@ impl Session {
                 ))
             })
         })?;
-        Ok(Self { runtime, connection, listener, trust })
+        let target = target.to_owned();
+        Ok(Self { runtime, connection, listener, trust, target, options, own_fault })
     }
 
     /// The trusted roots.
@@ -150,7 +169,16 @@ impl Session {
             patience: PATIENCE,
         };
         match self.runtime.block_on(self.connection.call(&request)) {
-            Outcome::Broken(error) => Err(CallError::Broken(error)),
+            Outcome::Broken(error) => {
+                let alert = self.runtime.block_on(async {
+                    let asked = async {
+                        let (stream, _) = Tcp.connect(&self.target).await.ok()?;
+                        self.options.refusal_alert(stream).await
+                    };
+                    tokio::time::timeout(ALERT_PATIENCE, asked).await.ok().flatten()
+                });
+                Err(CallError::Broken { error, alert, own_fault: self.own_fault.clone() })
+            }
             Outcome::Answered { status, .. } if status.code != "OK" => {
                 Err(CallError::Refused(Box::new(status)))
             }
@@ -195,14 +223,35 @@ impl fmt::Display for CallError {
                     _ => Ok(()),
                 }
             }
-            Self::Broken(error) => write!(
-                f,
-                "no answer: {error}; the Kingdom may have refused the client's certificate, which its events tell (`/v1/events`, then `halo-harness explain CODE`)"
-            ),
+            Self::Broken { error, alert, own_fault } => {
+                write!(f, "no answer: {error}")?;
+                if let Some(alert) = alert {
+                    write!(f, "; the server sent the TLS alert {alert}")?;
+                }
+                match own_fault {
+                    Some(what) => write!(f, "; {what}: issue and install another leaf"),
+                    None => f.write_str(
+                        "; the Kingdom may have refused the client's certificate, which its events tell (`/v1/events`, then `halo-harness explain CODE`)",
+                    ),
+                }
+            }
             Self::Malformed(what) => {
                 write!(f, "the answer cannot be read: {what}; is a Kingdom at this address?")
             }
         }
+    }
+}
+
+/// What a server will say against the validity period of a certificate.
+fn out_of_date(certificate: &[u8], clock: &Clock) -> Option<String> {
+    let facts = halo_pki::inspect(certificate).ok()?;
+    let now = clock.now().to_date_time()?;
+    if now > facts.not_after {
+        Some(format!("expired at {}", shown_time(facts.not_after)))
+    } else if now < facts.not_before {
+        Some(format!("is not valid before {}", shown_time(facts.not_before)))
+    } else {
+        None
     }
 }
 

@@ -2,16 +2,17 @@
 //! nothing (design.md section 2). Pure.
 
 use super::availability;
+use crate::observation::{Fact, Observation};
 use crate::probe::{Answer, CredentialAge, Lane, Probe, Run};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One credential at the start and at the end of a run, as the record shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CredentialChange {
     /// Whose: an actor, or `kingdom`; at one replica of it `kingdom/0`.
     pub actor: String,
-    /// `tls_server` or `tls_client`.
+    /// `tls_server`, `tls_client`, `api_certificate` or `encryption_key`.
     pub kind: &'static str,
     /// Subject key identifier of the first one seen, lower-case hex; empty for none.
     pub before_skid: String,
@@ -19,6 +20,89 @@ pub struct CredentialChange {
     pub after_skid: String,
     /// Whether another one was seen at any time: a rotation that was rolled back ends as it began.
     pub changed: bool,
+    /// The replaced ones on which open connections went on (contract 5.5.4), oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outlived: Vec<Outlived>,
+}
+
+/// A credential that had been replaced, and on which an open connection was still answered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outlived {
+    /// Serial number of its certificate, as the server knows it; empty if it recorded no call.
+    pub serial: String,
+    /// Its subject key identifier.
+    pub skid: String,
+    /// From the first answer on a new connection under another one to the last answer under this one.
+    pub for_ms: f64,
+}
+
+/// The credentials that a scenario saw change: those of its probes' connections, and the API
+/// credentials that the Kingdom showed.
+pub fn of_log(log: &[Observation]) -> Vec<CredentialChange> {
+    let of = |observation: &Observation| match &observation.fact {
+        Fact::Probes(run) => changes(run),
+        Fact::Credential(fact) => vec![CredentialChange {
+            actor: fact.actor.clone(),
+            kind: fact.kind,
+            before_skid: fact.before.clone(),
+            after_skid: fact.after.clone(),
+            changed: fact.before != fact.after,
+            outlived: Vec::new(),
+        }],
+        _ => Vec::new(),
+    };
+    log.iter().flat_map(of).collect()
+}
+
+/// Which of its replaced credentials an actor's open connections outlived: a participant's by its
+/// name, the server's at one replica as `kingdom/0`.
+pub fn outlived(run: &Run, actor: &str) -> Vec<Outlived> {
+    let replica: Option<u32> = actor.strip_prefix("kingdom/").and_then(|id| id.parse().ok());
+    let own = |probe: &&Probe| {
+        probe.answer == Answer::Expected
+            && probe.intended_us < run.length_us
+            && match replica {
+                None => probe.caller == actor,
+                Some(id) => probe.server.as_ref().is_some_and(|event| event.replica == Some(id)),
+            }
+    };
+    let skid = |probe: &Probe| match replica {
+        None => probe.client.skid.clone(),
+        Some(_) => probe.answering.as_ref().map(|who| who.skid.clone()).unwrap_or_default(),
+    };
+    let serial = |probe: &Probe| {
+        let event = probe.server.as_ref()?;
+        match replica {
+            None => event.peer.as_ref().map(|peer| peer.serial.clone()),
+            Some(_) => event.server.as_ref().map(|server| server.serial.clone()),
+        }
+    };
+    let fresh = || run.probes.iter().filter(own).filter(|probe| is_fresh(probe));
+    let mut old: Vec<String> = Vec::new();
+    for probe in run.probes.iter().filter(own) {
+        let skid = skid(probe);
+        if !skid.is_empty() && !old.contains(&skid) {
+            old.push(skid);
+        }
+    }
+    let of = |old: String| {
+        // In use as long as new connections present it: a credential that came back is not replaced.
+        let in_use =
+            fresh().filter(|probe| skid(probe) == old).map(|probe| probe.intended_us).max();
+        let replaced_us = fresh()
+            .filter(|probe| skid(probe) != old && in_use.is_none_or(|at| probe.intended_us > at))
+            .map(|probe| probe.ended_us)
+            .min()?;
+        let kept = || {
+            let on_it = |probe: &&Probe| probe.lane != Lane::NewConnection && skid(probe) == old;
+            run.probes.iter().filter(own).filter(on_it)
+        };
+        let last_us = kept().map(|probe| probe.ended_us).max()?;
+        let serial = kept().find_map(serial).unwrap_or_default();
+        let for_ms = last_us.checked_sub(replaced_us)? as f64 / 1000.0;
+        (for_ms > 0.0).then_some(Outlived { serial, skid: old, for_ms })
+    };
+    old.into_iter().filter_map(of).collect()
 }
 
 /// What new connections were answered with, and what was presented on them, first and last, in the
@@ -51,6 +135,7 @@ pub fn changes(run: &Run) -> Vec<CredentialChange> {
         .filter_map(|((actor, kind), all)| {
             Some(CredentialChange {
                 changed: all.len() > 1,
+                outlived: outlived(run, &actor),
                 actor,
                 kind,
                 before_skid: all.first()?.clone(),

@@ -50,6 +50,8 @@ pub struct Trial {
     pub credential: String,
     /// Where it was tried, such as `the Kingdom`, `worker1`, `CreateMeasurement`.
     pub door: String,
+    /// Earlier uses of the old credential there, by the owner or anybody else.
+    pub earlier: Vec<Attempt>,
     /// With the old credential.
     pub old: Attempt,
     /// With the new one; `None` where a finding only says that the old one still works.
@@ -69,7 +71,11 @@ pub fn judge(trial: &Trial, cause: &str) -> Vec<Check> {
     let what = format!("{}'s {} at {}", trial.owner, trial.what, trial.door);
     let mut check = check::equal(what, &format!("refused with {cause}"), &show(&trial.old));
     check.evidence = trial.old.events.clone();
-    checks.push(if trial.old.refused_for.is_none() { check.or(Cause::StillAccepted) } else { check });
+    checks.push(if trial.old.refused_for.is_none() {
+        check.or(Cause::StillAccepted)
+    } else {
+        check
+    });
     checks
 }
 
@@ -130,6 +136,7 @@ pub fn of(log: &[Observation]) -> Vec<Deadness> {
             (other.kind, &other.credential, &other.door)
                 == (trial.kind, &trial.credential, &trial.door)
         }) {
+            uses.extend(other.earlier.iter().cloned());
             uses.push(other.old.clone());
         }
         uses.sort_by_key(|attempt| moment(&attempt.time));
@@ -209,7 +216,9 @@ pub fn identity_refusal(event: &ServerEvent) -> Option<String> {
     let cause = event.cause.as_deref();
     match event.kind.as_str() {
         "handshake" if event.outcome == "refused" => Some(cause.unwrap_or("refused").to_owned()),
-        "call" if event.principal.is_none() => Some(cause.unwrap_or("principal_unknown").to_owned()),
+        "call" if event.principal.is_none() => {
+            Some(cause.unwrap_or("principal_unknown").to_owned())
+        }
         _ => None,
     }
 }
@@ -239,6 +248,7 @@ mod tests {
             kind: CredentialKind::TlsLeaf,
             credential: "aa".to_owned(),
             door: KINGDOM.to_owned(),
+            earlier: Vec::new(),
             old,
             new: Some(new),
         }
@@ -250,7 +260,10 @@ mod tests {
 
     #[test]
     fn a_refusal_for_the_cause_beside_an_acceptance_is_dead() {
-        assert_eq!(holds(&trial(attempt(1, Some("unknown_issuer")), attempt(2, None))), [true, true]);
+        assert_eq!(
+            holds(&trial(attempt(1, Some("unknown_issuer")), attempt(2, None))),
+            [true, true]
+        );
     }
 
     #[test]

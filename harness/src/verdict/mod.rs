@@ -4,7 +4,9 @@ pub mod availability;
 pub mod check;
 pub mod credentials;
 pub mod deadness;
+pub mod fates;
 pub mod monitor;
+pub mod refusal;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};
@@ -70,6 +72,7 @@ pub fn judge_change(log: &[Observation]) -> Judgement {
     let judgement = judge(log);
     let changed = log.iter().any(|observation| match &observation.fact {
         Fact::Probes(run) => credentials::changes(run).iter().any(|change| change.changed),
+        Fact::Credential(credential) => credential.before != credential.after,
         _ => false,
     });
     if judgement.verdict != Verdict::Pass || changed {
@@ -182,7 +185,9 @@ pub fn judge(log: &[Observation]) -> Judgement {
             | Fact::Phase(_)
             | Fact::Participant(_)
             | Fact::Trial(_)
-            | Fact::Finding(_) => {}
+            | Fact::Finding(_)
+            | Fact::Credential(_)
+            | Fact::Alert(_) => {}
         }
     }
     if !finished {

@@ -4,7 +4,9 @@
 use crate::observation::ServerEvent;
 use crate::probe::{Probe, Run};
 use fake_kingdom::model::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many failures the server recorded, by who and why, in the order of the names.
 pub type Failures = BTreeMap<(String, String), u64>;
@@ -57,6 +59,78 @@ fn refusal(event: &ServerEvent) -> Option<&str> {
         _ => false,
     };
     counts.then_some(cause)
+}
+
+/// An alert that the monitor raised, as the record shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alert {
+    /// Number of its event.
+    pub seq: u64,
+    /// When, by the Kingdom's clock; RFC 3339.
+    pub time: String,
+    /// Failures that make an alert ...
+    pub threshold: usize,
+    /// ... within so many seconds.
+    pub window_seconds: u64,
+    /// The failures that made it.
+    pub failures: Vec<AlertFailures>,
+}
+
+/// Failures of one caller for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertFailures {
+    /// Who: a probing actor, else the principal, else the key identifier of the client's leaf or its
+    /// issuer, else its address.
+    pub who: String,
+    /// Cause code.
+    pub cause: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// The alerts among `events`, each with the failures in the window in front of it.
+pub fn alerts(
+    runs: &[&Run],
+    events: &[ServerEvent],
+    threshold: usize,
+    window: Duration,
+) -> Vec<Alert> {
+    let time = |event: &ServerEvent| Timestamp::parse_rfc3339(&event.time);
+    let of = |alert: &ServerEvent| {
+        let at = time(alert)?;
+        let mut failures: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let in_front = events.iter().filter(|event| event.seq < alert.seq);
+        for event in in_front.filter(|event| time(event).is_some_and(|t| t.plus(window) >= at)) {
+            // What the monitor counts, whether or not it is a refusal of a probe.
+            if let Some(cause) = refusal(event) {
+                *failures.entry((who(runs, event), cause.to_owned())).or_default() += 1;
+            }
+        }
+        let failures = failures
+            .into_iter()
+            .map(|((who, cause), count)| AlertFailures { who, cause, count })
+            .collect();
+        let (seq, time) = (alert.seq, alert.time.clone());
+        Some(Alert { seq, time, threshold, window_seconds: window.as_secs(), failures })
+    };
+    events.iter().filter(|event| event.kind == "alert").filter_map(of).collect()
+}
+
+fn who(runs: &[&Run], event: &ServerEvent) -> String {
+    let probes = runs.iter().flat_map(|run| &run.probes);
+    let own = |probe: &&Probe| {
+        (event.peer_address.is_some() && event.peer_address == probe.local)
+            || event.request_id.as_deref() == Some(probe.request_id.as_str())
+    };
+    if let Some(probe) = probes.into_iter().find(own) {
+        return probe.caller.clone();
+    }
+    let leaf = || {
+        let peer = event.peer.as_ref()?;
+        peer.skid.clone().or_else(|| peer.akid.clone())
+    };
+    let known = event.principal.clone().or_else(leaf);
+    known.or_else(|| event.peer_address.clone()).unwrap_or_else(|| "nobody known".to_owned())
 }
 
 /// How long after the first authentication failure of the run an alert came, in whole milliseconds;

@@ -5,6 +5,8 @@ use crate::client::{Credential, TlsOptions};
 use crate::error::Problem;
 use crate::observation::{Fact, ServerEvent};
 use crate::probe::{Answer, CallerSettings, Control, Density, Lane, Probe, Prober, Run, Wardrobe};
+use crate::verdict::monitor;
+use fake_kingdom::event::AlertSettings;
 use fake_kingdom::fault::{Action, FaultRule, StatusName, Target};
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::sandbox::ParticipantKind;
@@ -76,12 +78,19 @@ impl World {
             )
         };
         let participant = participant.ok_or_else(unable)?;
-        let name = participant.certificate.clone().ok_or_else(unable)?;
-        let call = (
-            "wfa.measurement.api.v2alpha.Certificates/GetCertificate".to_owned(),
-            pb::GetCertificateRequest { name }.encode_to_vec(),
-        );
         let own = participant.resource.clone();
+        let call = match (participant.certificate.clone(), participant.kind) {
+            (Some(name), _) => (
+                "wfa.measurement.api.v2alpha.Certificates/GetCertificate".to_owned(),
+                pb::GetCertificateRequest { name }.encode_to_vec(),
+            ),
+            // A model provider of the sandbox has no API certificate.
+            (None, ParticipantKind::ModelProvider) => (
+                "wfa.measurement.api.v2alpha.ModelProviders/GetModelProvider".to_owned(),
+                pb::GetModelProviderRequest { name: own.clone() }.encode_to_vec(),
+            ),
+            (None, _) => return Err(unable()),
+        };
         let straddling = match participant.kind {
             ParticipantKind::DataProvider => (
                 "wfa.measurement.api.v2alpha.DataProviders/GetDataProvider".to_owned(),
@@ -168,6 +177,16 @@ impl World {
         Ok(())
     }
 
+    /// Everybody who probes, and the distance of two probes.
+    ///
+    /// # Errors
+    /// No probes go on.
+    pub(super) fn fleet_members(&self) -> Result<(Vec<String>, Duration), Problem> {
+        let prober = &self.probing()?.prober;
+        let members = prober.callers().into_iter().map(|(actor, _)| actor).collect();
+        Ok((members, Duration::from_micros(prober.density().due_us(1))))
+    }
+
     fn probing(&self) -> Result<&Probing, Problem> {
         self.probing.as_ref().ok_or_else(|| {
             Problem::author("no probes go on", "begin with `Given probes call the Kingdom as edp1`")
@@ -188,17 +207,24 @@ impl World {
         // A probe of the run proper must not be on its way still when the outage begins.
         tokio::time::sleep(BEFORE_CONTROL).await;
         let from_us = prober.elapsed_us();
-        let outage = environment.add_fault(FaultRule {
-            target: Target {
-                method: Some("Certificates/GetCertificate".to_owned()),
-                ..Target::default()
-            },
-            action: Action::Status(StatusName::Unavailable),
-            count: None,
-            skip: 0,
-        });
+        let outages: Vec<_> = prober
+            .methods()
+            .into_iter()
+            .map(|method| {
+                environment.add_fault(FaultRule {
+                    target: Target { method: Some(method), ..Target::default() },
+                    action: Action::Status(StatusName::Unavailable),
+                    count: None,
+                    skip: 0,
+                })
+            })
+            .collect();
         tokio::time::sleep(CONTROL).await;
-        let fired = environment.remove_fault(outage).map_or(0, |rule| rule.fired);
+        // A caller that the outage did not hit shows in the gap that is looked for.
+        let fired = outages
+            .into_iter()
+            .map(|outage| environment.remove_fault(outage).map_or(0, |rule| rule.fired))
+            .sum();
         let until_us = prober.elapsed_us();
         tokio::time::sleep(AFTER_CONTROL).await;
         let (density, callers) = (prober.density(), prober.callers());
@@ -224,6 +250,34 @@ impl World {
     /// Some of it is no longer kept.
     pub fn events_of_probes(&self) -> Result<Vec<ServerEvent>, Problem> {
         self.running()?.events(self.probed_after)
+    }
+
+    /// Whether probes go on as this actor.
+    pub(super) fn is_probing_as(&self, actor: &str) -> bool {
+        self.probing.as_ref().is_some_and(|probing| probing.worn.contains_key(actor))
+    }
+
+    /// Puts the alerts that the Kingdom's monitor raised into the log, each with what made it.
+    pub fn note_alerts(&mut self) {
+        let AlertSettings { threshold, window } = self.setup.alert;
+        let Ok(environment) = self.running() else { return };
+        if !environment.has_alerts() {
+            return;
+        }
+        // The log keeps the newest events only; what is gone can be no evidence any more.
+        let Ok(events) = environment.events(0) else { return };
+        let runs: Vec<_> = self
+            .log
+            .all()
+            .iter()
+            .filter_map(|observation| match &observation.fact {
+                Fact::Probes(run) => Some(&**run),
+                _ => None,
+            })
+            .collect();
+        for alert in monitor::alerts(&runs, &events, threshold, window) {
+            self.record(Fact::Alert(Box::new(alert)));
+        }
     }
 
     /// Puts the server's own record beside each probe: of the call by its request id, of a refused
@@ -295,7 +349,8 @@ impl World {
             security: guise.security,
             roots,
             server_name: "localhost".to_owned(),
-            clock: self.setup.clock.clone(),
+            clock: self.clocks.get(actor).unwrap_or(&self.setup.clock).clone(),
+            link: self.links.get(actor).cloned(),
         })
     }
 

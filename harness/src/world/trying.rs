@@ -206,12 +206,7 @@ impl World {
 }
 
 /// Why a server did not take the caller for its owner; `None` if it did.
-fn refusal(
-    call: &Call,
-    event: Option<&ServerEvent>,
-    own: &str,
-    server: &Server,
-) -> Option<String> {
+fn refusal(call: &Call, event: Option<&ServerEvent>, own: &str, server: &Server) -> Option<String> {
     let code = match &call.outcome {
         Outcome::Answered { status, .. } => status.code,
         Outcome::Broken(TransportError::NobodyListens) => {

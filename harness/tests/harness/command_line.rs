@@ -276,3 +276,39 @@ fn what_an_interruption_keeps_from_running_is_invalid_and_still_in_the_record() 
     assert_eq!(results.len(), 3);
     assert!(results.iter().all(|result| result.judgement.verdict == Verdict::Invalid));
 }
+
+#[test]
+fn a_list_of_nothing_is_invalid_as_a_run_of_nothing_is() {
+    assert_eq!(main(&["list", "--tags", "@nope"]), (Exit::Invalid, String::new()));
+    assert_eq!(main(&["list", "--faults", "--tags", "@nope"]), (Exit::Invalid, String::new()));
+    assert_eq!(main(&["list", "--tags", "@contract-1.1.9"]).0, Exit::Passed);
+}
+
+#[test]
+fn faults_are_listed_for_the_scenarios_that_are_selected() {
+    let (exit, all) = main(&["list", "--faults", "--format", "json"]);
+    let all: Vec<Value> = serde_json::from_str(&all).unwrap();
+    assert_eq!(exit, Exit::Passed);
+    let scenario = all[0]["scenarios"][0].as_str().unwrap();
+    let (exit, some) = main(&["list", "--faults", "--scenario", scenario, "--format", "json"]);
+    let some: Vec<Value> = serde_json::from_str(&some).unwrap();
+    assert_eq!(exit, Exit::Passed);
+    assert!(!some.is_empty() && some.len() < all.len());
+    let names = |fault: &Value| fault["scenarios"].as_array().unwrap().contains(&scenario.into());
+    assert!(some.iter().all(names));
+    // An option that would change nothing is refused.
+    assert_eq!(main(&["list", "--steps", "--tags", "@x"]).0, Exit::Usage);
+}
+
+#[test]
+fn a_tag_of_a_clause_that_is_not_there_is_refused_with_its_line_and_the_nearest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = features(folder.path(), &[GOOD, GOOD]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(run(&path, &[]).0, Exit::Passed);
+    std::fs::write(&path, text.replace("@t-b @contract-1.1.3", "@t-b @contract-1.1.33")).unwrap();
+    assert_eq!(run(&path, &[]).0, Exit::Usage);
+    let error = halo_harness::scenario::from_paths(&[path]).unwrap_err().to_string();
+    assert!(error.contains("f.feature:6"), "{error}");
+    assert!(error.contains("@contract-1.1.33") && error.contains("@contract-1.1.3,"), "{error}");
+}

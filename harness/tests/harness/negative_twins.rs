@@ -11,6 +11,10 @@ const MISSING: &str = "Given missing is \"{edp1}/certificates/AAAAAAAAAZQ\"\n\
                        When edp1 changes the certificate missing by HOLD\n";
 const LIST: &str =
     "When edp1 calls Certificates.ListCertificates with\n\"\"\"\nparent: \"{edp1}\"\n\"\"\"\n";
+const OLD_ID: &str = "Given mc1 has a direct reach measurement called m with edp1\n\
+                      And the clock moves forward by 600 seconds\n\
+                      When edp1 calls Requisitions.GetRequisition with\n\"\"\"\n\
+                      name: \"{edp1.m_requisition}\"\n\"\"\"\n";
 const NO_CERTIFICATE: &str = "Given edp1 presents no certificate\n\
                               When edp1 reads the certificate edp1.certificate\n";
 const BAD_KEY: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
@@ -110,6 +114,9 @@ const TWINS: &[(&str, &str)] = &[
          | {edp1.certificate} |",
     ),
     (ONE_LISTED, "Then the response lists certificates[*].name by ascending id"),
+    // Drawn before the clock went on; and no id at all.
+    (OLD_ID, "Then the response field name ends in an id drawn now"),
+    (READ, "Then the response field x509_der ends in an id drawn now"),
     (LIST, "Then the response lists \"{mc1.certificate}\" among certificates[*].name"),
     (LIST, "Then the response does not list \"{edp2.certificate}\" among certificates[*].name"),
     (DENIED, "Then the response does not list \"x\" among name"),
@@ -265,6 +272,12 @@ const PROVES_NOTHING: &[&str] = &[
     "Given a running Kingdom\nThen reporting answers OK",
     "When edp1 handles its requisitions\nThen edp1 neither fulfils nor refuses mc1.m",
     "Given mc1 creates a reach measurement called m with edp1 that has a wart\nWhen edp1 handles its requisitions\nThen edp1 fulfils mc1.m",
+    // A Secret that never changes under a replica, and replicas that read what changes under them.
+    "Given each content of the Secret has a name of its own\nAnd replicas read changed files while they run\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    // A kustomization that leaves out what the Kingdom reads, or that is not understood.
+    "Given the Kingdom's Secret is made by the kustomization\n\"\"\"\nsecretGenerator:\n- name: s\n  files:\n  - kingdom_tls.pem\n\"\"\"\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    "Given the Kingdom's Secret is made by the kustomization\n\"\"\"\nresources:\n- a.yaml\n\"\"\"\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
+    "Given the Kingdom's Secret is made by the Kustomization folder \"not/there\"\nWhen edp1 reads the certificate edp1.certificate\nThen the call succeeds",
     // What is not there, or not all of it.
     "When edp1 calls Certificates.GetCertificate on replica 77 with\n\"\"\"\nname: \"{edp1.certificate}\"\n\"\"\"\nThen nobody listens",
     "When all 1 replicas are stopped\nAnd edp1 reads the certificate edp1.certificate\nThen the call succeeds",

@@ -110,6 +110,7 @@ fn with_probes(mut record: Run) -> Run {
         before_skid: skid("a"),
         after_skid: skid("b"),
         changed: true,
+        outlived: Vec::new(),
     }];
     record
 }
@@ -363,7 +364,7 @@ fn a_secret_is_in_no_report() {
     }
     let source = format!("# {PEM}\n{}# {KEY}\n", bad.scenario.source);
     bad.scenario.source = source.into();
-    let fact = Fact::Changed { what: format!("{KEY} {PEM}") };
+    let fact = Fact::Changed { what: format!("{KEY} {PEM}"), jumped: std::time::Duration::ZERO };
     bad.log.push(Observation { n: 99, time: Timestamp::default(), line: 1, fact });
     let record = record(&results);
     let mut reports = vec![
@@ -399,4 +400,68 @@ fn a_failure_is_repeated_from_its_seed_its_steps_and_its_events() {
     assert!(events.iter().any(|event| event["event"]["cause"] == "permission_denied"));
     assert!(events.iter().any(|event| event["check"]["holds"] == false));
     assert!(!files.keys().any(|path| path.starts_with("all__good")));
+}
+
+/// One of the embedded scenarios, played, as a record.
+fn played(id: &str) -> Run {
+    let mut scenarios = scenario::embedded().unwrap();
+    scenarios.retain(|scenario| scenario.id == id);
+    assert_eq!(scenarios.len(), 1, "{id}");
+    record(&run::run(&plan(), scenarios, |_| {}, |_| {}))
+}
+
+#[test]
+fn an_alert_is_in_the_record_and_on_the_page_with_who_and_why() {
+    let record =
+        played("rotation/monitor/a-participant-that-lost-its-root-is-named-and-an-alert-is-raised");
+    let [alert] = record.scenarios[0].alerts.as_slice() else {
+        panic!("{:?}", record.scenarios[0].alerts)
+    };
+    assert_eq!((alert.threshold, alert.window_seconds), (3, 10));
+    assert!(alert.time.starts_with("2030-01-01T00:00:"), "{}", alert.time);
+    let [failures] = alert.failures.as_slice() else { panic!("{:?}", alert.failures) };
+    assert_eq!(
+        (failures.who.as_str(), failures.cause.as_str(), failures.count),
+        ("edp1", "unknown_issuer", 3)
+    );
+    let page = html::to_html(&record);
+    let row = "<td>3 failures within 10 s</td><td>edp1</td><td><code>unknown_issuer</code></td>";
+    assert!(page.contains(row));
+    let json: Value = serde_json::from_str(&record::to_json(&record).unwrap()).unwrap();
+    assert_eq!(json["scenarios"][0]["alerts"][0]["failures"][0]["who"], "edp1");
+}
+
+#[test]
+fn without_an_alert_neither_speaks_of_one() {
+    let record = played("rotation/monitor/a-clean-rotation-raises-none");
+    assert!(record.scenarios[0].alerts.is_empty());
+    assert!(!html::to_html(&record).contains("Alerts of the authentication monitor"));
+}
+
+#[test]
+fn a_connection_that_outlives_a_credential_is_named_with_serial_and_how_long() {
+    let record = played(
+        "rotation/procedure/an-open-channel-outlives-its-old-leaf-is-named-with-how-long-and-keeps-retire-shut",
+    );
+    let of_edp1 = |change: &&CredentialChange| change.actor == "edp1";
+    let change = record.scenarios[0].credentials.iter().find(of_edp1).unwrap();
+    let [outlived] = change.outlived.as_slice() else { panic!("{:?}", change.outlived) };
+    assert_eq!(outlived.skid, change.before_skid);
+    assert!(!outlived.serial.is_empty());
+    assert!((650.0..2500.0).contains(&outlived.for_ms), "{}", outlived.for_ms);
+    let page = html::to_html(&record);
+    assert!(page.contains("Connections that outlived a replaced credential"));
+    assert!(page.contains(&outlived.serial));
+}
+
+#[test]
+fn what_is_changed_after_the_clock_jumped_stays_on_the_timeline() {
+    let record = played(
+        "rotation/encryption-key/reporting-caches-for-an-hour-and-the-old-key-is-kept-as-long-none-is-lost",
+    );
+    let timeline = &record.scenarios[0].timelines[0];
+    assert!(timeline.marks.iter().any(|mark| mark.text.contains("the clock, by")));
+    for mark in &timeline.marks {
+        assert!((0.0..=timeline.length_ms).contains(&mark.at_ms), "{mark:?}");
+    }
 }

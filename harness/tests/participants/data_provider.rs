@@ -10,6 +10,7 @@ use halo_harness::participant::data_provider::MetadataError;
 use halo_harness::participant::data_provider::population::{Models, PopulationSpec};
 use halo_harness::participant::data_provider::rules::{Decision, Methodology, ProtocolKind};
 use halo_harness::participant::measurement_consumer::{Defect, Measure, MeasurementConsumer, Wish};
+use halo_harness::participant::wire;
 use halo_harness::quirk::PeerQuirk;
 use halo_pki::hostile::Variant;
 use halo_pki::{AkidChoice, Leaf};
@@ -22,7 +23,7 @@ use std::time::Duration;
 const CSI: &str = "CONSENT_SIGNAL_INVALID";
 const SPEC_INVALID: &str = "SPEC_INVALID";
 
-/// 3.10, 3.7.2, 3.7.3, 3.7.4, 3.9.1, 3.15.1: the whole way of a Direct measurement.
+/// 3.7.2, 3.7.3, 3.7.4: the whole way of a Direct measurement, of which each part opens or verifies.
 #[test]
 fn a_direct_measurement_is_fulfilled_and_its_result_read() {
     play(async |stage| {
@@ -49,23 +50,9 @@ fn a_direct_measurement_is_fulfilled_and_its_result_read() {
     });
 }
 
-/// 3.10 rows 5 to 10: each defect of a measurement meets the justification of its row.
-#[test]
-fn each_defect_is_refused_with_its_justification() {
-    for (defect, clause, justification) in [
-        (Defect::SpoiltSignature, "3.10/5", CSI),
-        (Defect::UnsupportedOid, "3.10/5", CSI),
-        (Defect::OidOfOtherKeyType, "3.10/5", CSI),
-        (Defect::UnknownKey, "3.10/7", CSI),
-        (Defect::ForeignKey, "3.10/8", CSI),
-        (Defect::UnparsablePlaintext, "3.10/8", SPEC_INVALID),
-        (Defect::OtherInnerMessage, "3.10/9", SPEC_INVALID),
-        (Defect::SpoiltInnerSignature, "3.10/10", CSI),
-        (Defect::UnsupportedInnerOid, "3.10/10", CSI),
-        (Defect::OtherMeasurementKey, "3.10/10", CSI),
-        (Defect::OtherNonce, "3.10/10", CSI),
-        (Defect::UnusableMeasurementKey, "3.5.1", SPEC_INVALID),
-    ] {
+/// Creates a measurement with each defect, and compares the refusal with the row's.
+fn are_refused(cases: &[(Defect, &str, &str)]) {
+    for &(defect, clause, justification) in cases {
         play(async |stage: &Stage| {
             let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
             let name = stage.create(&mut consumer, &stage.reach().with(defect)).await;
@@ -79,6 +66,125 @@ fn each_defect_is_refused_with_its_justification() {
             let measurement = consumer.get(stage, &name).await.unwrap();
             assert_eq!(measurement.state(), State::Failed, "{defect:?}");
             assert_eq!(failure(&measurement), Reason::RequisitionRefused);
+        });
+    }
+}
+
+/// 3.10 row 5, row 7: each defect of the MeasurementSpec or of the key shown meets the justification of
+/// its row.
+#[test]
+fn each_outer_defect_is_refused_with_its_justification() {
+    are_refused(&[
+        (Defect::SpoiltSignature, "3.10/5", CSI),
+        (Defect::UnsupportedOid, "3.10/5", CSI),
+        (Defect::OidOfOtherKeyType, "3.10/5", CSI),
+        (Defect::UnknownKey, "3.10/7", CSI),
+    ]);
+}
+
+/// 3.10 row 8, row 9: so does each defect of the encryption and of its plaintext; 3.5.1: and a key that
+/// shows itself unusable only when it is used.
+#[test]
+fn each_defect_of_the_plaintext_is_refused_with_its_justification() {
+    are_refused(&[
+        (Defect::ForeignKey, "3.10/8", CSI),
+        (Defect::UnparsablePlaintext, "3.10/8", SPEC_INVALID),
+        (Defect::OtherInnerMessage, "3.10/9", SPEC_INVALID),
+        (Defect::UnusableMeasurementKey, "3.5.1", SPEC_INVALID),
+    ]);
+}
+
+/// 3.10 row 10: so does each defect of the RequisitionSpec; 3.8.2, 3.8.3.
+#[test]
+fn each_inner_defect_is_refused_with_its_justification() {
+    are_refused(&[
+        (Defect::SpoiltInnerSignature, "3.10/10", CSI),
+        (Defect::UnsupportedInnerOid, "3.10/10", CSI),
+        (Defect::OtherMeasurementKey, "3.10/10", CSI),
+        (Defect::OtherLegacyMeasurementKey, "3.10/10", CSI),
+        (Defect::OtherNonce, "3.10/10", CSI),
+    ]);
+}
+
+/// 3.8.3, legacy: without the Any in the RequisitionSpec its byte field decides; the same bytes pass,
+/// others are refused.
+#[test]
+fn the_legacy_key_fields_are_compared() {
+    for (defect, said_of_it) in [
+        (Defect::LegacyMeasurementKey, (RequisitionFulfilled, "3.10", "")),
+        (Defect::OtherLegacyMeasurementKey, (RequisitionRefused, "3.10/10", CSI)),
+    ] {
+        play(async |stage: &Stage| {
+            let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            stage.create(&mut consumer, &stage.reach().with(defect)).await;
+            provider.poll(stage).await.unwrap();
+            assert_eq!(said(&provider.base), said_of_it, "{:?}", last(&provider.base));
+        });
+    }
+}
+
+/// 3.10 row 13: the measurement type fits each protocol or not. The Kingdom never pairs them wrongly:
+/// the protocol of a requisition as listed is changed.
+#[test]
+fn a_measurement_type_that_does_not_fit_the_protocol_is_refused() {
+    let direct = |requisition: &pb::Requisition| requisition.protocol_config.clone().unwrap();
+    let of = |protocol: Protocol| {
+        let protocol = pb::protocol_config::Protocol { protocol: Some(protocol) };
+        pb::ProtocolConfig { protocols: vec![protocol], ..Default::default() }
+    };
+    let llv2 = || of(Protocol::LiquidLegionsV2(Default::default()));
+    let reach_only = || of(Protocol::ReachOnlyLiquidLegionsV2(Default::default()));
+    let hmss = || of(Protocol::HonestMajorityShareShuffle(Default::default()));
+    let trus_tee = || of(Protocol::TrusTee(Default::default()));
+    use Measure::{Duration, Impression, Reach, ReachAndFrequency};
+    for (measure, fitting) in [
+        (Reach, [true, true, true, true, true]),
+        (ReachAndFrequency, [true, true, false, true, true]),
+        (Impression, [true, false, false, false, false]),
+        (Duration, [true, false, false, false, false]),
+    ] {
+        play(async |stage: &Stage| {
+            let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            stage.create(&mut consumer, &Wish::new(measure, &[&stage.resource("edp1")])).await;
+            let listed = stage.listed(&mut provider).await.remove(0);
+            let configs = [direct(&listed), llv2(), reach_only(), hmss(), trus_tee()];
+            for (config, fits) in configs.into_iter().zip(fitting) {
+                let mut requisition = listed.clone();
+                requisition.protocol_config = Some(config);
+                let decision = provider.judge(stage, &requisition).await;
+                let at_row_13 = refused(&decision) == Some(("3.10/13", SPEC_INVALID));
+                assert_eq!(at_row_13, !fits, "{measure:?}: {decision:?}");
+            }
+        });
+    }
+}
+
+/// 3.10 row 16: the provider has the methodology, and the requisition does not offer it.
+#[test]
+fn a_direct_methodology_that_is_not_offered_is_declined() {
+    use pb::protocol_config::Direct;
+    type Withdraw = fn(&mut Direct);
+    let cases: [(Measure, Withdraw); 5] = [
+        (Measure::Reach, |direct| direct.deterministic_count_distinct = None),
+        (Measure::ReachAndFrequency, |direct| direct.deterministic_count_distinct = None),
+        (Measure::ReachAndFrequency, |direct| direct.deterministic_distribution = None),
+        (Measure::Impression, |direct| direct.deterministic_count = None),
+        (Measure::Duration, |direct| direct.deterministic_sum = None),
+    ];
+    for (measure, withdraw) in cases {
+        play(async |stage: &Stage| {
+            let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            stage.create(&mut consumer, &Wish::new(measure, &[&stage.resource("edp1")])).await;
+            let mut requisition = stage.listed(&mut provider).await.remove(0);
+            let decision = provider.judge(stage, &requisition).await;
+            assert!(matches!(decision, Decision::Fulfil(_)), "{measure:?}: {decision:?}");
+            let protocols = &mut requisition.protocol_config.as_mut().unwrap().protocols;
+            let Some(Protocol::Direct(direct)) = &mut protocols[0].protocol else {
+                panic!("not Direct: {protocols:?}");
+            };
+            withdraw(direct);
+            let decision = provider.judge(stage, &requisition).await;
+            assert_eq!(refused(&decision), Some(("3.10/16", "DECLINED")), "{measure:?}");
         });
     }
 }
@@ -97,19 +203,9 @@ fn an_empty_oid_verifies_by_luck_and_the_legacy_key_fields_count() {
     }
 }
 
-/// 3.10, 3.10.1 (quirk provider-dies-instead-of-refusing): what the process ends at; the row is the
-/// same, and the measurement waits.
-#[test]
-fn a_faithful_provider_ends_where_the_table_says_so() {
-    for (defect, clause, oid_is_not_bad) in [
-        (Defect::UnsupportedOid, "3.10/5", true),
-        (Defect::OidOfOtherKeyType, "3.10/5", true),
-        (Defect::UnknownKey, "3.10/7", false),
-        (Defect::UnparsablePlaintext, "3.10/8", false),
-        (Defect::OtherInnerMessage, "3.10/9", false),
-        (Defect::UnsupportedInnerOid, "3.10/10", true),
-        (Defect::UnusableMeasurementKey, "3.5.1", false),
-    ] {
+/// Lets a faithful provider meet each defect, and compares the row at which it ends.
+fn end_the_process(cases: &[(Defect, &'static str, bool)]) {
+    for &(defect, clause, oid_is_not_bad) in cases {
         play(async |stage: &Stage| {
             let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
             faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
@@ -124,6 +220,33 @@ fn a_faithful_provider_ends_where_the_table_says_so() {
             assert_eq!(measurement.state(), State::AwaitingRequisitionFulfillment);
         });
     }
+}
+
+/// 3.10.1: what the process ends at; the row is the same as that of the refusal in its place, and the
+/// measurement waits.
+#[test]
+fn a_faithful_provider_ends_at_the_outer_rows_where_the_table_says_so() {
+    end_the_process(&[
+        (Defect::UnsupportedOid, "3.10/5", true),
+        (Defect::OidOfOtherKeyType, "3.10/5", true),
+        (Defect::UnknownKey, "3.10/7", false),
+    ]);
+}
+
+/// The same behind the decryption.
+#[test]
+fn a_faithful_provider_ends_at_the_inner_rows_where_the_table_says_so() {
+    end_the_process(&[
+        (Defect::UnparsablePlaintext, "3.10/8", false),
+        (Defect::OtherInnerMessage, "3.10/9", false),
+        (Defect::UnsupportedInnerOid, "3.10/10", true),
+    ]);
+}
+
+/// 3.5.1: the same where the measurement key shows itself unusable.
+#[test]
+fn a_faithful_provider_ends_at_an_unusable_measurement_key() {
+    end_the_process(&[(Defect::UnusableMeasurementKey, "3.5.1", false)]);
 }
 
 /// 3.10 row 1: the MC certificate cannot be fetched. A careful provider leaves the requisition for
@@ -257,43 +380,16 @@ fn an_unsupported_oid_is_a_refusal_as_long_as_the_process_does_not_end() {
     });
 }
 
-/// 3.10 row 6, row 8 (type_url), row 13 and row 17, which the Kingdom never lets through: a
-/// requisition as listed, changed.
-#[test]
-fn what_the_kingdom_never_shows_is_refused_or_ends_the_process_too() {
-    type Change = fn(&mut pb::Requisition);
-    let cases: [(&str, &str, &str, bool, Change); 6] = [
-        ("wrong spec type", "3.10/6", SPEC_INVALID, true, |requisition| {
-            let signed = requisition.measurement_spec.as_mut().unwrap();
-            signed.message.as_mut().unwrap().type_url = "type.googleapis.com/x.Y".to_owned();
-        }),
-        ("wrong key type", "3.10/6", SPEC_INVALID, true, |requisition| {
-            let key = requisition.data_provider_public_key.as_mut().unwrap();
-            key.type_url = "type.googleapis.com/x.Y".to_owned();
-        }),
-        ("wrong type_url", "3.10/8", SPEC_INVALID, true, |requisition| {
-            let sealed = requisition.encrypted_requisition_spec.as_mut().unwrap();
-            sealed.type_url = "type.googleapis.com/x.Y".to_owned();
-        }),
-        ("no protocol", "3.10/13", SPEC_INVALID, false, |requisition| {
-            requisition.protocol_config.as_mut().unwrap().protocols.clear();
-        }),
-        ("no noise", "3.10/13", SPEC_INVALID, false, |requisition| {
-            let protocols = &mut requisition.protocol_config.as_mut().unwrap().protocols;
-            if let Some(Protocol::Direct(direct)) = &mut protocols[0].protocol {
-                direct.noise_mechanisms.clear();
-            }
-        }),
-        ("bound certificate", "3.10/17", "UNFULFILLABLE", false, |requisition| {
-            requisition.data_provider_certificate = "duchies/a/certificates/b".to_owned();
-        }),
-    ];
+type Change = fn(&mut pb::Requisition);
+
+/// Judges a requisition as listed, with each change, by a careful and by a faithful provider.
+fn never_shown(cases: &[(&str, &str, &str, bool, Change)]) {
     play(async |stage: &Stage| {
         let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
         stage.create(&mut consumer, &stage.reach()).await;
         let listed = stage.listed(&mut provider).await.remove(0);
         assert!(matches!(provider.judge(stage, &listed).await, Decision::Fulfil(_)));
-        for (what, clause, justification, ends, change) in cases {
+        for &(what, clause, justification, ends, change) in cases {
             let mut requisition = listed.clone();
             change(&mut requisition);
             documented(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
@@ -307,6 +403,44 @@ fn what_the_kingdom_never_shows_is_refused_or_ends_the_process_too() {
             }
         }
     });
+}
+
+/// 3.10 row 6, row 8 (type_url), which the Kingdom never lets through: a requisition as listed, changed.
+#[test]
+fn packed_types_that_the_kingdom_never_shows_end_the_process_too() {
+    never_shown(&[
+        ("wrong spec type", "3.10/6", SPEC_INVALID, true, |requisition| {
+            let signed = requisition.measurement_spec.as_mut().unwrap();
+            signed.message.as_mut().unwrap().type_url = "type.googleapis.com/x.Y".to_owned();
+        }),
+        ("wrong key type", "3.10/6", SPEC_INVALID, true, |requisition| {
+            let key = requisition.data_provider_public_key.as_mut().unwrap();
+            key.type_url = "type.googleapis.com/x.Y".to_owned();
+        }),
+        ("wrong type_url", "3.10/8", SPEC_INVALID, true, |requisition| {
+            let sealed = requisition.encrypted_requisition_spec.as_mut().unwrap();
+            sealed.type_url = "type.googleapis.com/x.Y".to_owned();
+        }),
+    ]);
+}
+
+/// 3.10 row 13, row 17, changed likewise.
+#[test]
+fn protocols_and_names_that_the_kingdom_never_shows_are_refused_too() {
+    never_shown(&[
+        ("no protocol", "3.10/13", SPEC_INVALID, false, |requisition| {
+            requisition.protocol_config.as_mut().unwrap().protocols.clear();
+        }),
+        ("no noise", "3.10/13", SPEC_INVALID, false, |requisition| {
+            let protocols = &mut requisition.protocol_config.as_mut().unwrap().protocols;
+            if let Some(Protocol::Direct(direct)) = &mut protocols[0].protocol {
+                direct.noise_mechanisms.clear();
+            }
+        }),
+        ("bound certificate", "3.10/17", "UNFULFILLABLE", false, |requisition| {
+            requisition.data_provider_certificate = "duchies/a/certificates/b".to_owned();
+        }),
+    ]);
 }
 
 fn refused(decision: &Decision) -> Option<(&'static str, &'static str)> {
@@ -509,9 +643,12 @@ fn a_direct_fulfilment_carries_the_etag_or_not() {
         let event = last(&provider.base);
         assert_eq!((event.kind, event.clause), (RequisitionSkipped, "3.10.2"));
         assert!(event.cause.contains("REQUISITION_ETAG_MISMATCH"), "{event:?}");
+        let sent = provider.base.last_sent(wire::FULFILL_DIRECT).unwrap();
+        assert_eq!(sent.etag, stale.etag);
         faithful(&mut provider.base, PeerQuirk::DirectFulfilmentWithoutEtag);
         provider.handle(stage, &stale).await.unwrap();
         assert_eq!(said(&provider.base).0, RequisitionFulfilled);
+        assert_eq!(provider.base.last_sent(wire::FULFILL_DIRECT).unwrap().etag, "");
     });
 }
 

@@ -7,6 +7,7 @@ use halo_harness::participant::EventKind::{
 };
 use halo_harness::participant::edp_aggregator::EdpAggregator;
 use halo_harness::participant::measurement_consumer::{Defect, MeasurementConsumer, Wish};
+use halo_harness::participant::wire;
 use halo_harness::quirk::PeerQuirk;
 use kingdom_proto::v2alpha as pb;
 use pb::measurement::State;
@@ -135,6 +136,167 @@ fn one_bad_requisition_takes_its_report_along_or_not() {
             });
         }
     }
+}
+
+/// 3.11.3 (quirk aggregator-refuses-whole-report): of two bad requisitions the first one's refusal, and
+/// not the last one's, hits the report; as documented each has its own.
+#[test]
+fn the_first_refusal_hits_the_whole_report() {
+    for (first, second, expected) in [
+        (Defect::ForeignKey, Defect::UnparsablePlaintext, [CSI, SPEC_INVALID]),
+        (Defect::UnparsablePlaintext, Defect::ForeignKey, [SPEC_INVALID, CSI]),
+    ] {
+        for whole in [true, false] {
+            play(async |stage: &Stage| {
+                let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+                let base = &mut aggregator.provider.base;
+                faithful(base, PeerQuirk::AggregatorSkipsConsentChecks);
+                if whole {
+                    faithful(base, PeerQuirk::AggregatorRefusesWholeReport);
+                }
+                for wish in [
+                    of_report(stage, "a"),
+                    of_report(stage, "a").with(first),
+                    of_report(stage, "a").with(second),
+                ] {
+                    stage.create(&mut consumer, &wish).await;
+                    // The list is by update time.
+                    stage.advance(std::time::Duration::from_secs(1));
+                }
+                aggregator.fetch(stage).await.unwrap();
+                let events = &aggregator.provider.base.events;
+                let refused: Vec<_> = events.iter().map(|event| event.justification).collect();
+                let all = [expected[0]; 3];
+                assert_eq!(refused, if whole { &all[..] } else { &expected[..] }, "{first:?}");
+            });
+        }
+    }
+}
+
+/// 3.11.3, last sentence: EventGroups with an entity key and without one in requisitions that are
+/// stored together; the whole group is refused, a report of one kind is not.
+#[test]
+fn mixed_event_group_selectors_are_refused_for_the_whole_group() {
+    for (mixed, within_one) in [(true, true), (true, false), (false, true), (false, false)] {
+        play(async |stage: &Stage| {
+            let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+            let mut groups = Vec::new();
+            for (id, keyed) in [("one", true), ("two", !mixed)] {
+                let entity_key = keyed.then(|| pb::event_group::EntityKey {
+                    entity_type: "campaign".to_owned(),
+                    entity_id: id.to_owned(),
+                });
+                let request = pb::CreateEventGroupRequest {
+                    parent: stage.resource("edp1"),
+                    event_group: Some(pb::EventGroup {
+                        measurement_consumer: stage.resource("mc1"),
+                        event_group_reference_id: id.to_owned(),
+                        entity_key,
+                        ..pb::EventGroup::default()
+                    }),
+                    ..pb::CreateEventGroupRequest::default()
+                };
+                let base = &mut aggregator.provider.base;
+                let created = base.call(stage, wire::CREATE_EVENT_GROUP, &request).await.unwrap();
+                groups.push(created.name);
+            }
+            let of_groups = |groups: &[String]| {
+                let mut wish = of_report(stage, "a");
+                wish.providers[0].event_groups = groups.to_vec();
+                wish
+            };
+            let wishes = if within_one {
+                vec![of_groups(&groups), of_groups(&groups[..1])]
+            } else {
+                vec![of_groups(&groups[..1]), of_groups(&groups[1..])]
+            };
+            for wish in &wishes {
+                stage.create(&mut consumer, wish).await;
+            }
+            aggregator.fetch(stage).await.unwrap();
+            let events = &aggregator.provider.base.events;
+            let refused: Vec<_> =
+                events.iter().map(|event| (event.clause, event.justification)).collect();
+            if mixed {
+                assert_eq!(refused, [("3.11.3", UNFULFILLABLE); 2]);
+                assert!(aggregator.registered().is_empty());
+            } else {
+                assert_eq!(refused, []);
+                assert_eq!(aggregator.registered().len(), 2);
+            }
+        });
+    }
+}
+
+/// 3.11.3: an EventGroup that cannot be read leaves the report for the next run of the fetcher.
+#[test]
+fn an_event_group_that_cannot_be_read_leaves_its_report_alone() {
+    play(async |stage: &Stage| {
+        let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+        let mut wish = of_report(stage, "a");
+        wish.providers[0].event_groups =
+            vec![stage.event_group(&mut aggregator.provider, "sim-eg-1").await];
+        stage.create(&mut consumer, &wish).await;
+        stage.fault("EventGroups/GetEventGroup", StatusName::Unavailable);
+        aggregator.fetch(stage).await.unwrap();
+        assert_eq!(said(&aggregator.provider.base), (RequisitionSkipped, "3.11.3", ""));
+        assert!(aggregator.registered().is_empty());
+        aggregator.fetch(stage).await.unwrap();
+        assert_eq!(aggregator.registered().len(), 1);
+    });
+}
+
+/// 3.11.4: a refusal of the fetcher carries no etag; 3.11.6: a Direct fulfilment the one just read,
+/// although the simulator's quirk is in force, which is another program's.
+#[test]
+fn a_refusal_has_no_etag_and_a_fulfilment_the_one_just_read() {
+    play(async |stage: &Stage| {
+        let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+        faithful(&mut aggregator.provider.base, PeerQuirk::DirectFulfilmentWithoutEtag);
+        stage.create(&mut consumer, &stage.reach()).await;
+        aggregator.fetch(stage).await.unwrap();
+        let base = &aggregator.provider.base;
+        assert_eq!(said(base), (RequisitionRefused, "3.11.2", SPEC_INVALID));
+        assert_eq!(base.last_sent(wire::REFUSE_REQUISITION).unwrap().etag, "");
+
+        stage.create(&mut consumer, &of_report(stage, "a")).await;
+        let etag = stage.listed(&mut aggregator.provider).await[0].etag.clone();
+        assert_ne!(etag, "");
+        aggregator.fetch(stage).await.unwrap();
+        aggregator.fulfil(stage).await;
+        let base = &aggregator.provider.base;
+        assert_eq!(said(base), (RequisitionFulfilled, "3.11.6", ""));
+        assert_eq!(base.last_sent(wire::FULFILL_DIRECT).unwrap().etag, etag);
+    });
+}
+
+/// 3.11.5: a malformed name of the bound certificate, which the Kingdom never shows, throws for Direct
+/// only: the work comes back, and nothing is refused.
+#[test]
+fn a_malformed_bound_name_brings_a_direct_work_back() {
+    use halo_harness::participant::edp_aggregator::rules::{Work, work};
+    play(async |stage: &Stage| {
+        let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+        stage.create(&mut consumer, &of_report(stage, "a")).await;
+        let mut requisition = stage.listed(&mut aggregator.provider).await.remove(0);
+        let judge = |requisition: &pb::Requisition| {
+            work(requisition, &aggregator.provider.keys, &aggregator.noise_mechanisms)
+        };
+        assert!(matches!(judge(&requisition), Work::Fulfil(_)));
+        requisition.data_provider_certificate = "duchies/a/certificates/b".to_owned();
+        let outcome = judge(&requisition);
+        assert!(
+            matches!(&outcome, Work::Redeliver(cause) if cause.contains("duchies/a")),
+            "{outcome:?}"
+        );
+        let trus_tee = pb::protocol_config::TrusTee {
+            noise_mechanism: pb::protocol_config::NoiseMechanism::DiscreteGaussian.into(),
+            ..Default::default()
+        };
+        let protocols = &mut requisition.protocol_config.as_mut().unwrap().protocols;
+        protocols[0].protocol = Some(pb::protocol_config::protocol::Protocol::TrusTee(trus_tee));
+        assert!(matches!(judge(&requisition), Work::Fulfil(_)));
+    });
 }
 
 /// 3.11.4: a refusal that fails is only noted.

@@ -43,8 +43,8 @@ fn a_revoked_result_certificate_is_noticed_by_whoever_looks() {
     });
 }
 
-/// 3.15.1: decryption, path and signature of a result; 3.3.2 an old result under an expired
-/// certificate.
+/// Decryption, path and signature of a result (3.13.2), by both kinds of consumer; 3.3.2: an old result
+/// under an expired certificate.
 #[test]
 fn a_bad_result_is_rejected_by_everybody() {
     for (defect, clause) in [

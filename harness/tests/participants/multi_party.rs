@@ -4,12 +4,14 @@ use crate::support::{Stage, documented, faithful, last, play_with, protocols, sa
 use fake_kingdom::fault::StatusName;
 use halo_harness::participant::EventKind::{
     ComputationFailed, ParticipantConfirmed, ParticipantEnded, RequisitionFulfilled,
-    RequisitionRefused, RequisitionSkipped, StageRetried,
+    RequisitionRefused, RequisitionSkipped, StageRetried, StatusThrown,
 };
+use halo_harness::participant::data_provider::rules::Decision;
 use halo_harness::participant::data_provider::{DataProvider, KeyManagement};
 use halo_harness::participant::duchy::Duchy;
 use halo_harness::participant::duchy::rules::{ReceivedSeed, Shuffle};
 use halo_harness::participant::measurement_consumer::MeasurementConsumer;
+use halo_harness::participant::wire;
 use halo_harness::quirk::PeerQuirk;
 use halo_pki::AkidChoice;
 use kingdom_proto::{system, v2alpha as pb};
@@ -83,7 +85,7 @@ fn takes_part(computation: &system::Computation, duchy: &str) -> bool {
         .any(|participant| participant.name.ends_with(&format!("/{duchy}")))
 }
 
-/// 3.7.5, 3.7.7, 3.9.2, 3.12.3: an LLv2 measurement from creation to the read result.
+/// 3.7.5, 3.7.7, 3.9.2: an LLv2 measurement from creation to the read result.
 #[test]
 fn an_llv2_measurement_is_fulfilled_confirmed_and_its_result_read() {
     play_with(protocols(false, false), async |stage: &Stage| {
@@ -262,11 +264,127 @@ fn a_duchys_bad_key_or_certificate_is_refused_or_ends_the_process() {
     }
 }
 
+/// 3.10 row 14, in brackets: of an entry without a key (TrusTEE, the HMSS fulfilling Duchy) fetch, AKID
+/// and issuer are checked, and the path is not.
+#[test]
+fn a_duchy_entry_without_key_is_checked_for_fetch_akid_and_issuer_only() {
+    for hmss in [false, true] {
+        for (what, ends, expected) in [
+            ("fetch fails", true, Some((RequisitionSkipped, ""))),
+            ("no akid", true, Some((RequisitionRefused, CSI))),
+            ("foreign root", false, Some((RequisitionRefused, CSI))),
+            ("expired", false, None),
+            ("good", false, None),
+        ] {
+            play_with(protocols(hmss, !hmss), async |stage: &Stage| {
+                let mut scene = Scene::new(stage).await;
+                scene.set_params().await;
+                let provider = &mut scene.providers[0];
+                let requisition = stage.listed(provider).await.remove(0);
+                // The Duchy whose entry shows no key, under another certificate.
+                let keyless = requisition
+                    .duchies
+                    .iter()
+                    .position(|entry| shown_key(entry).is_none())
+                    .expect("one shows no key");
+                let named = requisition.duchies[keyless].value.clone().unwrap().duchy_certificate;
+                let id = named.split('/').nth(1).unwrap();
+                let duchy = scene.duchies.iter_mut().find(|duchy| duchy.id == id).unwrap();
+                let authority = match what {
+                    "foreign root" => stage.new_root("stranger"),
+                    _ => stage.authority(id),
+                };
+                let leaf = stage.leaf_of(&authority, "keyless", |spec| match what {
+                    "no akid" => spec.akid = AkidChoice::Absent,
+                    "expired" => spec.validity.not_after = stage.now() + time::Duration::hours(1),
+                    _ => {}
+                });
+                let key = signing_key(&leaf);
+                duchy.rotate_certificate(stage, leaf.certificate_der(), key).await.unwrap();
+                let mut requisition = requisition;
+                let value = requisition.duchies[keyless].value.as_mut().unwrap();
+                value.duchy_certificate.clone_from(&duchy.signing.certificate);
+                if what == "expired" {
+                    stage.advance(std::time::Duration::from_secs(2 * 3600));
+                }
+                if what == "fetch fails" {
+                    value.duchy_certificate = format!("duchies/{id}/certificates/AAAAAAAAAZQ");
+                }
+                faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+                let ended = matches!(
+                    provider.judge(stage, &requisition).await,
+                    Decision::End(ending) if ending.clause == "3.10/14"
+                );
+                assert_eq!(ended, ends, "{what}");
+                documented(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
+                let found = match provider.judge(stage, &requisition).await {
+                    Decision::Refuse(refusal) => {
+                        assert_eq!(refusal.clause, "3.10/14", "{what}");
+                        Some((RequisitionRefused, refusal.justification.as_str_name()))
+                    }
+                    Decision::Skip(ending) => {
+                        assert_eq!(ending.clause, "3.10/14", "{what}");
+                        Some((RequisitionSkipped, ""))
+                    }
+                    Decision::Fulfil(_) => None,
+                    other => panic!("{what}: {other:?}"),
+                };
+                assert_eq!(found, expected, "{what}, HMSS: {hmss}");
+            });
+        }
+    }
+}
+
+/// The signed key that an entry shows, if any.
+fn shown_key(entry: &pb::requisition::DuchyEntry) -> Option<pb::SignedMessage> {
+    use pb::requisition::duchy_entry::value::Protocol as Shown;
+    match entry.value.as_ref()?.protocol.as_ref()? {
+        Shown::LiquidLegionsV2(key) | Shown::ReachOnlyLiquidLegionsV2(key) => {
+            key.el_gamal_public_key.clone()
+        }
+        Shown::HonestMajorityShareShuffle(key) => key.public_key.clone(),
+        Shown::TrusTee(_) => None,
+    }
+}
+
+/// 3.10.4, for MPC: a requisition as listed, with another etag, which LLv2 sends, HMSS reads again and
+/// TrusTEE leaves out.
+#[test]
+fn each_protocols_fulfilment_sends_its_etag() {
+    use pb::fulfill_requisition_request::Payload;
+    for (hmss, trus_tee) in [(false, false), (true, false), (false, true)] {
+        play_with(protocols(hmss, trus_tee), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            scene.set_params().await;
+            let provider = &mut scene.providers[0];
+            let listed = stage.listed(provider).await.remove(0);
+            let mut stale = listed.clone();
+            stale.etag = "a stale etag".to_owned();
+            provider.handle(stage, &stale).await.unwrap();
+            let sent = match provider.base.last_sent(wire::FULFILL_AT_DUCHY).unwrap().payload {
+                Some(Payload::Header(header)) => header.etag,
+                other => panic!("no header: {other:?}"),
+            };
+            if hmss {
+                assert_ne!(sent, "");
+                assert_eq!(sent, listed.etag);
+            } else if trus_tee {
+                assert_eq!(sent, "");
+            } else {
+                assert_eq!(sent, stale.etag);
+                // 3.10.2: the refused call is left for the next poll.
+                assert_eq!(said(&provider.base), (RequisitionSkipped, "3.10.2", ""));
+                provider.poll(stage).await.unwrap();
+            }
+            assert_eq!(said(&provider.base), (RequisitionFulfilled, "3.10", ""));
+        });
+    }
+}
+
 /// 3.10 row 15: HMSS with other than two entries, of which one shows a key; TrusTEE with other than
 /// one. The Kingdom never shows it: a requisition as listed, changed.
 #[test]
 fn a_wrong_number_of_duchy_entries_is_refused() {
-    use halo_harness::participant::data_provider::rules::Decision;
     use pb::requisition::duchy_entry::value::Protocol as Shown;
     for (hmss, what) in
         [(true, "one left out"), (true, "both show"), (true, "none shows"), (false, "doubled")]
@@ -538,6 +656,70 @@ fn the_shuffle_phase_tells_transient_from_permanent() {
                 assert_eq!(said(&duchy.base).0, StageRetried);
                 let again = duchy.shuffle(stage, &name, &own).await.unwrap();
                 assert!(matches!(again, Shuffle::Passed(_)), "{what}: {again:?}");
+            }
+        });
+    }
+}
+
+/// 3.12.5: a raw status that no phase translates is thrown out of the mill, and the computation stays;
+/// after the maximum number of attempts it fails anyway, though nothing is wrong any more.
+#[test]
+fn a_thrown_status_leaves_the_computation_until_the_attempts_are_used_up() {
+    for (maximum, passes) in [(2, false), (3, true)] {
+        play_with(protocols(false, false), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            scene.set_params().await;
+            scene.poll().await;
+            scene.hold();
+            let name = scene.computation.name.clone();
+            scene.duchies[0].maximum_attempts = maximum;
+            for method in [
+                "Computations/GetComputation",
+                "ComputationParticipants/ConfirmComputationParticipant",
+            ] {
+                stage.fault(method, StatusName::Internal);
+                let thrown = scene.duchies[0].confirm(stage, &name).await.unwrap_err();
+                assert_eq!(thrown.code, "INTERNAL");
+                assert_eq!(said(&scene.duchies[0].base), (StatusThrown, "3.12.5", ""));
+                assert_eq!(scene.state().await, State::Computing);
+            }
+            let findings = scene.duchies[0].confirm(stage, &name).await.unwrap();
+            assert_eq!(findings.is_empty(), passes, "{findings:?}");
+            let event = last(&scene.duchies[0].base);
+            if passes {
+                assert_eq!(event.kind, ParticipantConfirmed);
+            } else {
+                assert_eq!((event.kind, event.clause), (ComputationFailed, "3.12.5"));
+                assert_eq!(scene.state().await, State::Failed);
+            }
+        });
+    }
+}
+
+/// 3.12.5: a transient error of the shuffle phase counts as an attempt.
+#[test]
+fn transient_errors_use_up_the_attempts_of_the_shuffle_phase() {
+    for (maximum, passes) in [(2, false), (3, true)] {
+        play_with(protocols(true, false), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            scene.set_params().await;
+            scene.poll().await;
+            let name = scene.computation.name.clone();
+            let all = seeds(&scene);
+            let index = if all[1].is_empty() { 2 } else { 1 };
+            scene.duchies[index].maximum_attempts = maximum;
+            for _ in 0..2 {
+                stage.fault("Certificates/GetCertificate", StatusName::Unavailable);
+                let outcome = scene.duchies[index].shuffle(stage, &name, &all[index]).await;
+                assert!(matches!(outcome, Ok(Shuffle::Transient(_))), "{outcome:?}");
+                assert_eq!(scene.state().await, State::Computing);
+            }
+            let outcome = scene.duchies[index].shuffle(stage, &name, &all[index]).await.unwrap();
+            assert_eq!(matches!(outcome, Shuffle::Passed(_)), passes, "{outcome:?}");
+            if !passes {
+                let event = last(&scene.duchies[index].base);
+                assert_eq!((event.kind, event.clause), (ComputationFailed, "3.12.5"));
+                assert_eq!(scene.state().await, State::Failed);
             }
         });
     }

@@ -374,6 +374,8 @@ fn a_consumers_key_is_updated_without_api_key_unless_the_quirk_is_off() {
         world.api("mc1", &all)
     };
     assert!(update(&[], &[]).good().contains(&name));
+    let on = ["--quirk", "cli-public-key-api-key-unchecked=faithful"];
+    assert!(update(&on, &[]).good().contains(&name));
     let off = ["--quirk", "cli-public-key-api-key-unchecked=as-documented"];
     update(&off, &[]).bad(2, &["--api-key"]);
     assert!(update(&off, &["--api-key", &key]).good().contains(&name));
@@ -453,4 +455,41 @@ fn the_update_sends_the_key_as_message_and_as_data_3_1_3() {
     assert_eq!(signed["data"], signed["message"]["value"]);
     let key = read(&world.path("edp1_key.bin"));
     assert!(pb::EncryptionPublicKey::decode(key.as_slice()).is_ok());
+}
+
+/// A client leaf that has expired: its date, and the alert with which the Kingdom refused it.
+#[test]
+fn an_expired_client_leaf_is_told_with_its_date_and_the_alert() {
+    let world = World::start();
+    let file = |name: &str| std::fs::read(world.own("edp1").join(name)).expect("a file");
+    let key = String::from_utf8(file("edp1_root.key")).expect("text");
+    let authority = halo_pki::Authority::load(&file("edp1_root.pem"), &key).expect("edp1's");
+    let day = |text: &str| {
+        let format = &time::format_description::well_known::Rfc3339;
+        time::OffsetDateTime::parse(text, format).expect("a time")
+    };
+    let validity = halo_pki::Validity {
+        not_before: day("2020-01-01T00:00:00Z"),
+        not_after: day("2020-02-01T00:00:00Z"),
+    };
+    let mut rng = fake_kingdom::seam::entropy::Seed::new(1).child("expired");
+    let leaf = authority.issue(&halo_pki::LeafSpec::new("old", validity), &mut rng).expect("made");
+    write(&world.file("edp1", "tls.pem"), halo_pki::certificate_pem(leaf.certificate_der()));
+    write(&world.file("edp1", "tls.key"), leaf.key().pkcs8_pem());
+    let name = format!("--name={}", world.resource("edp1"));
+    let texts = ["edp1_tls.pem expired at 2020-02-01T00:00:00", "the TLS alert Certificate"];
+    world.api("edp1", &["data-providers", &name, "get"]).bad(1, &texts);
+}
+
+/// The TLS options take PEM only (4.0.6): the same leaf in DER is told as such, before anything is
+/// dialled.
+#[test]
+fn a_der_leaf_for_tls_is_told_as_der() {
+    let world = World::start();
+    let pem = world.file("edp1", "tls.pem");
+    let der = halo_pki::pem_certificates(&read(&pem)).expect("PEM").remove(0);
+    write(&pem, der);
+    let name = format!("--name={}", world.resource("edp1"));
+    let texts = ["edp1_tls.pem: DER where PEM text is wanted", "openssl x509 -inform DER"];
+    world.api("edp1", &["data-providers", &name, "get"]).bad(1, &texts);
 }

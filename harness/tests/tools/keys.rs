@@ -90,7 +90,9 @@ fn a_signature_is_raw_bytes_and_the_line_names_the_algorithm() {
 #[test]
 fn a_key_of_another_certificate_goes_unnoticed_unless_the_quirk_is_off() {
     let folder = Folder::new();
-    let faithful = folder.sign("other_private.der", &[]);
+    folder.sign("other_private.der", &[]).good();
+    let on = ["--quirk", "sign-ignores-key-mismatch=faithful"];
+    let faithful = folder.sign("other_private.der", &on);
     assert!(faithful.err.contains("no signature of it verifies"), "{}", faithful.err);
     assert!(faithful.good().starts_with("Signature algorithm: ECDSA_WITH_SHA256 "));
     std::fs::remove_file(folder.path("signature")).expect("it was written");
@@ -144,4 +146,22 @@ fn a_new_key_set_is_its_owners_alone_and_never_written_over_another() {
     assert_eq!(read(&folder.path("public.tink")), keyset.public().to_binary());
     halo(&["keys", "create-keyset", "--out", &private]).bad(1, &["is there already"]);
     halo(&["keys", "create-keyset", "--key-template", "AES", "--out", "x"]).bad(2, &["ECIES_P256"]);
+}
+
+/// The real tool validates nothing (4.2.1): a private key set is wrapped, and that is said.
+#[test]
+fn a_private_key_set_is_serialized_with_a_warning_and_a_public_one_without() {
+    let folder = Folder::new();
+    let (private, out) = (folder.path("private.tink"), folder.path("private.bin"));
+    let ended = halo(&["keys", "serialize", "--data", &private, "--out", &out]);
+    assert!(ended.err.contains("warning"), "{ended:?}");
+    assert!(ended.err.contains("private key material"), "{ended:?}");
+    ended.good();
+    assert!(read(&out).ends_with(&read(&private)), "it is written none the less");
+
+    let public = folder.path("public.tink");
+    halo(&["keys", "create-public-keyset", "--in", &private, "--out", &public]).good();
+    let ended = halo(&["keys", "serialize", "--data", &public, "--out", &out]);
+    assert_eq!(ended.err, "");
+    ended.good();
 }

@@ -200,6 +200,8 @@ fn two_filters_for_a_provider_fail_unless_the_quirk_is_off() {
     options.extend(IMPRESSION.map(str::to_owned));
     let options: Vec<_> = options.iter().map(String::as_str).collect();
     create(&world, &[], &options).bad(1, &["cli-one-event-filter-per-provider"]);
+    let on = ["--quirk", "cli-one-event-filter-per-provider=faithful"];
+    create(&world, &on, &options).bad(1, &["cli-one-event-filter-per-provider"]);
     let off = ["--quirk", "cli-one-event-filter-per-provider=as-documented"];
     let printed = create(&world, &off, &options).good();
     let spec = opened(&world, &requisition(&world, after(&printed, "Measurement Name: ")));
@@ -251,6 +253,8 @@ fn measurements_are_listed_paged_and_cancelled() {
     let token = after(&page.err, "halo-harness: more follow: --page-token ").to_owned();
     assert_eq!(page.good().lines().count(), 1);
     assert_eq!(list(&[], &["--page-token", &token]).good().lines().count(), 1);
+    let documented = ["--quirk", "cli-lists-first-page-only=as-documented"];
+    assert_eq!(list(&documented, &["--page-token", &token]).good().lines().count(), 1);
     let faithful = ["--quirk", "cli-lists-first-page-only=faithful"];
     assert_eq!(list(&faithful, &[]).good(), listed);
     list(&faithful, &["--page-size", "1"]).bad(2, &["--page-size"]);
@@ -394,6 +398,8 @@ fn a_bad_signature_and_an_unsupported_algorithm_end_the_command_each_in_its_word
     let name = impression(&world);
     fulfil(&world, &name, |signed| signed.signature_algorithm_oid = "1.2.3".to_owned());
     state_then_failure(get(&world, &[], &[], &name), &["1.2.3", "an exception"]);
+    let on = ["--quirk", "unsupported-oid-is-not-a-bad-signature=faithful"];
+    state_then_failure(get(&world, &on, &[], &name), &["1.2.3", "an exception"]);
     let off = ["--quirk", "unsupported-oid-is-not-a-bad-signature=as-documented"];
     state_then_failure(get(&world, &off, &[], &name), &["its signature is invalid"]);
 }
@@ -407,6 +413,8 @@ fn an_owner_is_bound_to_its_root_only_when_the_quirk_is_off() {
     let right = format!("{owner}={}", world.file("edp1", "root.pem"));
     let wrong = format!("{owner}={}", world.file("edp2", "root.pem"));
     let off = ["--quirk", "issuer-not-bound-to-owner=as-documented"];
+    let on = ["--quirk", "issuer-not-bound-to-owner=faithful"];
+    assert!(get(&world, &on, &["--owner-root", &wrong], &name).good().contains("Impression"));
     assert!(get(&world, &[], &["--owner-root", &wrong], &name).good().contains("Impression"));
     assert!(get(&world, &off, &["--owner-root", &right], &name).good().contains("Impression"));
     state_then_failure(
@@ -435,4 +443,24 @@ fn the_kingdom_gets_the_request_id_and_the_reference() {
         MeasurementsClient::new(channel).get_measurement(request).await.expect("it").into_inner()
     });
     assert_eq!(read.measurement_reference_id, "ours");
+}
+
+/// What does not go together is told with the usage of the command itself, as picocli does (4.0.3).
+#[test]
+fn a_missing_filter_is_told_with_the_usage_of_the_command() {
+    let world = World::start();
+    let event = [
+        &format!("--event-data-provider={}", world.resource("edp1")),
+        "--event-group=g",
+        "--event-start-time=2026-01-01T00:00:00Z",
+        "--event-end-time=2026-02-01T00:00:00Z",
+        "--vid-sampling-start=0",
+        "--vid-sampling-width=0.5",
+        "--reach",
+        "--reach-privacy-epsilon=1",
+        "--reach-privacy-delta=1e-9",
+    ];
+    let ended = create(&world, &[], &event);
+    assert!(!ended.err.contains("halo-harness <COMMAND>"), "the root's usage: {}", ended.err);
+    ended.bad(2, &["--event-filter", "measurements create: ", "create [OPTIONS]"]);
 }

@@ -100,9 +100,12 @@ fn a_pem_certificate_is_stored_as_pem_unless_the_quirk_is_off() {
     let off = ["--quirk", "create-resource-stores-file-verbatim=as-documented"];
     let as_documented = provision(&world, &off, &files.options("cert.pem")).good();
     assert_eq!(world.stored_der(after(&as_documented, "Certificate name: ")), der);
-    let (world, on) = (World::start(), ["--format", "human"]);
-    let faithful = provision(&world, &on, &files.options("cert.pem")).good();
-    assert_eq!(world.stored_der(after(&faithful, "Certificate name: ")), pem.as_bytes());
+    let quirk = ["--quirk", "create-resource-stores-file-verbatim=faithful"];
+    for on in [["--format", "human"], quirk] {
+        let world = World::start();
+        let faithful = provision(&world, &on, &files.options("cert.pem")).good();
+        assert_eq!(world.stored_der(after(&faithful, "Certificate name: ")), pem.as_bytes());
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 Feature: Creating certificates
 
-  @contract-1.1.1 @contract-1.1.6 @contract-1.1.9
+  @contract-1.1.1 @contract-1.1.6
   Scenario: a new certificate gets a name, its own SKID and no revocation
     Given edp1 has a new certificate called second
     When edp1 calls Certificates.CreateCertificate with
@@ -19,6 +19,17 @@ Feature: Creating certificates
     And the response has
       | name     | {created}         |
       | x509_der | {edp1.second_der} |
+
+  @contract-1.1.9
+  Scenario: the server draws the id, half of it at random and half of it from its clock, whatever the client wishes
+    Given edp1 has a new certificate called second
+    When edp1 calls Certificates.CreateCertificate with
+      """
+      parent: "{edp1}" certificate { name: "{edp1}/certificates/AAAAAAAAAZQ" x509_der: "{edp1.second_der}" }
+      """
+    Then the call succeeds
+    And the response field name is not "{edp1}/certificates/AAAAAAAAAZQ"
+    And the response field name ends in an id drawn now
 
   @contract-1.1.6
   Scenario: name, state and SKID of the request are ignored

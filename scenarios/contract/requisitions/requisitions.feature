@@ -624,6 +624,16 @@ Feature: Requisitions: listing, reading, refusing, fulfilling
       | as-documented | duchies/worker1 |
 
   @contract-1.7.13
+  Scenario: a requisition of a direct measurement lists no Duchy
+    Given mc1 has a direct reach measurement called m with edp1
+    When edp1 calls Requisitions.GetRequisition with
+      """
+      name: "{edp1.m_requisition}"
+      """
+    Then the response has state: UNFULFILLED
+    And the response has 0 duchies
+
+  @contract-1.7.13
   Scenario: of HMSS only the Duchies with a key are listed
     Given mc1 has an HMSS reach measurement called m with edp1 and edp2
     And mc1.m has reached PENDING_REQUISITION_FULFILLMENT

@@ -16,6 +16,25 @@ Feature: What revoking an API certificate fails, and what it leaves alone
       | computing                 | PENDING_COMPUTATION              | REVOKED | FULFILLED   |
       | on-hold                   | PENDING_REQUISITION_FULFILLMENT  | HOLD    | WITHDRAWN   |
 
+  @contract-1.6.3/MeasurementConsumer
+  Scenario Outline: the consumer's cascade reaches the other protocols of the Duchies
+    Given mc1 has a <protocol> reach measurement called m with edp1 and edp2
+    And mc1.m has reached <state>
+    When mc1 changes the certificate mc1.certificate by <how>
+    Then mc1 sees its measurement m failed with CERTIFICATE_REVOKED
+    And the operator sees edp1's requisition of mc1.m in state <requisition>
+    And the operator sees edp2's requisition of mc1.m in state <requisition>
+
+    Examples:
+      | case                 | protocol | state                            | how     | requisition |
+      | hmss-params          | HMSS     | PENDING_REQUISITION_PARAMS       | REVOKED | WITHDRAWN   |
+      | hmss                 | HMSS     | PENDING_REQUISITION_FULFILLMENT  | REVOKED | WITHDRAWN   |
+      | hmss-computing       | HMSS     | PENDING_COMPUTATION              | REVOKED | FULFILLED   |
+      | trustee              | TrusTEE  | PENDING_REQUISITION_FULFILLMENT  | REVOKED | WITHDRAWN   |
+      | trustee-computing    | TrusTEE  | PENDING_COMPUTATION              | HOLD    | FULFILLED   |
+      | ro-llv2              | RO-LLv2  | PENDING_REQUISITION_FULFILLMENT  | HOLD    | WITHDRAWN   |
+      | ro-llv2-confirmation | RO-LLv2  | PENDING_PARTICIPANT_CONFIRMATION | REVOKED | FULFILLED   |
+
   @contract-1.6.3/MeasurementConsumer @contract-1.6.6
   Scenario: measurements under the consumer's other certificate go on
     Given mc1 has a new certificate called second

@@ -5,7 +5,7 @@ use super::rules::{Order, duchy_key};
 use super::{DataProvider, ResultDefect};
 use crate::participant::wire::{self, CallError, Dial};
 use crate::participant::{CannotMake, ED25519, from_wire, seal, spoil};
-use crate::quirk::PeerQuirk;
+use crate::quirk::{PeerQuirk, PeerQuirks};
 use halo_consent::{StreamingKeyset, requisition_fingerprint};
 use kingdom_proto::v2alpha as pb;
 use pb::fulfill_requisition_request::header::{
@@ -43,31 +43,77 @@ impl From<CannotMake> for Failure {
     }
 }
 
+/// Which program fulfils: the two send different etags (3.10.4, 3.11.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Program {
+    /// The EDP simulator, with the requisition as listed.
+    Simulator,
+    /// The EDP aggregator's results fulfiller, with the requisition just read.
+    Aggregator,
+}
+
+/// What a fulfilment says of the requisition's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EtagSent {
+    /// Nothing.
+    None,
+    /// The etag of the requisition at hand.
+    AtHand,
+    /// The etag that is read just before.
+    ReadAgain,
+}
+
+/// 3.10.4 and 3.11.6: the etag that a fulfilment carries.
+fn etag_sent(program: Program, protocol: &Protocol, quirks: &PeerQuirks) -> EtagSent {
+    match protocol {
+        Protocol::Direct(_)
+            if program == Program::Simulator
+                && quirks.faithful(PeerQuirk::DirectFulfilmentWithoutEtag) =>
+        {
+            EtagSent::None
+        }
+        Protocol::Direct(_)
+        | Protocol::LiquidLegionsV2(_)
+        | Protocol::ReachOnlyLiquidLegionsV2(_) => EtagSent::AtHand,
+        Protocol::HonestMajorityShareShuffle(_) => EtagSent::ReadAgain,
+        Protocol::TrusTee(_) => EtagSent::None,
+    }
+}
+
 pub(super) async fn fulfil(
     provider: &mut DataProvider,
     dial: &dyn Dial,
+    program: Program,
     requisition: &pb::Requisition,
     order: &Order,
 ) -> Result<(), Failure> {
+    let sent = etag_sent(program, &order.protocol, &provider.base.identity.quirks);
+    let etag = match sent {
+        EtagSent::None => String::new(),
+        EtagSent::AtHand => requisition.etag.clone(),
+        EtagSent::ReadAgain => {
+            let request = pb::GetRequisitionRequest { name: requisition.name.clone() };
+            provider.base.call(dial, wire::GET_REQUISITION, &request).await?.etag
+        }
+    };
     match &order.protocol {
-        Protocol::Direct(_) => direct(provider, dial, requisition, order).await,
+        Protocol::Direct(_) => direct(provider, dial, requisition, order, etag).await,
         Protocol::LiquidLegionsV2(_) | Protocol::ReachOnlyLiquidLegionsV2(_) => {
             let first = requisition.duchies.iter().map(|entry| duchy_id(&entry.key)).min();
             let duchy = provider.llv2_duchy.clone().or(first).unwrap_or_default();
             let sketch = octets(provider);
-            let header = header(requisition, order, &requisition.etag, None);
+            let header = header(requisition, order, &etag, None);
             at_duchy(provider, dial, &duchy, header, &sketch).await
         }
         Protocol::HonestMajorityShareShuffle(_) => {
-            share_shuffle(provider, dial, requisition, order).await
+            share_shuffle(provider, dial, requisition, order, &etag).await
         }
         Protocol::TrusTee(_) => {
             let duchy =
                 requisition.duchies.first().map(|entry| duchy_id(&entry.key)).unwrap_or_default();
             let vector = octets(provider);
             let (protocol, vector) = trus_tee(provider, vector)?;
-            // 3.10.4: no etag.
-            let header = header(requisition, order, "", Some(protocol));
+            let header = header(requisition, order, &etag, Some(protocol));
             at_duchy(provider, dial, &duchy, header, &vector).await
         }
     }
@@ -78,6 +124,7 @@ async fn direct(
     dial: &dyn Dial,
     requisition: &pb::Requisition,
     order: &Order,
+    etag: String,
 ) -> Result<(), Failure> {
     let mut signed = provider.signing.sign(&result(provider, order))?;
     match provider.result_defect {
@@ -92,13 +139,12 @@ async fn direct(
     if provider.result_defect == Some(ResultDefect::SpoiltCiphertext) {
         spoil(&mut encrypted.ciphertext);
     }
-    let without_etag = provider.base.faithful(PeerQuirk::DirectFulfilmentWithoutEtag);
     let request = pb::FulfillDirectRequisitionRequest {
         name: requisition.name.clone(),
         encrypted_result: Some(encrypted),
         nonce: order.requisition_spec.nonce,
         certificate: provider.signing.certificate.clone(),
-        etag: if without_etag { String::new() } else { requisition.etag.clone() },
+        etag,
         ..pb::FulfillDirectRequisitionRequest::default()
     };
     provider.base.call(dial, wire::FULFILL_DIRECT, &request).await?;
@@ -206,6 +252,7 @@ async fn share_shuffle(
     dial: &dyn Dial,
     requisition: &pb::Requisition,
     order: &Order,
+    etag: &str,
 ) -> Result<(), Failure> {
     let entry_key = |entry: &pb::requisition::DuchyEntry| {
         duchy_key(entry.value.as_ref().and_then(|value| value.protocol.as_ref())).cloned()
@@ -232,10 +279,7 @@ async fn share_shuffle(
         register_count: i64::try_from(share.len()).unwrap_or_default(),
         data_provider_certificate: provider.signing.certificate.clone(),
     });
-    // 3.10.4: the etag is read again just before.
-    let request = pb::GetRequisitionRequest { name: requisition.name.clone() };
-    let etag = provider.base.call(dial, wire::GET_REQUISITION, &request).await?.etag;
-    let header = header(requisition, order, &etag, Some(protocol));
+    let header = header(requisition, order, etag, Some(protocol));
     at_duchy(provider, dial, &duchy, header, &share).await
 }
 
@@ -267,15 +311,18 @@ async fn at_duchy(
     header: Header,
     body: &[u8],
 ) -> Result<(), Failure> {
-    let message = |payload| pb::FulfillRequisitionRequest { payload: Some(payload) };
-    let mut requests = vec![message(Payload::Header(header))];
-    requests.extend(
-        body.chunks(CHUNK_OCTETS)
-            .map(|chunk| message(Payload::BodyChunk(BodyChunk { data: chunk.to_vec() }))),
-    );
+    let requests = messages(header, body);
     let requests: Vec<_> = requests.iter().collect();
     provider.base.stream_to_duchy(dial, duchy, wire::FULFILL_AT_DUCHY, &requests).await?;
     Ok(())
+}
+
+/// A fulfilment as a stream: the header, then the body in chunks of 32 KiB (3.14).
+fn messages(header: Header, body: &[u8]) -> Vec<pb::FulfillRequisitionRequest> {
+    let message = |payload| pb::FulfillRequisitionRequest { payload: Some(payload) };
+    let chunks = body.chunks(CHUNK_OCTETS);
+    let chunks = chunks.map(|chunk| Payload::BodyChunk(BodyChunk { data: chunk.to_vec() }));
+    std::iter::once(Payload::Header(header)).chain(chunks).map(message).collect()
 }
 
 fn octets(provider: &mut DataProvider) -> Vec<u8> {
@@ -298,6 +345,50 @@ mod tests {
     use fake_kingdom::seam::clock::Clock;
     use fake_kingdom::seam::entropy::Seed;
     use header::trus_tee::DataFormat;
+
+    /// 3.14: chunks of 32 KiB, the last one shorter, in order.
+    #[test]
+    fn a_body_is_cut_into_chunks_of_32_kib() {
+        let body: Vec<u8> = (0..70_000_u32).map(|number| number.to_be_bytes()[3]).collect();
+        let sent = messages(Header::default(), &body);
+        assert!(matches!(sent[0].payload, Some(Payload::Header(_))));
+        let chunks: Vec<&[u8]> = sent[1..]
+            .iter()
+            .map(|message| match &message.payload {
+                Some(Payload::BodyChunk(chunk)) => chunk.data.as_slice(),
+                other => panic!("no chunk: {other:?}"),
+            })
+            .collect();
+        let lengths: Vec<usize> = chunks.iter().map(|chunk| chunk.len()).collect();
+        assert_eq!(lengths, [32_768, 32_768, 4_464]);
+        assert_eq!(chunks.concat(), body);
+    }
+
+    /// 3.10.4, 3.11.6 (quirk direct-fulfilment-without-etag): the simulator's Direct fulfilment alone
+    /// leaves out an etag that it has; as documented it sends it.
+    #[test]
+    fn each_program_and_protocol_sends_its_etag() {
+        use crate::quirk::Fidelity;
+        let faithful = PeerQuirks::all(Fidelity::Faithful);
+        let documented =
+            faithful.with(PeerQuirk::DirectFulfilmentWithoutEtag, Fidelity::AsDocumented);
+        let llv2 = Protocol::LiquidLegionsV2(Default::default());
+        let reach_only = Protocol::ReachOnlyLiquidLegionsV2(Default::default());
+        let hmss = Protocol::HonestMajorityShareShuffle(Default::default());
+        let trus_tee = Protocol::TrusTee(Default::default());
+        let direct = Protocol::Direct(Default::default());
+        for (protocol, simulator, aggregator) in [
+            (&direct, EtagSent::None, EtagSent::AtHand),
+            (&llv2, EtagSent::AtHand, EtagSent::AtHand),
+            (&reach_only, EtagSent::AtHand, EtagSent::AtHand),
+            (&hmss, EtagSent::ReadAgain, EtagSent::ReadAgain),
+            (&trus_tee, EtagSent::None, EtagSent::None),
+        ] {
+            assert_eq!(etag_sent(Program::Simulator, protocol, &faithful), simulator);
+            assert_eq!(etag_sent(Program::Aggregator, protocol, &faithful), aggregator);
+        }
+        assert_eq!(etag_sent(Program::Simulator, &direct, &documented), EtagSent::AtHand);
+    }
 
     /// 3.14: whoever has the key of the key management service opens the vector; nobody else, and
     /// without a service it travels in clear.

@@ -15,6 +15,7 @@ use crate::quirk::PeerQuirk;
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
+use fulfil::Program;
 use halo_consent::PrivateKeyset;
 use kingdom_proto::name::MeasurementName;
 use kingdom_proto::v2alpha as pb;
@@ -268,7 +269,7 @@ impl DataProvider {
         requisition: &pb::Requisition,
         order: &Order,
     ) -> Result<(), Ended> {
-        match fulfil::fulfil(self, dial, requisition, order).await {
+        match fulfil::fulfil(self, dial, Program::Simulator, requisition, order).await {
             Ok(()) => {
                 if let Some(budget) = &mut self.policy.budget {
                     *budget = budget.saturating_sub(1);
@@ -303,7 +304,8 @@ impl DataProvider {
         requisition: &pb::Requisition,
         order: &Order,
     ) -> Result<(), String> {
-        fulfil::fulfil(self, dial, requisition, order).await.map_err(|failure| match failure {
+        let done = fulfil::fulfil(self, dial, Program::Aggregator, requisition, order).await;
+        done.map_err(|failure| match failure {
             fulfil::Failure::Call(error) => error.to_string(),
             fulfil::Failure::Make(what) => what.to_string(),
         })

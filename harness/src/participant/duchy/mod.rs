@@ -19,7 +19,7 @@ use kingdom_proto::{system, v2alpha as pb};
 use prost::Message as _;
 use rand_core::RngCore as _;
 use rules::{Confirmation, ReceivedSeed, RootOfDuchy, Shuffle, Thrown};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use system::computation::mpc_protocol_config::Protocol as Wanted;
 use system::computation_participant::requisition_params::{
     HonestMajorityShareShuffle, LiquidLegionsV2, Protocol, TrusTee,
@@ -31,6 +31,17 @@ const API_VERSION: &str = "v2alpha";
 
 /// The sandbox's Duchy that aggregates.
 const AGGREGATOR: &str = "aggregator";
+
+/// How often a mill tries a stage unless something else is set. The contract names no number: a
+/// deployment configures it (3.12.5).
+const MAXIMUM_ATTEMPTS: u32 = 10;
+
+/// A stage of a computation in which a mill verifies something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Confirmation,
+    Shuffle,
+}
 
 /// A Duchy's processes and their files.
 pub struct Duchy {
@@ -48,6 +59,9 @@ pub struct Duchy {
     pub keyset: PrivateKeyset,
     /// Ids of the requisitions whose data its fulfilment server stored.
     pub held: BTreeSet<String>,
+    /// How often its mills try a stage before they fail the computation anyway (3.12.5).
+    pub maximum_attempts: u32,
+    attempts: BTreeMap<(String, Stage), u32>,
 }
 
 impl Duchy {
@@ -89,6 +103,8 @@ impl Duchy {
             roots,
             keyset,
             held: BTreeSet::new(),
+            maximum_attempts: MAXIMUM_ATTEMPTS,
+            attempts: BTreeMap::new(),
         })
     }
 
@@ -251,15 +267,28 @@ impl Duchy {
     }
 
     /// The confirmation phase of LLv2 and RO-LLv2 (3.12.3): confirms, or fails the computation for
-    /// good with every finding.
+    /// good with every finding. After [`Self::maximum_attempts`] it fails it anyway.
     ///
     /// # Errors
-    /// The Kingdom's status.
+    /// The Kingdom's status, which no phase translates: the mill throws it, and the computation stays
+    /// as it is until the stage is tried again (3.12.5).
     pub async fn confirm(
         &mut self,
         dial: &dyn Dial,
         computation: &str,
     ) -> Result<Vec<String>, CallError> {
+        let done = self.try_to_confirm(dial, computation).await;
+        done.map_err(|error| self.throw(computation, error))
+    }
+
+    async fn try_to_confirm(
+        &mut self,
+        dial: &dyn Dial,
+        computation: &str,
+    ) -> Result<Vec<String>, CallError> {
+        if let Some(cause) = self.begin_attempt(dial, computation, Stage::Confirmation).await? {
+            return Ok(vec![cause]);
+        }
         let read = self.computation(dial, computation).await?;
         let facts = Confirmation {
             duchy: &self.id,
@@ -284,7 +313,33 @@ impl Duchy {
         } else {
             self.fail(dial, computation, clause, &findings.join("; ")).await?;
         }
+        self.attempts.remove(&(computation.to_owned(), Stage::Confirmation));
         Ok(findings)
+    }
+
+    /// Counts an attempt at a stage. When the maximum has been used up, the computation is failed
+    /// instead (3.12.5), and the cause comes back.
+    async fn begin_attempt(
+        &mut self,
+        dial: &dyn Dial,
+        computation: &str,
+        stage: Stage,
+    ) -> Result<Option<String>, CallError> {
+        let maximum = self.maximum_attempts;
+        let made = self.attempts.entry((computation.to_owned(), stage)).or_default();
+        if *made < maximum {
+            *made += 1;
+            return Ok(None);
+        }
+        let cause = format!("{stage:?} was tried {made} times, the maximum");
+        self.fail(dial, computation, "3.12.5", &cause).await?;
+        Ok(Some(cause))
+    }
+
+    /// Notes a status that is thrown out of the mill (3.12.5).
+    fn throw(&mut self, computation: &str, error: CallError) -> CallError {
+        self.base.note(EventKind::StatusThrown, "3.12.5", computation, error.to_string());
+        error
     }
 
     /// Fails a computation for good (1.6.9).
@@ -314,16 +369,30 @@ impl Duchy {
     }
 
     /// The shuffle phase of HMSS (3.12.4): every seed is checked; the first permanent finding fails
-    /// the computation for good, a transient one leaves the stage for another try.
+    /// the computation for good, a transient one leaves the stage for another try, of which there are
+    /// [`Self::maximum_attempts`].
     ///
     /// # Errors
-    /// The Kingdom's status of FailComputationParticipant.
+    /// The Kingdom's status of FailComputationParticipant, as [`Self::confirm`].
     pub async fn shuffle(
         &mut self,
         dial: &dyn Dial,
         computation: &str,
         seeds: &[ReceivedSeed],
     ) -> Result<Shuffle, CallError> {
+        let done = self.try_to_shuffle(dial, computation, seeds).await;
+        done.map_err(|error| self.throw(computation, error))
+    }
+
+    async fn try_to_shuffle(
+        &mut self,
+        dial: &dyn Dial,
+        computation: &str,
+        seeds: &[ReceivedSeed],
+    ) -> Result<Shuffle, CallError> {
+        if let Some(cause) = self.begin_attempt(dial, computation, Stage::Shuffle).await? {
+            return Ok(Shuffle::Permanent(cause));
+        }
         let mut last = Shuffle::Permanent("there is no seed".to_owned());
         for seed in seeds {
             let mut fetched: Fetched<pb::Certificate> = Fetched::new();
@@ -357,6 +426,9 @@ impl Duchy {
                 self.base.note(EventKind::StageRetried, "3.12.4", computation, cause);
             }
             Shuffle::Fetch(_) | Shuffle::Passed(_) => {}
+        }
+        if !matches!(last, Shuffle::Transient(_)) {
+            self.attempts.remove(&(computation.to_owned(), Stage::Shuffle));
         }
         Ok(last)
     }

@@ -3,18 +3,16 @@
 
 pub mod rules;
 
-use super::data_provider::rules::{Consent, Facts, Halt, Need, Order, ProtocolKind};
+use super::data_provider::rules::{Consent, Facts, Halt, Need};
 use super::data_provider::{self, DataProvider};
 use super::wire::{self, CallError, Dial};
-use super::{EventKind, Fetched, unpack};
+use super::{EventKind, Fetched};
 use crate::quirk::PeerQuirk;
-use kingdom_proto::name::DataProviderCertificateName;
 use kingdom_proto::v2alpha as pb;
 use pb::protocol_config::NoiseMechanism;
-use pb::protocol_config::protocol::Protocol;
 use pb::requisition::State;
 use pb::requisition::refusal::Justification;
-use rules::{Candidate, Fate, Refusal};
+use rules::{Candidate, Fate, Refusal, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An EDP aggregator, acting for one data provider.
@@ -65,15 +63,64 @@ impl EdpAggregator {
             .collect();
         let quirks = self.provider.base.identity.quirks;
         let fates = rules::fetch(&batch, &self.provider.keys, &quirks);
+        let mut reports: BTreeMap<String, Vec<&pb::Requisition>> = BTreeMap::new();
         for (requisition, fate) in listed.iter().zip(fates) {
             match fate {
                 Fate::Registered { report } => {
-                    self.registered.insert(requisition.name.clone(), report);
+                    reports.entry(report).or_default().push(requisition);
                 }
-                Fate::Refused(refusal) => self.refuse(dial, &requisition.name, refusal).await,
+                Fate::Refused(refusal) => self.refuse(dial, requisition, refusal).await,
             }
         }
+        for (report, members) in reports {
+            self.store(dial, report, &members).await;
+        }
         Ok(())
+    }
+
+    /// Stores the requisitions of one report together, unless their EventGroups are selected in
+    /// different ways (3.11.3). An EventGroup that cannot be read leaves the report for the next run.
+    async fn store(&mut self, dial: &dyn Dial, report: String, members: &[&pb::Requisition]) {
+        match self.event_groups(dial, members).await {
+            Ok(groups) => {
+                let refusal = rules::mixed_selectors(&groups);
+                for requisition in members {
+                    match &refusal {
+                        Some(refusal) => self.refuse(dial, requisition, refusal.clone()).await,
+                        None => {
+                            self.registered.insert(requisition.name.clone(), report.clone());
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                let kind = EventKind::RequisitionSkipped;
+                for requisition in members {
+                    let base = &mut self.provider.base;
+                    base.note(kind, "3.11.3", &requisition.name, error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Every EventGroup of these requisitions, each read once.
+    async fn event_groups(
+        &mut self,
+        dial: &dyn Dial,
+        members: &[&pb::Requisition],
+    ) -> Result<Vec<pb::EventGroup>, CallError> {
+        let mut names = BTreeSet::new();
+        for requisition in members {
+            if let Ok(spec) = rules::requisition_spec(requisition, &self.provider.keys) {
+                names.extend(rules::event_group_names(&spec));
+            }
+        }
+        let mut groups = Vec::new();
+        for name in names {
+            let request = pb::GetEventGroupRequest { name, ..pb::GetEventGroupRequest::default() };
+            groups.push(self.provider.base.call(dial, wire::GET_EVENT_GROUP, &request).await?);
+        }
+        Ok(groups)
     }
 
     async fn list(&mut self, dial: &dyn Dial) -> Result<Vec<pb::Requisition>, CallError> {
@@ -135,16 +182,9 @@ impl EdpAggregator {
         }
     }
 
-    async fn refuse(&mut self, dial: &dyn Dial, name: &str, refusal: Refusal) {
-        let request = pb::RefuseRequisitionRequest {
-            name: name.to_owned(),
-            refusal: Some(pb::requisition::Refusal {
-                justification: refusal.justification.into(),
-                message: refusal.message.clone(),
-            }),
-            // 3.11.4: no etag.
-            etag: String::new(),
-        };
+    async fn refuse(&mut self, dial: &dyn Dial, requisition: &pb::Requisition, refusal: Refusal) {
+        let name = &requisition.name;
+        let request = rules::refusal_request(requisition, &refusal);
         let base = &mut self.provider.base;
         match base.call(dial, wire::REFUSE_REQUISITION, &request).await {
             Ok(_) => base.note_refusal(
@@ -183,51 +223,18 @@ impl EdpAggregator {
             .call(dial, wire::GET_REQUISITION, &request)
             .await
             .map_err(|error| error.to_string())?;
-        if requisition.state() != State::Unfulfilled {
-            let cause = format!("it is {}", requisition.state().as_str_name());
-            self.provider.base.note(EventKind::RequisitionSkipped, "3.11.6", name, cause);
-            return Ok(());
+        match rules::work(&requisition, &self.provider.keys, &self.noise_mechanisms) {
+            Work::Skip(cause) => {
+                self.provider.base.note(EventKind::RequisitionSkipped, "3.11.6", name, cause);
+            }
+            Work::Redeliver(cause) => return Err(cause),
+            Work::Refuse(refusal) => self.refuse(dial, &requisition, refusal).await,
+            Work::Fulfil(order) => {
+                // The etag just read (3.11.6); the requisition as it was listed is of no use.
+                self.provider.fulfil_order(dial, &requisition, &order).await?;
+                self.provider.base.note(EventKind::RequisitionFulfilled, "3.11.6", name, "");
+            }
         }
-        let requisition_spec = rules::requisition_spec(&requisition, &self.provider.keys)
-            .map_err(|refusal| refusal.message)?;
-        let signed = requisition.measurement_spec.clone().unwrap_or_default();
-        let measurement_spec: pb::MeasurementSpec = unpack(signed.message.as_ref())?;
-        let config = requisition.protocol_config.clone().unwrap_or_default();
-        let protocol = config
-            .protocols
-            .into_iter()
-            .filter_map(|protocol| protocol.protocol)
-            .min_by_key(ProtocolKind::of)
-            .ok_or("no protocol that is known")?;
-        if !self.supports_noise(&protocol) {
-            let refusal = Refusal {
-                clause: "3.11.5",
-                justification: Justification::SpecInvalid,
-                message: "no noise mechanism that is supported".to_owned(),
-            };
-            self.refuse(dial, name, refusal).await;
-            return Ok(());
-        }
-        let bound = &requisition.data_provider_certificate;
-        if matches!(protocol, Protocol::Direct(_))
-            && DataProviderCertificateName::parse(bound).is_none()
-        {
-            return Err(format!("`{bound}` is not the name of a DataProvider certificate"));
-        }
-        let order = Order { measurement_spec, requisition_spec, protocol };
-        self.provider.fulfil_order(dial, &requisition, &order).await?;
-        self.provider.base.note(EventKind::RequisitionFulfilled, "3.11.6", name, "");
         Ok(())
-    }
-
-    fn supports_noise(&self, protocol: &Protocol) -> bool {
-        let offered = match protocol {
-            Protocol::Direct(config) => config.noise_mechanisms.clone(),
-            Protocol::LiquidLegionsV2(config) => vec![config.noise_mechanism],
-            Protocol::ReachOnlyLiquidLegionsV2(config) => vec![config.noise_mechanism],
-            Protocol::HonestMajorityShareShuffle(config) => vec![config.noise_mechanism],
-            Protocol::TrusTee(config) => vec![config.noise_mechanism],
-        };
-        offered.iter().any(|noise| self.noise_mechanisms.contains(noise))
     }
 }

@@ -1,12 +1,18 @@
-//! What the EDP aggregator's requisition fetcher refuses: contract 3.11.2 and 3.11.3. Pure.
+//! What the EDP aggregator's requisition fetcher refuses (contract 3.11.2 and 3.11.3), and what its
+//! results fulfiller makes of a requisition (3.11.5 and 3.11.6). Pure.
 
+use crate::participant::data_provider::rules::{Order, ProtocolKind};
 use crate::participant::measurement_consumer::open_with;
 use crate::participant::{to_wire, unpack};
 use crate::quirk::{PeerQuirk, PeerQuirks};
 use halo_consent::{OpenError, PrivateKeyset};
+use kingdom_proto::name::DataProviderCertificateName;
 use kingdom_proto::v2alpha as pb;
+use pb::protocol_config::protocol::Protocol;
+use pb::requisition::State;
 use pb::requisition::refusal::Justification;
-use std::collections::BTreeMap;
+use pb::requisition_spec::RequisitionType;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A refusal of the fetcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,4 +134,107 @@ pub fn requisition_spec(
     })?;
     unpack(to_wire(opened).message.as_ref())
         .map_err(|why| Refusal::new("3.11.3", Justification::SpecInvalid, why))
+}
+
+/// The names of the EventGroups that a RequisitionSpec is about, in its order.
+pub fn event_group_names(spec: &pb::RequisitionSpec) -> Vec<String> {
+    match &spec.requisition_type {
+        Some(RequisitionType::Events(events)) => {
+            events.event_groups.iter().map(|entry| entry.key.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// 3.11.3, last sentence: the EventGroups of requisitions that are stored together are selected either
+/// all by their entity keys or all by their reference ids. The refusal otherwise is for every one of
+/// these requisitions, since none of them alone offends.
+pub fn mixed_selectors<'a>(
+    groups: impl IntoIterator<Item = &'a pb::EventGroup>,
+) -> Option<Refusal> {
+    // The Kingdom shows a key with the type alone where none was given.
+    let has_key = |group: &pb::EventGroup| {
+        group.entity_key.as_ref().is_some_and(|key| !key.entity_id.is_empty())
+    };
+    let by_entity_key: BTreeSet<bool> = groups.into_iter().map(has_key).collect();
+    (by_entity_key.len() > 1).then(|| {
+        let why = "some of the event groups are selected by entity key, others by reference id";
+        Refusal::new("3.11.3", Justification::Unfulfillable, why)
+    })
+}
+
+/// How the fetcher or the fulfiller refuses: without the etag (3.11.4, 3.11.5), although the
+/// requisition that it read has one.
+pub fn refusal_request(
+    requisition: &pb::Requisition,
+    refusal: &Refusal,
+) -> pb::RefuseRequisitionRequest {
+    pb::RefuseRequisitionRequest {
+        name: requisition.name.clone(),
+        refusal: Some(pb::requisition::Refusal {
+            justification: refusal.justification.into(),
+            message: refusal.message.clone(),
+        }),
+        etag: String::new(),
+    }
+}
+
+/// What the results fulfiller makes of a registered requisition, read again (3.11.6).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// It is fulfilled.
+    Fulfil(Box<Order>),
+    /// It is refused (3.11.5, the protocol's terms).
+    Refuse(Refusal),
+    /// It is not UNFULFILLED any more: nothing is left to do.
+    Skip(String),
+    /// The fulfiller throws: the work message is delivered again (3.11.5).
+    Redeliver(String),
+}
+
+/// The results fulfiller's rules (3.11.5, 3.11.6). `noise_mechanisms`: those that it supports.
+pub fn work(
+    requisition: &pb::Requisition,
+    keys: &[PrivateKeyset],
+    noise_mechanisms: &BTreeSet<i32>,
+) -> Work {
+    if requisition.state() != State::Unfulfilled {
+        return Work::Skip(format!("it is {}", requisition.state().as_str_name()));
+    }
+    let requisition_spec = match requisition_spec(requisition, keys) {
+        Ok(spec) => spec,
+        Err(refusal) => return Work::Redeliver(refusal.message),
+    };
+    let signed = requisition.measurement_spec.clone().unwrap_or_default();
+    let measurement_spec: pb::MeasurementSpec = match unpack(signed.message.as_ref()) {
+        Ok(spec) => spec,
+        Err(why) => return Work::Redeliver(why),
+    };
+    let config = requisition.protocol_config.clone().unwrap_or_default();
+    let protocols = config.protocols.into_iter().filter_map(|protocol| protocol.protocol);
+    let Some(protocol) = protocols.min_by_key(ProtocolKind::of) else {
+        return Work::Redeliver("no protocol that is known".to_owned());
+    };
+    if !offered_noise(&protocol).iter().any(|noise| noise_mechanisms.contains(noise)) {
+        let why = "no noise mechanism that is supported";
+        return Work::Refuse(Refusal::new("3.11.5", Justification::SpecInvalid, why));
+    }
+    let bound = &requisition.data_provider_certificate;
+    if matches!(protocol, Protocol::Direct(_))
+        && DataProviderCertificateName::parse(bound).is_none()
+    {
+        let why = format!("`{bound}` is not the name of a DataProvider certificate");
+        return Work::Redeliver(why);
+    }
+    Work::Fulfil(Box::new(Order { measurement_spec, requisition_spec, protocol }))
+}
+
+fn offered_noise(protocol: &Protocol) -> Vec<i32> {
+    match protocol {
+        Protocol::Direct(config) => config.noise_mechanisms.clone(),
+        Protocol::LiquidLegionsV2(config) => vec![config.noise_mechanism],
+        Protocol::ReachOnlyLiquidLegionsV2(config) => vec![config.noise_mechanism],
+        Protocol::HonestMajorityShareShuffle(config) => vec![config.noise_mechanism],
+        Protocol::TrusTee(config) => vec![config.noise_mechanism],
+    }
 }

@@ -1,0 +1,216 @@
+//! The network between one caller and every server, as a set of rules: latency, a direction that
+//! loses what it carries, connections that are lost, a peer that reads slowly. The same over real
+//! sockets and in memory; on virtual time it repeats.
+
+use fake_kingdom::seam::transport::BoxStream;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// One way of the network, seen from the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// What the caller sends.
+    ToServer,
+    /// What the caller is sent.
+    ToClient,
+}
+
+/// A caller's network. Cloning shares it; its rules hold for every connection that was opened
+/// through it, open ones included.
+#[derive(Clone)]
+pub struct Link(Arc<watch::Sender<Rules>>);
+
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    latency: Duration,
+    bytes_per_second: Option<u64>,
+    to_server_is_down: bool,
+    to_client_is_down: bool,
+    /// How often all open connections were lost.
+    lost: u64,
+}
+
+impl Rules {
+    fn is_down(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::ToServer => self.to_server_is_down,
+            Direction::ToClient => self.to_client_is_down,
+        }
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Rules::default())))
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Link").field(&*self.0.borrow()).finish()
+    }
+}
+
+impl Link {
+    /// What is sent from now on takes this long, each way.
+    pub fn set_latency(&self, latency: Duration) {
+        self.0.send_modify(|rules| rules.latency = latency);
+    }
+
+    /// The caller is sent at most this many bytes a second.
+    pub fn slow_down(&self, bytes_per_second: u64) {
+        self.0.send_modify(|rules| rules.bytes_per_second = Some(bytes_per_second.max(1)));
+    }
+
+    /// Nothing gets through in this direction; as with TCP, what was sent arrives once the way is
+    /// open again, if anybody still waits for it.
+    pub fn take_down(&self, direction: Direction) {
+        self.0.send_modify(|rules| match direction {
+            Direction::ToServer => rules.to_server_is_down = true,
+            Direction::ToClient => rules.to_client_is_down = true,
+        });
+    }
+
+    /// Both directions work again, without delay.
+    pub fn mend(&self) {
+        self.0.send_modify(|rules| *rules = Rules { lost: rules.lost, ..Rules::default() });
+    }
+
+    /// Every open connection breaks; new ones can be opened.
+    pub fn lose_connections(&self) {
+        self.0.send_modify(|rules| rules.lost += 1);
+    }
+
+    /// A stream's near end, behind this network.
+    pub(super) fn through(&self, stream: BoxStream) -> BoxStream {
+        let (near, far) = tokio::io::duplex(BUFFER_BYTES);
+        let mut rules = self.0.subscribe();
+        let lost_before = rules.borrow_and_update().lost;
+        tokio::spawn(async move {
+            let (from_client, to_client) = split(far);
+            let (from_server, to_server) = split(stream);
+            let up = carry(from_client, to_server, Direction::ToServer, rules.clone());
+            let down = carry(from_server, to_client, Direction::ToClient, rules.clone());
+            // Dropping both ends is what either side sees of a lost connection.
+            tokio::select! {
+                _ = async { tokio::join!(up, down) } => {}
+                _ = rules.wait_for(|rules| rules.lost != lost_before) => {}
+            }
+        });
+        Box::new(near)
+    }
+}
+
+/// Buffer of each direction, and the most that is carried at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
+/// Chunks under way at once; a faster sender waits.
+const CHUNKS_UNDER_WAY: usize = 64;
+
+/// Carries bytes one way until their source ends, each chunk as late as the rules say.
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    direction: Direction,
+    rules: watch::Receiver<Rules>,
+) {
+    let (sent, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_UNDER_WAY);
+    let mut rules_of_arrival = rules.clone();
+    let leave = async move {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        while let Ok(length @ 1..) = from.read(&mut chunk).await {
+            let due = Instant::now() + rules.borrow().latency;
+            if sent.send((due, chunk[..length].to_vec())).await.is_err() {
+                return;
+            }
+        }
+    };
+    let arrive = async move {
+        while let Some((due, chunk)) = arriving.recv().await {
+            tokio::time::sleep_until(due).await;
+            if rules_of_arrival.wait_for(|rules| !rules.is_down(direction)).await.is_err() {
+                return;
+            }
+            let rate = rules_of_arrival.borrow().bytes_per_second;
+            if let (Direction::ToClient, Some(rate)) = (direction, rate) {
+                tokio::time::sleep(Duration::from_secs_f64(chunk.len() as f64 / rate as f64)).await;
+            }
+            if to.write_all(&chunk).await.is_err() || to.flush().await.is_err() {
+                return;
+            }
+        }
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(leave, arrive);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A link, the caller's end of a connection over it, and the server's.
+    fn connected() -> (Link, BoxStream, tokio::io::DuplexStream) {
+        let link = Link::default();
+        let (server, stream) = tokio::io::duplex(1024);
+        let client = link.through(Box::new(stream));
+        (link, client, server)
+    }
+
+    async fn arrives(stream: &mut (impl AsyncRead + Unpin), within: Duration) -> bool {
+        let mut byte = [0];
+        tokio::time::timeout(within, stream.read_exact(&mut byte))
+            .await
+            .is_ok_and(|read| read.is_ok())
+    }
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_takes_as_long_as_the_latency() {
+        let (link, mut client, mut server) = connected();
+        link.set_latency(100 * MS);
+        client.write_all(b"x").await.unwrap();
+        assert!(!arrives(&mut server, 99 * MS).await);
+        assert!(arrives(&mut server, 2 * MS).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_way_down_holds_what_goes_that_way_and_nothing_else() {
+        let (link, mut client, mut server) = connected();
+        link.take_down(Direction::ToClient);
+        client.write_all(b"x").await.unwrap();
+        assert!(arrives(&mut server, MS).await);
+        server.write_all(b"y").await.unwrap();
+        assert!(!arrives(&mut client, 1000 * MS).await);
+        link.mend();
+        assert!(arrives(&mut client, MS).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lost_connections_end_for_both_and_new_ones_work() {
+        let (link, mut client, mut server) = connected();
+        link.lose_connections();
+        let mut rest = Vec::new();
+        assert_eq!(client.read_to_end(&mut rest).await.unwrap_or_default(), 0);
+        assert_eq!(server.read_to_end(&mut rest).await.unwrap_or_default(), 0);
+        let (mut server, stream) = tokio::io::duplex(1024);
+        let mut client = link.through(Box::new(stream));
+        client.write_all(b"x").await.unwrap();
+        assert!(arrives(&mut server, MS).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_peer_gets_what_it_is_sent_at_its_own_rate() {
+        let (link, mut client, mut server) = connected();
+        link.slow_down(10);
+        server.write_all(b"x").await.unwrap();
+        assert!(!arrives(&mut client, 99 * MS).await);
+        assert!(arrives(&mut client, 2 * MS).await);
+        client.write_all(b"y").await.unwrap();
+        assert!(arrives(&mut server, MS).await);
+    }
+}

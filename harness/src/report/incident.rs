@@ -1,0 +1,208 @@
+//! The page of an incident for whoever is on call: what happened, what is dead since when, what is
+//! still open, what to do next. Pure.
+
+use super::record::{Finding, ScenarioRecord};
+use crate::verdict::deadness::{CredentialKind, Deadness};
+use fake_kingdom::cause::Cause;
+
+/// What the record of a scenario says of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident<'a> {
+    /// What was done and what it found, in order: milliseconds from the start, and the step.
+    pub happened: Vec<(f64, &'a str)>,
+    /// Credentials that are refused, each where it was tried.
+    pub dead: Vec<&'a Deadness>,
+    /// What still works, or is noticed by nobody but a careful reader: in words, with its clause.
+    pub open: Vec<(String, Option<&'a str>)>,
+    /// What to do, in this order.
+    pub next: Vec<String>,
+}
+
+/// Codes of findings that say what the real system lets happen, and what to do about each.
+const OPEN: [(&str, &str); 3] = [
+    (
+        "old_credential_accepted",
+        "Take the root of the stolen leaf out of the bundle of every server that still accepts it, and \
+         restart it; give every other leaf of that root a successor first, or it is cut off too.",
+    ),
+    (
+        "dead_certificate_accepted",
+        "List what names the certificate with `halo-harness impact --certificate NAME`, point the public \
+         key at a new certificate, and have everything that was signed since the theft signed again.",
+    ),
+    (
+        "dead_certificate_not_noticed",
+        "Read results again with a reader that looks at revocation states (a reporting server does, \
+         once its caches have expired; the official tool does not), and discard what it rejects.",
+    ),
+];
+
+/// Whether a finding says what is open, rather than what failed.
+pub fn is_open(finding: &Finding) -> bool {
+    OPEN.iter().any(|(code, _)| *code == finding.code)
+}
+
+/// The incident of a scenario, if it tried a credential or found what is open.
+pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
+    let mut findings: Vec<_> =
+        scenario.findings.iter().filter(|finding| is_open(finding)).collect();
+    if scenario.deadness.is_empty() && findings.is_empty() {
+        return None;
+    }
+    let happened = scenario
+        .steps
+        .iter()
+        .filter_map(|step| step.at_ms.map(|at| (at, step.text.as_str())))
+        .collect();
+    let (dead, alive): (Vec<_>, Vec<_>) =
+        scenario.deadness.iter().partition(|one| one.first_refused.is_some());
+    // What was found alive and died later is no longer open: its row says until when it lived.
+    findings.retain(|finding| {
+        finding.code != OPEN[0].0
+            || !dead.iter().any(|one| {
+                finding.text.starts_with(&format!("{}'s ", one.owner))
+                    && finding.text.contains(&format!("still works at {}:", one.door))
+            })
+    });
+    let mut open: Vec<(String, Option<&str>)> =
+        findings.iter().map(|one| (one.text.clone(), one.clause.as_deref())).collect();
+    let mut next: Vec<String> = Vec::new();
+    let mut add = |what: String| {
+        if !next.contains(&what) {
+            next.push(what);
+        }
+    };
+    for one in alive {
+        let told = findings.iter().any(|finding| {
+            finding.code == OPEN[0].0
+                && finding.text.contains(&format!("still works at {}", one.door))
+        });
+        if !told {
+            open.push((
+                format!("{}'s {} still works at {}", one.owner, kind(one.kind), one.door),
+                None,
+            ));
+            add(Cause::StillAccepted.next_step().to_owned());
+        }
+    }
+    for (code, what) in OPEN {
+        if findings.iter().any(|finding| finding.code == code) {
+            add(what.to_owned());
+        }
+    }
+    // A credential that is dead here may still have signed or encrypted what others hold.
+    for one in &dead {
+        match one.kind {
+            CredentialKind::SigningCertificate => add(format!(
+                "Assess what {} signed: `halo-harness impact --certificate {}`, then re-create, re-sign \
+                 and delete as its plan says.",
+                one.owner,
+                if one.credential.contains('/') { one.credential.as_str() } else { "NAME" }
+            )),
+            CredentialKind::EncryptionKey => add(format!(
+                "Assess what was encrypted to {}'s old key: `halo-harness impact --public-key NAME`, then \
+                 re-encrypt, cancel and create again, and have the operator delete the rest.",
+                one.owner
+            )),
+            CredentialKind::TlsLeaf | CredentialKind::TlsRoot => add(
+                "Watch authentication failures with the cause above: whoever still presents the old \
+                 credential is a laggard to help, or the thief."
+                    .to_owned(),
+            ),
+        }
+    }
+    Some(Incident { happened, dead, open, next })
+}
+
+/// A kind of credential in words.
+pub fn kind(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::TlsLeaf => "TLS leaf",
+        CredentialKind::TlsRoot => "TLS root",
+        CredentialKind::SigningCertificate => "signing certificate",
+        CredentialKind::EncryptionKey => "encryption key",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::evidence::Evidence;
+    use crate::verdict::Verdict;
+
+    fn scenario() -> ScenarioRecord {
+        ScenarioRecord {
+            id: "compromise/x/y".to_owned(),
+            verdict: Verdict::Pass,
+            as_expected: true,
+            fault: None,
+            expected: None,
+            causes: Vec::new(),
+            clauses: Vec::new(),
+            reason: None,
+            phases: Vec::new(),
+            credentials: Vec::new(),
+            lanes: Vec::new(),
+            control: None,
+            alerts: Vec::new(),
+            deadness: Vec::new(),
+            per_rotation: None,
+            findings: Vec::new(),
+            place: String::new(),
+            audit_head: None,
+            name: String::new(),
+            started: String::new(),
+            steps: Vec::new(),
+            timelines: Vec::new(),
+            evidence: Evidence::default(),
+            replay: None,
+        }
+    }
+
+    fn deadness(door: &str, first_refused: Option<&str>) -> Deadness {
+        Deadness {
+            credential: "aa".to_owned(),
+            kind: CredentialKind::TlsLeaf,
+            owner: "edp1".to_owned(),
+            door: door.to_owned(),
+            last_accepted: Some("2026-01-01T00:00:00Z".to_owned()),
+            first_refused: first_refused.map(str::to_owned),
+            cause: first_refused.map(|_| "unknown_issuer".to_owned()),
+        }
+    }
+
+    fn finding(door: &str) -> Finding {
+        Finding {
+            code: "old_credential_accepted".to_owned(),
+            clause: Some("2.1".to_owned()),
+            text: format!("edp1's old leaf still works at {door}: take its root out"),
+            evidence: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_still_works_is_open_and_has_a_next_step() {
+        let mut scenario = scenario();
+        scenario.deadness = vec![deadness("worker1", None)];
+        let incident = of(&scenario).expect("an incident");
+        assert!(incident.dead.is_empty());
+        assert!(incident.open[0].0.contains("edp1") && incident.open[0].0.contains("worker1"));
+        assert_eq!(incident.next, [Cause::StillAccepted.next_step()]);
+    }
+
+    #[test]
+    fn what_was_found_alive_and_died_later_is_no_longer_open() {
+        let mut scenario = scenario();
+        scenario.findings = vec![finding("worker1"), finding("worker2")];
+        scenario.deadness = vec![deadness("worker1", Some("2026-01-01T01:00:00Z"))];
+        let incident = of(&scenario).expect("an incident");
+        assert_eq!(incident.dead.len(), 1);
+        assert_eq!(incident.open.len(), 1);
+        assert!(incident.open[0].0.contains("worker2"), "{:?}", incident.open);
+    }
+
+    #[test]
+    fn a_scenario_that_tried_no_credential_is_no_incident() {
+        assert!(of(&scenario()).is_none());
+    }
+}

@@ -1,0 +1,80 @@
+@rotation
+Feature: A rotation over a network that is not perfect
+
+  @contract-2.8
+  Scenario: messages that take long
+    Given messages of edp1 take 8 ms each way
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 400 ms
+    And edp1 presents a fresh leaf of its root
+    And the probing caller edp1 starts again
+    And the probes go on for 800 ms
+    And the probes stop
+    Then nobody noticed
+    And the calls of edp1 ended on its new credential
+
+  # The server answers, and the caller never hears it: what is lost is lost at the caller alone.
+  @contract-2.8 @contract-1.0.14
+  Scenario: one way of the network is down while a leaf is rotated
+    Given messages of edp1 take 0 ms each way
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 400 ms
+    And what edp1 is sent does not arrive
+    And edp1 presents a fresh leaf of its root
+    And the probes go on for 1500 ms
+    And the network of edp1 works again
+    And the probing caller edp1 starts again
+    And the probes go on for 800 ms
+    And the probes stop
+    Then edp1's probes of lane new_connection failed with timeout
+    And mc1 noticed nothing
+    And the calls of edp1 ended on its new credential
+
+  @contract-5.5.4
+  Scenario: every open connection is lost, and the caller comes back with its new leaf
+    Given messages of edp1 take 30 ms each way
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 400 ms
+    And edp1 presents a fresh leaf of its root
+    And the probes go on for 300 ms
+    And the open connections of edp1 are lost
+    And the probes go on for 600 ms
+    And the probes stop
+    Then edp1's probes of lane reused_channel failed with connection_cut
+    And mc1 noticed nothing
+    And the calls of edp1 ended on its new credential
+
+  # A handshake is some kilobytes: at this rate it takes longer than a caller waits.
+  @contract-2.1
+  Scenario: a peer that reads too slowly for a handshake
+    Given messages of edp1 take 0 ms each way
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 400 ms
+    And edp1 presents a fresh leaf of its root
+    And edp1 is sent at most 600 bytes a second
+    And the probes go on for 1500 ms
+    And the network of edp1 works again
+    And the probing caller edp1 starts again
+    And the probes go on for 800 ms
+    And the probes stop
+    Then edp1's probes of lane new_connection failed with timeout
+    And mc1 noticed nothing
+    And the calls of edp1 ended on its new credential
+
+  # Certificates are judged by the clock of whoever judges.
+  @contract-2.1
+  Scenario Outline: a client whose clock is wrong refuses the Kingdom's new leaf, and it alone
+    Given a stopping replica waits 200 ms
+    And the clock of mc1 is <skew>
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 300 ms
+    And the Kingdom gets a new certificate
+    And all 2 replicas are restarted
+    And the probes go on for 800 ms
+    And the probes stop
+    Then mc1's probes of lane new_connection failed with <cause>
+    And every replica answers with the Kingdom's new certificate
+
+    Examples:
+      | clock  | skew          | cause         |
+      | behind | 2 days behind | not_yet_valid |
