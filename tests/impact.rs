@@ -17,7 +17,7 @@ use halo_harness::impact::repair::{Books, Crew, Repaired, repair};
 use halo_harness::impact::{Assessment, assess};
 use halo_harness::participant::data_provider::DataProvider;
 use halo_harness::participant::duchy::Duchy;
-use halo_harness::participant::measurement_consumer::{Measure, MeasurementConsumer, Wish};
+use halo_harness::participant::measurement_consumer::{Defect, Measure, MeasurementConsumer, Wish};
 use halo_harness::participant::wire::{self, Destination, Dial};
 use halo_harness::participant::{
     SigningPair, create_certificate, public_key_of, update_public_key,
@@ -396,6 +396,9 @@ fn create(incident: &mut Incident, count: usize, rng: &mut impl rand_core::RngCo
             // Computed by the Duchies.
             _ => Wish::new(Measure::Reach, &both),
         })
+        .enumerate()
+        // Some name the certificate without its key.
+        .map(|(n, wish)| if n % 20 == 7 { wish.with(Defect::SpoiltSignature) } else { wish })
         .collect();
     let Incident { runtime, address, consumer, books, .. } = incident;
     runtime.block_on(async {
@@ -770,6 +773,7 @@ fn equals_the_truth() {
         assert_eq!(counted.expect("counted")["count"], 1000, "{subject}");
         let groups = truth.iter().filter(|(kind, ..)| kind == "event_group").count();
         assert!(groups == 0 || groups > 100, "{groups} event groups are one page only");
+        verified(&incident, subject, &assessment);
         // Negative twin: the truth without one measurement is another list.
         let mut less = truth.clone();
         let left_out = truth.iter().find(|(kind, ..)| kind == "measurement").expect("one").clone();
@@ -780,6 +784,20 @@ fn equals_the_truth() {
     on_call(&incident, &trail, &head);
     undated_and_unread(&incident);
     one_is_hidden(&incident, &trail, &head);
+}
+
+/// Whether the key made the signature stands beside what the certificate signed, and nowhere else.
+fn verified(incident: &Incident, subject: &str, assessment: &Value) {
+    let mut spoilt = 0;
+    for one in assessment["affected"].as_array().expect("a list") {
+        let (kind, name, verifies) = (&one["kind"], text(&one["name"]), &one["signature_verifies"]);
+        let is_own = one["how"] == "signed_by" && kind != "requisition";
+        let is_spoilt = kind == "measurement" && incident.books.wishes[&name].defect.is_some();
+        let expected = is_own.then_some(!is_spoilt);
+        assert_eq!(verifies.as_bool(), expected, "{subject}: {one}");
+        spoilt += usize::from(expected == Some(false));
+    }
+    assert_eq!(spoilt > 10, subject == "mc1 certificate", "{subject}: {spoilt}");
 }
 
 /// The text tells, in this order, what is affected, before and after, what is not known, what next.
@@ -795,6 +813,7 @@ fn on_call(incident: &Incident, trail: &str, head: &str) {
         "looked at  1000 measurements: operator API",
         "1. What is affected",
         "measurement  signed_by",
+        "are not signed with its key",
         "2. Before and after",
         "at or after the suspected time",
         "before the suspected time",

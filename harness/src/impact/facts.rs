@@ -175,8 +175,10 @@ pub struct CertificateFacts {
 pub struct PublicKeyFacts {
     /// Its resource name.
     pub name: String,
-    /// The certificate that signed it (1.2.4).
+    /// The certificate that it names as its signer (1.2.4).
     pub certificate: String,
+    /// Whether the compromised certificate's key made its signature; `None` if it names another.
+    pub is_signed: Option<bool>,
     /// SHA-256 of its public key set.
     pub key: String,
 }
@@ -201,6 +203,8 @@ pub struct MeasurementFacts {
     pub consumer: String,
     /// The certificate that its MeasurementSpec names as its signer (3.7.2).
     pub certificate: String,
+    /// Whether the compromised certificate's key made that signature; `None` if it names another.
+    pub is_signed: Option<bool>,
     /// Internal state.
     pub state: pb::measurement::State,
     /// Why it failed, if it did.

@@ -160,6 +160,10 @@ pub struct Affected {
     pub latest: Option<Timestamp>,
     /// Before or after the suspected time.
     pub when: When,
+    /// Of a public key and a measurement `signed_by` the certificate: whether its key made the
+    /// signature. The Kingdom verifies none (1.2.3, 1.5.14), so anybody with the owner's access can
+    /// name it; peers refuse what does not verify (3.10 row 5).
+    pub signature_verifies: Option<bool>,
     /// The measurement that it belongs to, if it belongs to one.
     pub measurement: Option<String>,
     /// Whether the plan has something to do for it; else it is history.
@@ -449,6 +453,7 @@ impl Found<'_> {
             earliest,
             latest,
             when,
+            signature_verifies: None,
             measurement: measurement.map(str::to_owned),
             open: false,
         };
@@ -460,6 +465,12 @@ impl Found<'_> {
         }
     }
 
+    fn verified(&mut self, kind: Kind, name: &str, is_signed: Option<bool>) {
+        if let Some(one) = self.affected.get_mut(&(kind, name.to_owned(), How::SignedBy)) {
+            one.signature_verifies = is_signed;
+        }
+    }
+
     fn public_key(&mut self) {
         let Some(key) = &self.facts.public_key else { return };
         let time = self.facts.audit.as_ref().and_then(|audit| audit.last_change.get(&key.name));
@@ -467,6 +478,7 @@ impl Found<'_> {
         match &self.facts.subject {
             Subject::Certificate(name) if key.certificate == *name => {
                 self.add(Kind::PublicKey, &key.name, How::SignedBy, "IN_FORCE", time, None);
+                self.verified(Kind::PublicKey, &key.name, key.is_signed);
             }
             Subject::PublicKey(_) if is_in_force(self.facts) => {
                 self.add(Kind::PublicKey, &key.name, How::InForce, "IN_FORCE", time, None);
@@ -500,6 +512,7 @@ impl Found<'_> {
         }
         let created = (row.create_time, row.create_time);
         self.of_measurement(row, How::SignedBy, created);
+        self.verified(Kind::Measurement, &row.name, row.is_signed);
         for requisition in &row.requisitions {
             self.of_requisition(row, requisition, How::SignedBy, created);
         }

@@ -427,11 +427,15 @@ pub async fn facts(
         Some(path) => Some(trail(path, question.audit_head.as_ref(), subject)?),
         None => None,
     };
-    let certificate = match subject {
-        Subject::Certificate(name) => Some(certificate(operator, name).await?),
-        Subject::PublicKey(_) => None,
+    let (certificate, der) = match subject {
+        Subject::Certificate(name) => {
+            let (facts, der) = certificate(operator, name).await?;
+            (Some(facts), Some(der))
+        }
+        Subject::PublicKey(_) => (None, None),
     };
-    let public_key = public_key(operator, subject).await?;
+    let signer = Signer { name: subject.name(), der: der.as_deref() };
+    let public_key = public_key(operator, subject, &signer).await?;
     let key = match subject {
         Subject::Certificate(_) => None,
         Subject::PublicKey(_) => {
@@ -439,7 +443,7 @@ pub async fn facts(
         }
     };
     let mut gaps = Vec::new();
-    let measurements = measurements(operator, subject).await?;
+    let measurements = measurements(operator, subject, &signer).await?;
     let event_groups = event_groups(public, question, audit.as_ref(), &mut gaps).await?;
     Ok(Facts {
         subject: subject.clone(),
@@ -453,6 +457,20 @@ pub async fn facts(
         audit,
         gaps,
     })
+}
+
+/// The compromised certificate as a verifier of what names it.
+struct Signer<'a> {
+    name: &'a str,
+    der: Option<&'a [u8]>,
+}
+
+impl Signer<'_> {
+    /// Whether its key made this signature; `None` if another certificate is named.
+    fn made(&self, named: &str, message: &[u8], signature: &[u8], oid: &str) -> Option<bool> {
+        let der = self.der.filter(|_| self.name == named)?;
+        Some(halo_consent::verify(der, oid, message, signature).is_ok())
+    }
 }
 
 /// SHA-256 of the public key set in a serialized EncryptionPublicKey (3.5.1): what `sha256sum` says
@@ -481,7 +499,10 @@ pub(super) fn number(segment: &str) -> u64 {
     ApiId::decode(segment).and_then(|id| u64::try_from(id.value()).ok()).unwrap_or_default()
 }
 
-async fn certificate(operator: &mut Channel, name: &str) -> Result<CertificateFacts, ReadError> {
+async fn certificate(
+    operator: &mut Channel,
+    name: &str,
+) -> Result<(CertificateFacts, Vec<u8>), ReadError> {
     use pb::get_certificate_request::Parent;
     let (owner, id) = name.split_once("/certificates/").unwrap_or_default();
     let owner_id = owner.split_once('/').map(|(_, id)| id).unwrap_or_default();
@@ -502,17 +523,19 @@ async fn certificate(operator: &mut Channel, name: &str) -> Result<CertificateFa
             )),
             _ => error,
         })?;
-    Ok(CertificateFacts {
+    let facts = CertificateFacts {
         state: row.revocation_state(),
         skid: hex::encode(&row.subject_key_identifier),
         not_before: row.not_valid_before.as_ref().map(Timestamp::from_proto),
         not_after: row.not_valid_after.as_ref().map(Timestamp::from_proto),
-    })
+    };
+    Ok((facts, row.details.unwrap_or_default().x509_der))
 }
 
 async fn public_key(
     operator: &mut Channel,
     subject: &Subject,
+    signer: &Signer<'_>,
 ) -> Result<Option<PublicKeyFacts>, ReadError> {
     let owner = subject.owner();
     let id = number(owner.split_once('/').map(|(_, id)| id).unwrap_or_default());
@@ -522,31 +545,39 @@ async fn public_key(
         )),
         _ => error,
     };
-    let (certificate, key, method) = match subject.owner_kind() {
+    let (certificate, (key, (signature, oid)), method) = match subject.owner_kind() {
         OwnerKind::DataProvider => {
             let request = pb::GetDataProviderRequest { external_data_provider_id: id };
             let row: pb::DataProvider =
                 operator.call(GET_DATA_PROVIDER, &request).await.map_err(not_found)?;
-            (row.certificate, row.details.map(|details| details.public_key), GET_DATA_PROVIDER)
+            let details = row.details.unwrap_or_default();
+            let signature =
+                (details.public_key_signature, details.public_key_signature_algorithm_oid);
+            (row.certificate, (details.public_key, signature), GET_DATA_PROVIDER)
         }
         OwnerKind::MeasurementConsumer => {
             let request =
                 pb::GetMeasurementConsumerRequest { external_measurement_consumer_id: id };
             let row: pb::MeasurementConsumer =
                 operator.call(GET_CONSUMER, &request).await.map_err(not_found)?;
-            (row.certificate, row.details.map(|details| details.public_key), GET_CONSUMER)
+            let details = row.details.unwrap_or_default();
+            let signature =
+                (details.public_key_signature, details.public_key_signature_algorithm_oid);
+            (row.certificate, (details.public_key, signature), GET_CONSUMER)
         }
         // They have none (1.3.3, 1.3.4).
         OwnerKind::Duchy | OwnerKind::ModelProvider => return Ok(None),
     };
-    let (Some(certificate), Some(key)) = (certificate, key) else {
+    let Some(certificate) = certificate.filter(|_| !key.is_empty()) else {
         return Err(operator.malformed(method, "no certificate or no public key"));
     };
     let certificate = api_id(operator, method, certificate.external_certificate_id)?;
+    let certificate = format!("{owner}/certificates/{certificate}");
     Ok(Some(PublicKeyFacts {
         name: format!("{owner}/publicKey"),
-        certificate: format!("{owner}/certificates/{certificate}"),
         key: key_digest(&key),
+        is_signed: signer.made(&certificate, &key, &signature, &oid),
+        certificate,
     }))
 }
 
@@ -563,6 +594,7 @@ fn api_id(channel: &Channel, method: &'static str, id: u64) -> Result<String, Re
 async fn measurements(
     operator: &mut Channel,
     subject: &Subject,
+    signer: &Signer<'_>,
 ) -> Result<Vec<MeasurementFacts>, ReadError> {
     if subject.owner_kind() == OwnerKind::ModelProvider {
         return Ok(Vec::new());
@@ -604,7 +636,7 @@ async fn measurements(
         if row.requisitions.len() < row.data_providers.len() && !exists(operator, &row).await? {
             continue;
         }
-        rows.push(measurement_facts(operator, &row)?);
+        rows.push(measurement_facts(operator, &row, signer)?);
     }
     Ok(rows)
 }
@@ -711,6 +743,7 @@ fn slim(row: &mut pb::Measurement) {
 fn measurement_facts(
     operator: &Channel,
     row: &pb::Measurement,
+    signer: &Signer<'_>,
 ) -> Result<MeasurementFacts, ReadError> {
     let method = STREAM_MEASUREMENTS;
     let id = |id: u64| api_id(operator, method, id);
@@ -769,8 +802,15 @@ fn measurement_facts(
     }
     result_certificates.sort();
     result_certificates.dedup();
+    let certificate = certificate_of(&consumer, row.external_measurement_consumer_certificate_id)?;
     Ok(MeasurementFacts {
-        certificate: certificate_of(&consumer, row.external_measurement_consumer_certificate_id)?,
+        is_signed: signer.made(
+            &certificate,
+            &details.measurement_spec,
+            &details.measurement_spec_signature,
+            &details.measurement_spec_signature_algorithm_oid,
+        ),
+        certificate,
         consumer,
         state: row.state(),
         failure: details.failure.as_ref().map(pb::MeasurementFailure::reason),

@@ -51,6 +51,7 @@ fn of_key(owner: &str) -> Facts {
         public_key: Some(PublicKeyFacts {
             name: format!("{owner}/publicKey"),
             certificate: certificate(owner),
+            is_signed: Some(true),
             key: "stolen".to_owned(),
         }),
         ..of_certificate(owner)
@@ -64,6 +65,7 @@ fn measurement(id: &str, state: State) -> MeasurementFacts {
         name: format!("{MC}/measurements/{id}"),
         consumer: MC.to_owned(),
         certificate: format!("{MC}/certificates/other"),
+        is_signed: None,
         state,
         failure: None,
         create_time: at(50),

@@ -101,6 +101,13 @@ fn affected(out: &mut String, all: &Assessment) -> Written {
         )?;
     }
     writeln!(out, "   \"open\" needs something from the list in 4; the rest is history.")?;
+    let not_made = all.affected.iter().filter(|one| one.signature_verifies == Some(false)).count();
+    if not_made > 0 {
+        writeln!(
+            out,
+            "   {not_made} of those signed_by name the certificate and are not signed with its key: peers\n   refuse them (3.10), and whoever made them had the owner's access, but not this key."
+        )?;
+    }
     writeln!(out, "\n2. Before and after")?;
     for (when, title) in [
         (When::After, "at or after the suspected time"),
@@ -135,7 +142,11 @@ fn line(one: &Affected) -> String {
         _ => "no time".to_owned(),
     };
     let open = if one.open { "open   " } else { "history" };
-    format!("{open} {} {} {time}", one.name, one.state)
+    let signature = match one.signature_verifies {
+        Some(false) => ", and the signature is not its key's",
+        _ => "",
+    };
+    format!("{open} {} {} {time}{signature}", one.name, one.state)
 }
 
 fn not_known(out: &mut String, all: &Assessment) -> Written {
