@@ -443,7 +443,7 @@ pub async fn facts(
         }
     };
     let mut gaps = Vec::new();
-    let measurements = measurements(operator, subject, &signer).await?;
+    let measurements = measurements(operator, subject, &signer, &mut gaps).await?;
     let event_groups = event_groups(public, question, audit.as_ref(), &mut gaps).await?;
     Ok(Facts {
         subject: subject.clone(),
@@ -571,7 +571,8 @@ async fn public_key(
     let Some(certificate) = certificate.filter(|_| !key.is_empty()) else {
         return Err(operator.malformed(method, "no certificate or no public key"));
     };
-    let certificate = api_id(operator, method, certificate.external_certificate_id)?;
+    let certificate = api_id(certificate.external_certificate_id)
+        .map_err(|what| operator.malformed(method, what))?;
     let certificate = format!("{owner}/certificates/{certificate}");
     Ok(Some(PublicKeyFacts {
         name: format!("{owner}/publicKey"),
@@ -581,12 +582,9 @@ async fn public_key(
     }))
 }
 
-fn api_id(channel: &Channel, method: &'static str, id: u64) -> Result<String, ReadError> {
-    i64::try_from(id)
-        .ok()
-        .and_then(ApiId::new)
-        .map(|id| id.to_string())
-        .ok_or_else(|| channel.malformed(method, format!("the external id {id}")))
+fn api_id(id: u64) -> Result<String, String> {
+    let known = i64::try_from(id).ok().and_then(ApiId::new);
+    known.map(|id| id.to_string()).ok_or_else(|| format!("the external id {id}"))
 }
 
 /// Every measurement that may be concerned, merged from both views: one shows results and parts,
@@ -595,6 +593,7 @@ async fn measurements(
     operator: &mut Channel,
     subject: &Subject,
     signer: &Signer<'_>,
+    gaps: &mut Vec<Gap>,
 ) -> Result<Vec<MeasurementFacts>, ReadError> {
     if subject.owner_kind() == OwnerKind::ModelProvider {
         return Ok(Vec::new());
@@ -605,40 +604,61 @@ async fn measurements(
         }
         _ => 0,
     };
-    // The computation view last: what changed meanwhile is seen as it is now.
-    let mut merged: BTreeMap<Key, pb::Measurement> = BTreeMap::new();
-    for view in [pb::measurement::View::Default, pb::measurement::View::Computation] {
-        for row in all_measurements(operator, consumer, view).await? {
-            let key = key_of(&row);
-            match merged.get_mut(&key) {
-                None => {
-                    merged.insert(key, row);
-                }
-                Some(present) => {
-                    let (providers, results) = (
-                        std::mem::take(&mut present.data_providers),
-                        std::mem::take(&mut present.results),
-                    );
-                    *present = row;
-                    if present.data_providers.is_empty() {
-                        present.data_providers = providers;
-                    }
-                    if present.results.is_empty() {
-                        present.results = results;
-                    }
-                }
-            }
-        }
+    let defaults = all_measurements(operator, consumer, pb::measurement::View::Default).await?;
+    let computations =
+        all_measurements(operator, consumer, pb::measurement::View::Computation).await?;
+    let (merged, changed) = merge(defaults, computations);
+    if !changed.is_empty() {
+        let names = changed.iter().map(name_of).collect::<Result<Vec<_>, _>>();
+        let names = names.map_err(|what| operator.malformed(STREAM_MEASUREMENTS, what))?;
+        gaps.push(Gap::not_looked_at(
+            format!(
+                "what became of {} measurements that changed while they were read: {}",
+                names.len(),
+                super::some(&names)
+            ),
+            "their results are read in one list, their requisitions in another (1.8.4)",
+            "assess again",
+        ));
     }
     let mut rows = Vec::new();
-    for row in merged.into_values() {
+    for row in merged {
         // Seen in the first view only: deleted in between, or the second view hides it.
         if row.requisitions.len() < row.data_providers.len() && !exists(operator, &row).await? {
             continue;
         }
-        rows.push(measurement_facts(operator, &row, signer)?);
+        let facts = measurement_facts(&row, signer);
+        rows.push(facts.map_err(|what| operator.malformed(STREAM_MEASUREMENTS, what))?);
     }
     Ok(rows)
+}
+
+/// One row of both views of each measurement, and those that changed between the two readings. A
+/// measurement of one view only is as that one shows it.
+fn merge(defaults: Rows, computations: Rows) -> (Vec<pb::Measurement>, Vec<pb::Measurement>) {
+    let mut changed = Vec::new();
+    let mut merged = defaults;
+    for (key, mut row) in computations {
+        if let Some(present) = merged.remove(&key) {
+            if present.update_time != row.update_time {
+                changed.push(row.clone());
+            }
+            if row.data_providers.is_empty() {
+                row.data_providers = present.data_providers;
+            }
+            if row.results.is_empty() {
+                row.results = present.results;
+            }
+        }
+        merged.insert(key, row);
+    }
+    (merged.into_values().collect(), changed)
+}
+
+fn name_of(row: &pb::Measurement) -> Result<String, String> {
+    let consumer = api_id(row.external_measurement_consumer_id)?;
+    let measurement = api_id(row.external_measurement_id)?;
+    Ok(format!("measurementConsumers/{consumer}/measurements/{measurement}"))
 }
 
 async fn exists(operator: &mut Channel, row: &pb::Measurement) -> Result<bool, ReadError> {
@@ -654,6 +674,7 @@ async fn exists(operator: &mut Channel, row: &pb::Measurement) -> Result<bool, R
 }
 
 type Key = (u64, u64);
+type Rows = BTreeMap<Key, pb::Measurement>;
 
 fn key_of(row: &pb::Measurement) -> Key {
     (row.external_measurement_consumer_id, row.external_measurement_id)
@@ -665,10 +686,10 @@ async fn all_measurements(
     operator: &mut Channel,
     consumer: u64,
     view: pb::measurement::View,
-) -> Result<Vec<pb::Measurement>, ReadError> {
+) -> Result<Rows, ReadError> {
     use pb::stream_measurements_request::Filter;
     use pb::stream_measurements_request::filter::{After, after};
-    let mut all: BTreeMap<Key, pb::Measurement> = BTreeMap::new();
+    let mut all = Rows::new();
     let mut after = None;
     loop {
         let request = pb::StreamMeasurementsRequest {
@@ -690,22 +711,27 @@ async fn all_measurements(
                 external_measurement_id: last.external_measurement_id,
             })),
         });
-        let mut is_new = false;
-        for mut row in page {
-            slim(&mut row);
-            let key = key_of(&row);
-            is_new |= all.get(&key).is_none_or(|seen| seen.update_time != row.update_time);
-            all.insert(key, row);
+        if !take(&mut all, page) && !is_last {
+            let what = "a page repeats an earlier one, so the rest cannot be read";
+            return Err(operator.malformed(STREAM_MEASUREMENTS, what));
         }
         if is_last {
             break;
         }
-        if !is_new {
-            let what = "the second page repeats the first, so the rest cannot be read";
-            return Err(operator.malformed(STREAM_MEASUREMENTS, what));
-        }
     }
-    Ok(all.into_values().collect())
+    Ok(all)
+}
+
+/// Adds a page; whether it had anything new.
+fn take(all: &mut Rows, page: Vec<pb::Measurement>) -> bool {
+    let mut is_new = false;
+    for mut row in page {
+        slim(&mut row);
+        let key = key_of(&row);
+        is_new |= all.get(&key).is_none_or(|seen| seen.update_time != row.update_time);
+        all.insert(key, row);
+    }
+    is_new
 }
 
 /// Drops what no rule needs: ciphertexts and certificates would be held for the whole Kingdom.
@@ -741,20 +767,18 @@ fn slim(row: &mut pb::Measurement) {
 }
 
 fn measurement_facts(
-    operator: &Channel,
     row: &pb::Measurement,
     signer: &Signer<'_>,
-) -> Result<MeasurementFacts, ReadError> {
-    let method = STREAM_MEASUREMENTS;
-    let id = |id: u64| api_id(operator, method, id);
-    let certificate_of = |owner: &str, certificate: u64| -> Result<String, ReadError> {
-        Ok(format!("{owner}/certificates/{}", id(certificate)?))
+) -> Result<MeasurementFacts, String> {
+    let certificate_of = |owner: &str, certificate: u64| -> Result<String, String> {
+        Ok(format!("{owner}/certificates/{}", api_id(certificate)?))
     };
-    let provider = |provider: u64| -> Result<String, ReadError> {
-        Ok(format!("dataProviders/{}", id(provider)?))
+    let provider = |provider: u64| -> Result<String, String> {
+        Ok(format!("dataProviders/{}", api_id(provider)?))
     };
-    let consumer = format!("measurementConsumers/{}", id(row.external_measurement_consumer_id)?);
-    let name = format!("{consumer}/measurements/{}", id(row.external_measurement_id)?);
+    let name = name_of(row)?;
+    let consumer =
+        format!("measurementConsumers/{}", api_id(row.external_measurement_consumer_id)?);
     let details = row.details.clone().unwrap_or_default();
     let mut bound = Vec::new();
     for (of, value) in &row.data_providers {
@@ -765,7 +789,7 @@ fn measurement_facts(
     bound.sort();
     let mut requisitions = Vec::new();
     for one in &row.requisitions {
-        requisitions.push(requisition_facts(operator, one)?);
+        requisitions.push(requisition_facts(one)?);
     }
     requisitions.sort_by(|one, other| one.name.cmp(&other.name));
     if requisitions.len() < bound.len() {
@@ -774,7 +798,7 @@ fn measurement_facts(
             bound.len(),
             requisitions.len()
         );
-        return Err(operator.malformed(method, what));
+        return Err(what);
     }
     let mut participants = Vec::new();
     for one in &row.computation_participants {
@@ -792,11 +816,7 @@ fn measurement_facts(
         let owner = match &one.certificate_parent {
             Some(CertificateParent::ExternalAggregatorDuchyId(duchy)) => format!("duchies/{duchy}"),
             Some(CertificateParent::ExternalDataProviderId(of)) => provider(*of)?,
-            None => {
-                return Err(
-                    operator.malformed(method, format!("{name}: a result without an owner"))
-                );
-            }
+            None => return Err(format!("{name}: a result without an owner")),
         };
         result_certificates.push(certificate_of(&owner, one.external_certificate_id)?);
     }
@@ -818,7 +838,7 @@ fn measurement_facts(
         update_time: row.update_time.as_ref().map(Timestamp::from_proto),
         etag: row.etag.clone(),
         reference_id: row.provided_measurement_id.clone(),
-        result_key: result_key(operator, &name, &details.measurement_spec)?,
+        result_key: result_key(&name, &details.measurement_spec)?,
         protocol: protocol(&details),
         bound,
         requisitions,
@@ -829,10 +849,9 @@ fn measurement_facts(
 }
 
 #[allow(deprecated, reason = "old measurements name their key in the legacy field (3.8.3)")]
-fn result_key(operator: &Channel, name: &str, spec: &[u8]) -> Result<Option<String>, ReadError> {
-    let spec = v2alpha::MeasurementSpec::decode(spec).map_err(|error| {
-        operator.malformed(STREAM_MEASUREMENTS, format!("{name}'s MeasurementSpec: {error}"))
-    })?;
+fn result_key(name: &str, spec: &[u8]) -> Result<Option<String>, String> {
+    let spec = v2alpha::MeasurementSpec::decode(spec)
+        .map_err(|error| format!("{name}'s MeasurementSpec: {error}"))?;
     let legacy = spec.serialized_measurement_public_key;
     let key = spec.measurement_public_key.map_or(legacy, |any| any.value);
     Ok((!key.is_empty()).then(|| key_digest(&key)))
@@ -847,18 +866,14 @@ fn protocol(details: &pb::MeasurementDetails) -> Protocol {
     }
 }
 
-fn requisition_facts(
-    operator: &Channel,
-    row: &pb::Requisition,
-) -> Result<RequisitionFacts, ReadError> {
-    let method = STREAM_MEASUREMENTS;
-    let id = |id: u64| api_id(operator, method, id);
+fn requisition_facts(row: &pb::Requisition) -> Result<RequisitionFacts, String> {
+    let id = api_id;
     let data_provider = format!("dataProviders/{}", id(row.external_data_provider_id)?);
     let name = format!("{data_provider}/requisitions/{}", id(row.external_requisition_id)?);
     let bound = row
         .data_provider_certificate
         .as_ref()
-        .ok_or_else(|| operator.malformed(method, format!("{name} without a certificate")))?;
+        .ok_or_else(|| format!("{name} without a certificate"))?;
     let certificate =
         format!("{data_provider}/certificates/{}", id(bound.external_certificate_id)?);
     let details = row.details.clone().unwrap_or_default();
@@ -1093,5 +1108,104 @@ fn note(facts: &mut AuditFacts, entry: &audit::Entry, time: Timestamp) {
             facts.last_change.insert(name, time);
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOBODY: Signer<'static> = Signer { name: "", der: None };
+
+    fn row(id: u64, seconds: i64) -> pb::Measurement {
+        pb::Measurement {
+            external_measurement_consumer_id: 404,
+            external_measurement_id: id,
+            external_measurement_consumer_certificate_id: 7,
+            update_time: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            details: Some(pb::MeasurementDetails::default()),
+            ..pb::Measurement::default()
+        }
+    }
+
+    fn requisition() -> pb::Requisition {
+        pb::Requisition {
+            external_data_provider_id: 404,
+            external_requisition_id: 404,
+            data_provider_certificate: Some(pb::Certificate {
+                external_certificate_id: 404,
+                ..pb::Certificate::default()
+            }),
+            details: Some(pb::RequisitionDetails::default()),
+            ..pb::Requisition::default()
+        }
+    }
+
+    fn rows(all: impl IntoIterator<Item = pb::Measurement>) -> Rows {
+        all.into_iter().map(|row| (key_of(&row), row)).collect()
+    }
+
+    #[test]
+    fn a_page_without_anything_new_ends_the_reading() {
+        let mut all = Rows::new();
+        assert!(take(&mut all, vec![row(1, 1), row(2, 2)]));
+        assert!(!take(&mut all, vec![row(1, 1), row(2, 2)]), "the same page again");
+        assert!(take(&mut all, vec![row(2, 2), row(1, 3)]), "it changed meanwhile");
+        assert_eq!(all.len(), 2);
+        assert!(take(&mut all, vec![row(3, 4)]));
+    }
+
+    #[test]
+    fn what_changed_between_the_two_views_is_said() {
+        let mut shown = row(1, 1);
+        shown.results = vec![pb::measurement::ResultInfo::default()];
+        let mut worked = row(1, 1);
+        worked.requisitions = vec![requisition()];
+        let (merged, changed) =
+            merge(rows([shown, row(2, 1), row(3, 1)]), rows([worked, row(2, 5), row(4, 1)]));
+        assert_eq!(merged.len(), 4, "none of either view is lost");
+        assert_eq!((merged[0].results.len(), merged[0].requisitions.len()), (1, 1));
+        let changed: Vec<_> = changed.iter().map(|row| row.external_measurement_id).collect();
+        assert_eq!(changed, [2]);
+    }
+
+    #[test]
+    fn a_part_without_its_requisition_is_an_error() {
+        let mut one = row(1, 1);
+        let part = pb::measurement::DataProviderValue {
+            external_data_provider_certificate_id: 404,
+            ..Default::default()
+        };
+        one.data_providers.insert(404, part);
+        let error = measurement_facts(&one, &NOBODY).unwrap_err();
+        assert!(error.ends_with("has 1 parts and shows 0 requisitions"), "{error}");
+        one.requisitions = vec![requisition()];
+        assert!(measurement_facts(&one, &NOBODY).is_ok());
+        one.results = vec![pb::measurement::ResultInfo::default()];
+        assert!(measurement_facts(&one, &NOBODY).unwrap_err().contains("without an owner"));
+        assert_eq!(measurement_facts(&row(0, 1), &NOBODY).unwrap_err(), "the external id 0");
+    }
+
+    /// 1.7.8: without a certificate of its own the bound one is reported.
+    #[test]
+    fn a_direct_result_is_under_the_certificate_that_was_named_else_under_the_bound_one() {
+        let mut one = requisition();
+        assert_eq!(requisition_facts(&one).unwrap().result_certificate, None);
+        one.details.as_mut().unwrap().encrypted_data = vec![1; 9];
+        let bound = requisition_facts(&one).unwrap();
+        assert_eq!(bound.result_certificate, Some(bound.certificate));
+        one.details.as_mut().unwrap().external_certificate_id = 405;
+        let named = "dataProviders/AAAAAAAAAZQ/certificates/AAAAAAAAAZU".to_owned();
+        assert_eq!(requisition_facts(&one).unwrap().result_certificate, Some(named));
+    }
+
+    #[test]
+    fn a_key_has_the_digest_of_its_key_set_whatever_is_around_it() {
+        let of = |format| v2alpha::EncryptionPublicKey { format, data: b"keys".to_vec() };
+        let bare = hex::encode(Sha256::digest(b"keys"));
+        for format in [0, 1] {
+            assert_eq!(key_digest(&of(format).encode_to_vec()), bare);
+        }
+        assert_ne!(key_digest(b"no key at all"), bare);
     }
 }
