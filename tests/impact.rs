@@ -774,6 +774,13 @@ fn equals_the_truth() {
         let groups = truth.iter().filter(|(kind, ..)| kind == "event_group").count();
         assert!(groups == 0 || groups > 100, "{groups} event groups are one page only");
         verified(&incident, subject, &assessment);
+        // What is said to be not concerned is not affected by the seed's account either.
+        for one in assessment["not_concerned"].as_array().expect("a list") {
+            assert!(
+                truth.iter().all(|(kind, ..)| one["kind"] != kind.as_str()),
+                "{subject}: {one}"
+            );
+        }
         // Negative twin: the truth without one measurement is another list.
         let mut less = truth.clone();
         let left_out = truth.iter().find(|(kind, ..)| kind == "measurement").expect("one").clone();

@@ -50,6 +50,8 @@ pub struct Assessment {
     pub complete: bool,
     /// How many of each kind were looked at, and where.
     pub looked_at: Vec<LookedAt>,
+    /// Kinds that cannot be affected, and why: their absence from the list says that.
+    pub not_concerned: Vec<NotConcerned>,
     /// What is affected, one entry for each way in which it is, by kind, name and way.
     pub affected: Vec<Affected>,
     /// Numbers of it, by kind and way.
@@ -94,6 +96,15 @@ pub struct LookedAt {
     pub count: usize,
     /// Through which call.
     pub source: String,
+}
+
+/// A kind that cannot be affected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NotConcerned {
+    /// Kind of resource.
+    pub kind: Kind,
+    /// Why not, with the contract's clause.
+    pub why: &'static str,
 }
 
 /// Kinds of resources that can be affected.
@@ -315,6 +326,7 @@ pub fn assess(facts: &Facts) -> Assessment {
         read_finished: facts.read.map(|(_, finished)| finished),
         complete: not_known.iter().all(|gap| gap.kind == GapKind::NotRecorded),
         looked_at: looked_at(facts),
+        not_concerned: not_concerned(&facts.subject),
         totals: totals(&affected),
         affected,
         not_known,
@@ -353,6 +365,9 @@ fn looked_at(facts: &Facts) -> Vec<LookedAt> {
     let requisitions = facts.measurements.iter().map(|row| row.requisitions.len()).sum();
     let results = facts.measurements.iter().map(|row| results(row).len()).sum();
     let stream = "operator API, StreamMeasurements in both views";
+    if facts.subject.owner_kind() == OwnerKind::ModelProvider {
+        return Vec::new();
+    }
     let mut all = vec![
         (Kind::Measurement, facts.measurements.len(), stream.to_owned()),
         (Kind::Requisition, requisitions, stream.to_owned()),
@@ -370,6 +385,39 @@ fn looked_at(facts: &Facts) -> Vec<LookedAt> {
         all.push((Kind::EventGroup, facts.event_groups.seen.len(), source));
     }
     all.into_iter().map(|(kind, count, source)| LookedAt { kind, count, source }).collect()
+}
+
+fn not_concerned(subject: &Subject) -> Vec<NotConcerned> {
+    const UNSIGNED: &str =
+        "event groups are signed by nobody, and encrypted to measurement consumers' keys (3.7.6)";
+    const NO_KEY: &str = "a Duchy has no public key at the Kingdom (1.3.3)";
+    const SIGNS_NOTHING: &str =
+        "a model provider signs nothing that the Kingdom holds (1.3.4, 3.7)";
+    let kinds: &[(Kind, &'static str)] = match (subject, subject.owner_kind()) {
+        (Subject::Certificate(_), OwnerKind::MeasurementConsumer) => &[],
+        (Subject::Certificate(_), OwnerKind::DataProvider) => &[(Kind::EventGroup, UNSIGNED)],
+        (Subject::Certificate(_), OwnerKind::Duchy) => {
+            &[(Kind::PublicKey, NO_KEY), (Kind::EventGroup, UNSIGNED)]
+        }
+        (_, OwnerKind::ModelProvider | OwnerKind::Duchy) => &[
+            (Kind::PublicKey, SIGNS_NOTHING),
+            (Kind::Measurement, SIGNS_NOTHING),
+            (Kind::Requisition, SIGNS_NOTHING),
+            (Kind::Result, SIGNS_NOTHING),
+            (Kind::EventGroup, SIGNS_NOTHING),
+        ],
+        (Subject::PublicKey(_), OwnerKind::MeasurementConsumer) => {
+            &[(Kind::Requisition, "a requisition is encrypted to its data provider's key (3.7.3)")]
+        }
+        (Subject::PublicKey(_), OwnerKind::DataProvider) => &[
+            (
+                Kind::Result,
+                "a result is encrypted to the measurement consumer's key (3.7.4, 3.7.5)",
+            ),
+            (Kind::EventGroup, UNSIGNED),
+        ],
+    };
+    kinds.iter().map(|&(kind, why)| NotConcerned { kind, why }).collect()
 }
 
 fn totals(affected: &[Affected]) -> Vec<Total> {

@@ -392,6 +392,30 @@ fn a_model_providers_certificate_touches_nothing_that_the_kingdom_holds() {
     assert_eq!(plan_of(&facts).len(), 2, "a new one, and revoke the old");
 }
 
+/// Every kind is looked at, cannot be concerned, or is named as not looked at: none just lacks.
+#[test]
+fn every_kind_is_looked_at_or_said_to_be_not_concerned() {
+    let owners = [MC, DP, DUCHY, "modelProviders/AAAAAAAAAZQ"];
+    let mut all: Vec<_> = owners.iter().map(|owner| of_certificate(owner)).collect();
+    all.extend([of_key(MC), of_key(DP)]);
+    for mut facts in all {
+        if matches!(
+            facts.subject.owner_kind(),
+            OwnerKind::DataProvider | OwnerKind::MeasurementConsumer
+        ) {
+            facts.public_key = of_key(facts.subject.owner()).public_key;
+        }
+        if facts.subject.owner_kind() == OwnerKind::MeasurementConsumer {
+            facts.event_groups.scope = EventGroupScope::Of(MC.to_owned());
+        }
+        let assessment = assess(&facts);
+        let looked_at: BTreeSet<_> = assessment.looked_at.iter().map(|one| one.kind).collect();
+        let others: BTreeSet<_> = assessment.not_concerned.iter().map(|one| one.kind).collect();
+        assert_eq!(looked_at.union(&others).count(), 5, "{}", facts.subject);
+        assert!(assessment.affected.iter().all(|one| !others.contains(&one.kind)));
+    }
+}
+
 #[test]
 fn an_assessment_without_a_trail_is_not_complete() {
     let mut facts = of_certificate(DP);

@@ -59,6 +59,9 @@ fn header(out: &mut String, all: &Assessment) -> Written {
         let kind = plural(one.kind.name(), one.count);
         writeln!(out, "  looked at  {} {kind}: {}", one.count, one.source)?;
     }
+    for one in &all.not_concerned {
+        writeln!(out, "  no need    {}: {}", plural(one.kind.name(), 0), one.why)?;
+    }
     for one in &all.history {
         let state = match (&one.before, &one.after) {
             (Some(before), Some(after)) => format!(" ({before} to {after})"),
