@@ -11,6 +11,7 @@ use crate::run::{self, Exit, Plan, Progress};
 use crate::scenario::{self, Scenario};
 use crate::steps::{Kind, Registry};
 use crate::tools::api::{self, ApiArgs};
+use crate::tools::impact::{self, ImpactArgs, ImpactError};
 use crate::tools::keys::{self, KeysArgs};
 use crate::tools::pki::{self, PkiCommand};
 use crate::tools::provision::{self, ProvisionArgs};
@@ -64,6 +65,9 @@ enum Command {
     /// Make, show and check authorities and certificates (docs/tools.md)
     #[command(subcommand)]
     Pki(PkiCommand),
+    /// What a stolen certificate or key has touched, before and after, and what to do next
+    /// (docs/tools.md)
+    Impact(Box<ImpactArgs>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -204,6 +208,9 @@ pub fn main(arguments: impl IntoIterator<Item = String>, out: &mut dyn Write) ->
             Ok(pki::Outcome::Nothing) => Ok(Exit::Invalid),
             Err(error) => tool_exit("pki", Err(error)),
         },
+        Command::Impact(arguments) => {
+            impact::run(&arguments, out).map(|()| Exit::Passed).map_err(Failure::from)
+        }
     };
     match outcome {
         Ok(exit) => Ok(exit),
@@ -228,6 +235,16 @@ enum Failure {
 impl From<UsageError> for Failure {
     fn from(error: UsageError) -> Self {
         Self::Usage(error)
+    }
+}
+
+impl From<ImpactError> for Failure {
+    fn from(error: ImpactError) -> Self {
+        match error {
+            ImpactError::Usage(error) => Self::Usage(error),
+            ImpactError::Output(error) => Self::Output(error),
+            other => Self::Harness(format!("impact: {other}")),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod coverage;
 pub mod deviations;
 pub mod environment;
 pub mod error;
+pub mod impact;
 pub mod observation;
 pub mod participant;
 pub mod probe;

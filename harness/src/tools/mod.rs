@@ -8,6 +8,7 @@
 pub mod api;
 mod event_options;
 mod files;
+pub mod impact;
 pub mod keys;
 mod measurements;
 mod participant;

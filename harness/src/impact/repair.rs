@@ -1,0 +1,320 @@
+//! Carries a [`plan`](super::plan) out: reference participants do what is theirs, the operator
+//! deletes in batches with etags (contract 1.8.2).
+//!
+//! What a participant cannot read back from the Kingdom it has in its own books: what each
+//! measurement was to measure, the plaintext of each event group's metadata ([`Books`]).
+
+use super::Assessment;
+use super::plan::{Action, ActionKind};
+use super::read::{Channel, GET_MEASUREMENT, ReadError, number};
+use crate::participant::data_provider::{DataProvider, MetadataError};
+use crate::participant::duchy::Duchy;
+use crate::participant::measurement_consumer::{MeasurementConsumer, Wish};
+use crate::participant::wire::{self, CallError, Dial};
+use crate::participant::{Base, CannotMake, SigningPair, create_certificate, update_public_key};
+use halo_consent::{PrivateKeyset, PublicKeyset, SigningKey};
+use kingdom_proto::name::MeasurementName;
+use kingdom_proto::{internal, v2alpha as pb};
+use prost::{Message as _, Name as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The most that one BatchCreateMeasurements takes (1.5.1).
+const CREATE_BATCH: usize = 50;
+/// The most that one BatchDeleteMeasurements takes (1.8.2).
+const DELETE_BATCH: usize = 1000;
+const BATCH_DELETE: &str = "wfa.measurement.internal.kingdom.Measurements/BatchDeleteMeasurements";
+
+/// What participants know and the Kingdom does not tell.
+#[derive(Default)]
+pub struct Books {
+    /// What each measurement was to measure, by its name: the consumer's book.
+    pub wishes: BTreeMap<String, Wish>,
+    /// The plaintext of each event group's metadata, by its name: the providers' books.
+    pub metadata: BTreeMap<String, pb::event_group::Metadata>,
+    /// A fresh certificate with its key for the owner of a compromised one.
+    pub certificate: Option<(Vec<u8>, Arc<SigningKey>)>,
+    /// A fresh key set for the owner of a compromised one.
+    pub keyset: Option<PrivateKeyset>,
+}
+
+/// Who acts.
+pub struct Crew<'a> {
+    /// Measurement consumers.
+    pub consumers: Vec<&'a mut MeasurementConsumer>,
+    /// Data providers.
+    pub providers: Vec<&'a mut DataProvider>,
+    /// Duchies.
+    pub duchies: Vec<&'a mut Duchy>,
+    /// The operator's connection.
+    pub operator: &'a mut Channel,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// How many actions of the plan were carried out.
+    pub actions: usize,
+    /// The new measurement of each that was created anew.
+    pub re_created: BTreeMap<String, String>,
+    /// What the operator deleted.
+    pub deleted: Vec<String>,
+}
+
+/// An action that was not carried out; the ones before it were.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {}, by {}: {what}; mend that and assess again: what is done stays done", .action.action.name(), .action.subject, .action.who)]
+pub struct NotRepaired {
+    /// The action.
+    pub action: Box<Action>,
+    /// Why not.
+    pub what: String,
+}
+
+/// Carries out every action, in order.
+///
+/// # Errors
+/// The first action that fails.
+pub async fn repair(
+    assessment: &Assessment,
+    books: &Books,
+    crew: &mut Crew<'_>,
+    dial: &dyn Dial,
+) -> Result<Repaired, NotRepaired> {
+    let mut done = Repaired::default();
+    let mut rest = assessment.plan.as_slice();
+    while let Some(first) = rest.first() {
+        // What goes into one batch: neighbours of one kind and one hand.
+        let size = match first.action {
+            ActionKind::ReCreate => CREATE_BATCH,
+            ActionKind::Delete => DELETE_BATCH,
+            _ => 1,
+        };
+        let alike = |one: &&Action| one.action == first.action && one.who == first.who;
+        let count = rest.iter().take(size).take_while(alike).count().max(1);
+        let (batch, remaining) = rest.split_at(count);
+        let mut work = Work { books, crew, dial, done: &mut done };
+        work.carry_out(first, batch)
+            .await
+            .map_err(|what| NotRepaired { action: Box::new(first.clone()), what })?;
+        done.actions += count;
+        rest = remaining;
+    }
+    Ok(done)
+}
+
+struct Work<'a, 'b> {
+    books: &'a Books,
+    crew: &'a mut Crew<'b>,
+    dial: &'a dyn Dial,
+    done: &'a mut Repaired,
+}
+
+impl Work<'_, '_> {
+    async fn carry_out(&mut self, action: &Action, batch: &[Action]) -> Result<(), String> {
+        match action.action {
+            ActionKind::CreateCertificate => self.create_certificate(action).await,
+            ActionKind::ReSignPublicKey => self.public_key(action, None).await,
+            ActionKind::ReplacePublicKey => {
+                let keyset = self.books.keyset.as_ref().ok_or("no fresh key set is at hand")?;
+                self.public_key(action, Some(keyset)).await
+            }
+            ActionKind::RevokeCertificate => {
+                let state = pb::certificate::RevocationState::Revoked;
+                let dial = self.dial;
+                let revoked =
+                    self.base(&action.who)?.set_revocation(dial, &action.subject, Some(state));
+                revoked.await.map(|_| ()).map_err(said)
+            }
+            ActionKind::ReEncrypt => self.re_encrypt(action).await,
+            ActionKind::ReCreate => self.re_create(action, batch).await,
+            ActionKind::Cancel => {
+                let dial = self.dial;
+                let consumer = self.consumer(&action.who)?;
+                consumer.cancel(dial, &action.subject).await.map(|_| ()).map_err(said)
+            }
+            ActionKind::Delete => self.delete(batch).await,
+        }
+    }
+
+    fn consumer(&mut self, who: &str) -> Result<&mut MeasurementConsumer, String> {
+        let mut all = self.crew.consumers.iter_mut();
+        let found = all.find(|one| one.base.identity.resource == who);
+        found.map(|one| &mut **one).ok_or_else(|| format!("{who} is not at hand"))
+    }
+
+    fn provider(&mut self, who: &str) -> Result<&mut DataProvider, String> {
+        let mut all = self.crew.providers.iter_mut();
+        let found = all.find(|one| one.base.identity.resource == who);
+        found.map(|one| &mut **one).ok_or_else(|| format!("{who} is not at hand"))
+    }
+
+    fn duchy(&mut self, who: &str) -> Result<&mut Duchy, String> {
+        let mut all = self.crew.duchies.iter_mut();
+        let found = all.find(|one| one.base.identity.resource == who);
+        found.map(|one| &mut **one).ok_or_else(|| format!("{who} is not at hand"))
+    }
+
+    /// Identity and signing pair of an owner, whichever kind it is.
+    fn owner(&mut self, who: &str) -> Result<(&mut Base, &mut SigningPair), String> {
+        if who.starts_with("measurementConsumers/") {
+            self.consumer(who).map(|one| (&mut one.base, &mut one.signing))
+        } else if who.starts_with("duchies/") {
+            self.duchy(who).map(|one| (&mut one.base, &mut one.signing))
+        } else {
+            self.provider(who).map(|one| (&mut one.base, &mut one.signing))
+        }
+    }
+
+    fn keys(&mut self, who: &str) -> Result<&mut Vec<PrivateKeyset>, String> {
+        if who.starts_with("measurementConsumers/") {
+            self.consumer(who).map(|one| &mut one.keys)
+        } else {
+            self.provider(who).map(|one| &mut one.keys)
+        }
+    }
+
+    fn base(&mut self, who: &str) -> Result<&mut Base, String> {
+        self.owner(who).map(|(base, _)| base)
+    }
+
+    async fn create_certificate(&mut self, action: &Action) -> Result<(), String> {
+        let dial = self.dial;
+        let books = self.books;
+        let (der, key) = books.certificate.as_ref().ok_or("no fresh certificate is at hand")?;
+        let (base, signing) = self.owner(&action.who)?;
+        let created = create_certificate(base, dial, der).await.map_err(said)?;
+        *signing = SigningPair {
+            certificate: created.name,
+            certificate_der: der.clone(),
+            key: key.clone(),
+        };
+        Ok(())
+    }
+
+    /// The key in force signed anew, or a fresh one put in front of the old, which stays until
+    /// nothing needs it (3.13.5).
+    async fn public_key(
+        &mut self,
+        action: &Action,
+        fresh: Option<&PrivateKeyset>,
+    ) -> Result<(), String> {
+        let dial = self.dial;
+        let keys = self.keys(&action.who)?;
+        let keyset = fresh.or(keys.first()).ok_or("no key set is at hand")?.clone();
+        if fresh.is_some() {
+            keys.insert(0, keyset.clone());
+        }
+        let (base, signing) = self.owner(&action.who)?;
+        update_public_key(base, dial, signing, &keyset).await.map_err(said)?;
+        Ok(())
+    }
+
+    /// The group as it stands, but for its metadata and the key: the update replaces all of it
+    /// (1.4.7).
+    async fn re_encrypt(&mut self, action: &Action) -> Result<(), String> {
+        let dial = self.dial;
+        let books = self.books;
+        let metadata = books.metadata.get(&action.subject).ok_or("its metadata is not at hand")?;
+        let provider = self.provider(&action.who)?;
+        let request = pb::GetEventGroupRequest { name: action.subject.clone(), view: 0 };
+        let mut group =
+            provider.base.call(dial, wire::GET_EVENT_GROUP, &request).await.map_err(said)?;
+        let consumer = group.measurement_consumer.clone();
+        let key = provider.verified_consumer_key(dial, &consumer).await;
+        let key = key.map_err(|error: MetadataError| error.to_string())?;
+        let ciphertext = PublicKeyset::from_encryption_public_key(&key.value)
+            .map_err(|error| error.to_string())?
+            .encrypt(&metadata.encode_to_vec(), &[], &mut provider.base.rng)
+            .map_err(|error| error.to_string())?;
+        let type_url = halo_consent::type_url(&pb::event_group::Metadata::full_name());
+        group.encrypted_metadata = Some(pb::EncryptedMessage { ciphertext, type_url });
+        group.measurement_consumer_public_key = Some(key);
+        clear_legacy(&mut group);
+        let request = pb::UpdateEventGroupRequest { event_group: Some(group) };
+        provider.base.call(dial, wire::UPDATE_EVENT_GROUP, &request).await.map_err(said)?;
+        Ok(())
+    }
+
+    /// New measurements under the certificates and keys in force; each carries the name of the old
+    /// one as its reference id, by which a later assessment sees that it was replaced.
+    async fn re_create(&mut self, action: &Action, batch: &[Action]) -> Result<(), String> {
+        let dial = self.dial;
+        let books = self.books;
+        let consumer = self.consumer(&action.who)?;
+        let mut providers: BTreeMap<String, pb::DataProvider> = BTreeMap::new();
+        let mut requests = Vec::new();
+        for one in batch {
+            let wish = books
+                .wishes
+                .get(&one.subject)
+                .ok_or_else(|| format!("what {} was to measure is not at hand", one.subject))?;
+            let mut parts = Vec::new();
+            for part in &wish.providers {
+                if !providers.contains_key(&part.data_provider) {
+                    let request = pb::GetDataProviderRequest { name: part.data_provider.clone() };
+                    let read = consumer.base.call(dial, wire::GET_DATA_PROVIDER, &request).await;
+                    providers.insert(part.data_provider.clone(), read.map_err(said)?);
+                }
+                parts.push(providers[&part.data_provider].clone());
+            }
+            let made = consumer.measurement(wish, &parts);
+            let mut measurement = made.map_err(|error: CannotMake| error.to_string())?;
+            measurement.measurement_reference_id.clone_from(&one.subject);
+            requests.push(pb::CreateMeasurementRequest {
+                parent: consumer.base.identity.resource.clone(),
+                measurement: Some(measurement),
+                request_id: String::new(),
+            });
+        }
+        let parent = consumer.base.identity.resource.clone();
+        let request = pb::BatchCreateMeasurementsRequest { parent, requests };
+        let answer = consumer.base.call(dial, wire::BATCH_CREATE_MEASUREMENTS, &request).await;
+        let created = answer.map_err(said)?.measurements;
+        let names = batch.iter().zip(created);
+        self.done.re_created.extend(names.map(|(old, new)| (old.subject.clone(), new.name)));
+        Ok(())
+    }
+
+    /// With the etag of the plan or, where a cancellation has changed it, of a fresh read.
+    async fn delete(&mut self, batch: &[Action]) -> Result<(), String> {
+        let mut requests = Vec::new();
+        for one in batch {
+            let name = MeasurementName::parse(&one.subject).ok_or("not a measurement's name")?;
+            let (consumer, id) = (number(&name.measurement_consumer), number(&name.measurement));
+            let etag = match &one.etag {
+                Some(etag) => etag.clone(),
+                None => {
+                    let request = internal::GetMeasurementRequest {
+                        external_measurement_consumer_id: consumer,
+                        external_measurement_id: id,
+                    };
+                    let read = self.crew.operator.call(GET_MEASUREMENT, &request).await;
+                    let row: internal::Measurement = read.map_err(|error| error.to_string())?;
+                    row.etag
+                }
+            };
+            requests.push(internal::DeleteMeasurementRequest {
+                external_measurement_consumer_id: consumer,
+                external_measurement_id: id,
+                etag,
+            });
+        }
+        let request = internal::BatchDeleteMeasurementsRequest { requests };
+        let answer = self.crew.operator.call::<()>(BATCH_DELETE, &request).await;
+        answer.map_err(|error: ReadError| error.to_string())?;
+        self.done.deleted.extend(batch.iter().map(|one| one.subject.clone()));
+        Ok(())
+    }
+}
+
+fn said(error: CallError) -> String {
+    error.to_string()
+}
+
+/// The deprecated fields repeat the old ciphertext and key (1.4.9).
+#[allow(deprecated, reason = "they must not survive")]
+fn clear_legacy(group: &mut pb::EventGroup) {
+    group.signed_measurement_consumer_public_key = None;
+    group.serialized_encrypted_metadata.clear();
+}

@@ -1,0 +1,466 @@
+//! The rule on facts made by hand; `tests/impact.rs` holds the reader.
+
+use super::facts::*;
+use super::plan::ActionKind::{self, *};
+use super::*;
+use kingdom_proto::internal::certificate::RevocationState;
+use kingdom_proto::internal::computation_participant::State as ParticipantState;
+use kingdom_proto::internal::measurement::State;
+use kingdom_proto::internal::measurement_failure::Reason;
+use kingdom_proto::internal::requisition::State as RequisitionState;
+
+const MC: &str = "measurementConsumers/AAAAAAAAAZQ";
+const DP: &str = "dataProviders/AAAAAAAAAZQ";
+const DUCHY: &str = "duchies/worker1";
+
+fn certificate(owner: &str) -> String {
+    format!("{owner}/certificates/AAAAAAAAAZQ")
+}
+
+fn at(seconds: i64) -> Option<Timestamp> {
+    Some(Timestamp::from_seconds(seconds))
+}
+
+/// Facts about the certificate of an owner, suspected since second 100, and nothing read yet.
+fn of_certificate(owner: &str) -> Facts {
+    Facts {
+        subject: Subject::certificate(&certificate(owner)).unwrap(),
+        since: at(100),
+        read: None,
+        certificate: Some(CertificateFacts {
+            state: RevocationState::Unspecified,
+            skid: "01".to_owned(),
+            not_before: None,
+            not_after: None,
+        }),
+        key: None,
+        public_key: None,
+        measurements: Vec::new(),
+        event_groups: EventGroups { scope: EventGroupScope::NotConcerned, seen: Vec::new() },
+        audit: Some(AuditFacts { end_is_proven: true, ..AuditFacts::default() }),
+        gaps: Vec::new(),
+    }
+}
+
+/// Facts about the key `stolen` of an owner, which is in force.
+fn of_key(owner: &str) -> Facts {
+    Facts {
+        subject: Subject::public_key(&format!("{owner}/publicKey")).unwrap(),
+        certificate: None,
+        key: Some("stolen".to_owned()),
+        public_key: Some(PublicKeyFacts {
+            name: format!("{owner}/publicKey"),
+            certificate: certificate(owner),
+            is_signed: Some(true),
+            key: "stolen".to_owned(),
+        }),
+        ..of_certificate(owner)
+    }
+}
+
+/// A measurement of one provider, created in second 50 under other certificates and keys.
+fn measurement(id: &str, state: State) -> MeasurementFacts {
+    let bound = format!("{DP}/certificates/other");
+    MeasurementFacts {
+        name: format!("{MC}/measurements/{id}"),
+        consumer: MC.to_owned(),
+        certificate: format!("{MC}/certificates/other"),
+        is_signed: None,
+        state,
+        failure: None,
+        create_time: at(50),
+        update_time: at(60),
+        etag: format!("etag of {id}"),
+        reference_id: String::new(),
+        result_key: Some("other".to_owned()),
+        protocol: Protocol::Direct,
+        bound: vec![(DP.to_owned(), bound.clone())],
+        requisitions: vec![RequisitionFacts {
+            name: format!("{DP}/requisitions/{id}"),
+            data_provider: DP.to_owned(),
+            certificate: bound,
+            key: "other".to_owned(),
+            state: RequisitionState::Unfulfilled,
+            update_time: at(50),
+            result_certificate: None,
+            duchy_certificates: Vec::new(),
+        }],
+        participants: Vec::new(),
+        result_certificates: Vec::new(),
+    }
+}
+
+/// The same, with a result under a certificate since some second.
+fn with_result(id: &str, by: &str, seconds: i64) -> MeasurementFacts {
+    let mut row = measurement(id, State::Succeeded);
+    row.requisitions[0].state = RequisitionState::Fulfilled;
+    row.requisitions[0].result_certificate = Some(by.to_owned());
+    row.requisitions[0].update_time = at(seconds);
+    row.result_certificates = vec![by.to_owned()];
+    row
+}
+
+fn ways(assessment: &Assessment) -> Vec<(Kind, &str, How, When, bool)> {
+    let affected = assessment.affected.iter();
+    affected
+        .map(|one| {
+            let id = one.name.rsplit('/').next().unwrap();
+            (one.kind, id, one.how, one.when, one.open)
+        })
+        .collect()
+}
+
+fn plan_of(facts: &Facts) -> Vec<(ActionKind, String)> {
+    let plan = assess(facts).plan;
+    for (n, action) in plan.iter().enumerate() {
+        assert_eq!(action.n, n + 1);
+    }
+    let id = |name: &str| name.rsplit('/').next().unwrap().to_owned();
+    plan.iter().map(|action| (action.action, id(&action.subject))).collect()
+}
+
+/// What the plan does with measurements.
+fn work_of(facts: &Facts) -> Vec<ActionKind> {
+    let plan = plan_of(facts).into_iter().map(|(action, _)| action);
+    plan.filter(|action| matches!(action, ReCreate | Cancel | Delete)).collect()
+}
+
+#[test]
+fn a_name_of_another_shape_is_no_subject() {
+    for name in [
+        "",
+        "mc1",
+        MC,
+        "measurementConsumers/x/certificates/AAAAAAAAAZQ",
+        "duchies//certificates/AAAAAAAAAZQ",
+        "accounts/AAAAAAAAAZQ/certificates/AAAAAAAAAZQ",
+        "dataProviders/AAAAAAAAAZQ/certificates/",
+        "dataProviders/AAAAAAAAAZQ/x/certificates/AAAAAAAAAZQ",
+    ] {
+        assert!(Subject::certificate(name).is_err(), "{name}");
+        assert!(Subject::public_key(name).is_err(), "{name}");
+    }
+    for owner in ["duchies/worker1", "modelProviders/AAAAAAAAAZQ"] {
+        assert!(Subject::certificate(&certificate(owner)).is_ok(), "{owner}");
+        assert!(Subject::public_key(&format!("{owner}/publicKey")).is_err(), "{owner} has no key");
+    }
+}
+
+#[test]
+fn a_span_of_time_is_before_or_after_only_if_all_of_it_is() {
+    let cases = [
+        (at(50), at(99), When::Before),
+        (at(100), at(100), When::After),
+        (at(50), at(100), When::Unknown),
+        (None, at(99), When::Before),
+        (at(100), None, When::After),
+        (at(99), None, When::Unknown),
+        (None, None, When::Unknown),
+    ];
+    for (earliest, latest, expected) in cases {
+        assert_eq!(when(at(100), earliest, latest), expected, "{earliest:?} {latest:?}");
+        assert_eq!(when(None, earliest, latest), When::Unknown);
+    }
+}
+
+#[test]
+fn a_consumers_certificate_reaches_specs_requisitions_and_their_results() {
+    let mut facts = of_certificate(MC);
+    let mut hit = with_result("hit", "x", 150);
+    hit.certificate = certificate(MC);
+    facts.measurements = vec![hit, with_result("other", "x", 150)];
+    use Kind::{Measurement, Requisition, Result};
+    // Created before the suspected time: what it brought is history.
+    assert_eq!(
+        ways(&assess(&facts)),
+        [
+            (Measurement, "hit", How::SignedBy, When::Before, false),
+            (Requisition, "hit", How::SignedBy, When::Before, false),
+            (Result, "hit", How::BoundTo, When::After, false),
+        ]
+    );
+    facts.since = at(50);
+    assert_eq!(work_of(&facts), [ReCreate, Delete]);
+    assert!(assess(&facts).affected.iter().all(|one| one.open));
+}
+
+#[test]
+fn a_result_signed_before_the_suspected_time_is_history_and_undated_it_is_open() {
+    let mut facts = of_certificate(DP);
+    facts.measurements = vec![with_result("early", &certificate(DP), 99)];
+    use Kind::{Measurement, Result};
+    let assessment = assess(&facts);
+    let early = ways(&assessment).into_iter().map(|(.., when, open)| (when, open));
+    assert_eq!(early.collect::<Vec<_>>(), [(When::Before, false); 2]);
+    for since in [None, at(99)] {
+        facts.since = since;
+        let assessment = assess(&facts);
+        let when = if since.is_some() { When::After } else { When::Unknown };
+        assert_eq!(
+            ways(&assessment),
+            [
+                (Measurement, "early", How::ResultSignedBy, when, true),
+                (Result, "early", How::ResultSignedBy, when, true),
+            ]
+        );
+        assert_eq!(work_of(&facts), [ReCreate, Delete]);
+        assert_eq!(assessment.plan.last().unwrap().etag.as_deref(), Some("etag of early"));
+    }
+}
+
+/// 1.6.3: what the revocation fails needs no cancellation; what it leaves running does.
+#[test]
+fn only_what_the_cascade_leaves_running_is_cancelled() {
+    let mut open = measurement("open", State::PendingRequisitionFulfillment);
+    open.requisitions[0].certificate = certificate(DP);
+    let mut delivered = open.clone();
+    delivered.requisitions[0].state = RequisitionState::Fulfilled;
+    let duchy = |state| {
+        let mut row = measurement("mpc", State::PendingComputation);
+        row.protocol = Protocol::Duchies;
+        let certificate = certificate(DUCHY);
+        row.participants = vec![ParticipantFacts { certificate, state, update_time: at(150) }];
+        row
+    };
+    let mut of_consumer = measurement("any", State::PendingComputation);
+    of_consumer.certificate = certificate(MC);
+    let cases = [
+        (DP, open, false),
+        (DP, delivered, true),
+        (DUCHY, duchy(ParticipantState::RequisitionParamsSet), false),
+        (DUCHY, duchy(ParticipantState::Ready), true),
+        (MC, of_consumer, false),
+    ];
+    for (owner, row, survives) in cases {
+        let mut facts = of_certificate(owner);
+        facts.measurements = vec![row];
+        let expected: &[_] = if survives { &[ReCreate, Cancel] } else { &[ReCreate] };
+        assert_eq!(work_of(&facts), expected, "{owner} {survives}");
+        // Once it is revoked the cascade is over: whatever runs, runs on.
+        facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
+        assert_eq!(work_of(&facts), [ReCreate, Cancel], "{owner}");
+    }
+}
+
+/// 1.6.5, 8.1.6.
+#[test]
+fn the_key_is_signed_anew_before_the_certificate_is_revoked() {
+    let mut facts = of_certificate(DP);
+    facts.public_key = of_key(DP).public_key;
+    let kinds =
+        |facts: &Facts| plan_of(facts).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey, RevokeCertificate]);
+    facts.certificate.as_mut().unwrap().state = RevocationState::Hold;
+    assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey, RevokeCertificate]);
+    // Revoked first, as runbooks say: now nobody can create a measurement of this provider.
+    facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
+    assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey]);
+    assert!(assess(&facts).plan[1].why.starts_with("at once"));
+    facts.public_key.as_mut().unwrap().certificate = format!("{DP}/certificates/new");
+    assert_eq!(kinds(&facts), []);
+}
+
+#[test]
+fn what_the_revocation_failed_is_open_until_it_is_replaced_by_name() {
+    let mut failed = measurement("failed", State::Failed);
+    failed.certificate = certificate(MC);
+    failed.failure = Some(Reason::CertificateRevoked);
+    failed.reference_id = "monthly".to_owned();
+    let replacement = |id: &str, reference_id: &str, state| {
+        let mut row = measurement(id, state);
+        row.reference_id = reference_id.to_owned();
+        row.create_time = at(200 + i64::try_from(id.len()).unwrap());
+        row
+    };
+    let (name, pending) = (failed.name.clone(), State::PendingRequisitionFulfillment);
+    let second = replacement("b", &name, State::Failed);
+    let third = replacement("ccc", &second.name, pending);
+    let cases = [
+        (vec![], true),
+        // A common reference id says nothing: it need not be unique (1.5.6).
+        (vec![replacement("a", "monthly", pending)], true),
+        (vec![replacement("a", &name, State::Cancelled)], true),
+        (vec![replacement("a", &name, pending)], false),
+        (vec![replacement("a", &name, State::Succeeded)], false),
+        (vec![second, third], false),
+    ];
+    for (n, (others, is_open)) in cases.into_iter().enumerate() {
+        let mut facts = of_certificate(MC);
+        facts.measurements = others;
+        facts.measurements.push(failed.clone());
+        let expected: &[_] = if is_open { &[ReCreate] } else { &[] };
+        assert_eq!(work_of(&facts), expected, "case {n}");
+    }
+    failed.failure = Some(Reason::RequisitionRefused);
+    let mut facts = of_certificate(MC);
+    facts.measurements = vec![failed];
+    assert_eq!(work_of(&facts), [], "refused for a reason of its own");
+}
+
+#[test]
+fn a_providers_stolen_key_opens_every_spec_whatever_became_of_it() {
+    for (state, expected) in [
+        (State::PendingComputation, vec![ReCreate, Cancel, Delete]),
+        (State::Succeeded, vec![Delete]),
+        (State::Cancelled, vec![Delete]),
+    ] {
+        let mut row = measurement("m", state);
+        row.requisitions[0].key = "stolen".to_owned();
+        let mut facts = of_key(DP);
+        facts.measurements = vec![row, measurement("other", state)];
+        assert_eq!(work_of(&facts), expected, "{state:?}");
+        let plan = assess(&facts).plan;
+        // A cancellation changes the etag, so it is read again.
+        let etag = plan.last().unwrap().etag.is_some();
+        assert_eq!(etag, state != State::PendingComputation);
+        assert_eq!(plan[0].action, ReplacePublicKey);
+    }
+}
+
+#[test]
+fn a_consumers_stolen_key_opens_what_has_come() {
+    let mut empty = measurement("empty", State::Cancelled);
+    empty.result_key = Some("stolen".to_owned());
+    let mut pending = measurement("pending", State::PendingRequisitionFulfillment);
+    pending.result_key = Some("stolen".to_owned());
+    let mut full = with_result("full", "x", 99);
+    full.result_key = Some("stolen".to_owned());
+    for (row, expected) in
+        [(empty, vec![]), (pending, vec![ReCreate, Cancel]), (full, vec![Delete])]
+    {
+        let mut facts = of_key(MC);
+        facts.measurements = vec![row];
+        assert_eq!(work_of(&facts), expected);
+    }
+}
+
+#[test]
+fn event_groups_under_the_stolen_key_are_encrypted_anew_by_their_provider() {
+    let mut facts = of_key(MC);
+    let group = |id: &str, key: &str| EventGroupFacts {
+        name: format!("{DP}/eventGroups/{id}"),
+        consumer: MC.to_owned(),
+        key: Some(key.to_owned()),
+        has_metadata: true,
+        state: "ACTIVE",
+    };
+    let mut empty = group("empty", "stolen");
+    empty.has_metadata = false;
+    let mut foreign = group("foreign", "stolen");
+    foreign.consumer = "measurementConsumers/AAAAAAAAAZU".to_owned();
+    facts.event_groups = EventGroups {
+        scope: EventGroupScope::Of(MC.to_owned()),
+        seen: vec![group("hit", "stolen"), empty, foreign, group("old", "an older one")],
+    };
+    let assessment = assess(&facts);
+    assert_eq!(
+        ways(&assessment),
+        [
+            (Kind::PublicKey, "publicKey", How::InForce, When::Unknown, true),
+            (Kind::EventGroup, "hit", How::EncryptedTo, When::Unknown, true),
+        ]
+    );
+    let last = assessment.plan.last().unwrap();
+    assert_eq!((last.action, last.who.as_str()), (ReEncrypt, DP));
+    assert!(assessment.not_known.iter().any(|gap| gap.what.contains("1 under an older one")));
+}
+
+/// A stolen certificate could have signed any key: what is encrypted to the one that it vouches for is
+/// in doubt until another certificate does.
+#[test]
+fn event_groups_under_a_key_that_the_certificate_vouches_for_are_open_until_it_is_signed_anew() {
+    let mut facts = of_certificate(MC);
+    facts.public_key = of_key(MC).public_key;
+    facts.event_groups.seen = vec![EventGroupFacts {
+        name: format!("{DP}/eventGroups/hit"),
+        consumer: MC.to_owned(),
+        key: Some("stolen".to_owned()),
+        has_metadata: true,
+        state: "ACTIVE",
+    }];
+    let hit = (Kind::EventGroup, "hit", How::EncryptedTo, When::Unknown, true);
+    assert!(ways(&assess(&facts)).contains(&hit));
+    facts.public_key.as_mut().unwrap().certificate = format!("{MC}/certificates/new");
+    assert_eq!(ways(&assess(&facts)), []);
+}
+
+#[test]
+fn a_model_providers_certificate_touches_nothing_that_the_kingdom_holds() {
+    let facts = of_certificate("modelProviders/AAAAAAAAAZQ");
+    let assessment = assess(&facts);
+    assert_eq!((assessment.affected.len(), assessment.complete), (0, true));
+    assert_eq!(plan_of(&facts).len(), 2, "a new one, and revoke the old");
+}
+
+/// Every kind is looked at, cannot be concerned, or is named as not looked at: none just lacks.
+#[test]
+fn every_kind_is_looked_at_or_said_to_be_not_concerned() {
+    let owners = [MC, DP, DUCHY, "modelProviders/AAAAAAAAAZQ"];
+    let mut all: Vec<_> = owners.iter().map(|owner| of_certificate(owner)).collect();
+    all.extend([of_key(MC), of_key(DP)]);
+    for mut facts in all {
+        if matches!(
+            facts.subject.owner_kind(),
+            OwnerKind::DataProvider | OwnerKind::MeasurementConsumer
+        ) {
+            facts.public_key = of_key(facts.subject.owner()).public_key;
+        }
+        if facts.subject.owner_kind() == OwnerKind::MeasurementConsumer {
+            facts.event_groups.scope = EventGroupScope::Of(MC.to_owned());
+        }
+        let assessment = assess(&facts);
+        let looked_at: BTreeSet<_> = assessment.looked_at.iter().map(|one| one.kind).collect();
+        let others: BTreeSet<_> = assessment.not_concerned.iter().map(|one| one.kind).collect();
+        assert_eq!(looked_at.union(&others).count(), 5, "{}", facts.subject);
+        assert!(assessment.affected.iter().all(|one| !others.contains(&one.kind)));
+    }
+}
+
+#[test]
+fn an_assessment_without_a_trail_is_not_complete() {
+    let mut facts = of_certificate(DP);
+    assert!(assess(&facts).complete);
+    facts.audit = None;
+    let assessment = assess(&facts);
+    assert!(!assessment.complete);
+    let text = text::to_text(&assessment);
+    assert!(text.contains("Nothing of what was looked at. Not everything was: see 3."), "{text}");
+}
+
+#[test]
+fn what_the_trail_has_and_the_kingdom_does_not_show_is_named() {
+    let mut facts = of_certificate(MC);
+    facts.measurements = vec![measurement("seen", State::Succeeded)];
+    let audit = facts.audit.as_mut().unwrap();
+    let foreign = "measurementConsumers/AAAAAAAAAZU/measurements/foreign".to_owned();
+    audit.living_measurements.extend([
+        format!("{MC}/measurements/seen"),
+        format!("{MC}/measurements/hidden"),
+        foreign,
+    ]);
+    audit.deleted_measurements.insert(format!("{MC}/measurements/gone"), Timestamp::default());
+    let assessment = assess(&facts);
+    assert!(!assessment.complete);
+    let gaps: Vec<_> = assessment.not_known.iter().map(|gap| gap.what.as_str()).collect();
+    let hidden = format!(
+        "1 measurements that the audit trail has and the operator API did not show: {MC}/measurements/hidden"
+    );
+    assert!(gaps.contains(&hidden.as_str()), "{gaps:?}");
+    assert!(gaps.iter().any(|gap| gap.starts_with("what 1 deleted") && gap.ends_with("/gone")));
+}
+
+/// 3.7.9.
+#[test]
+fn seeds_of_share_shuffle_are_not_the_kingdoms_to_know() {
+    let mut facts = of_certificate(DP);
+    let mut row = measurement("hmss", State::PendingComputation);
+    row.protocol = Protocol::ShareShuffle;
+    row.requisitions[0].state = RequisitionState::Fulfilled;
+    facts.measurements = vec![row];
+    let has_gap = |facts: &Facts| {
+        assess(facts).not_known.iter().any(|gap| gap.what.contains("random seeds of 1"))
+    };
+    assert!(has_gap(&facts));
+    facts.measurements[0].requisitions[0].state = RequisitionState::Unfulfilled;
+    assert!(!has_gap(&facts));
+}
