@@ -174,6 +174,7 @@ fn caller(environment: &dyn Environment, name: &str) -> CallerSettings {
         roots: pem_certificates(sandbox.file("kingdom/kingdom_root.pem").unwrap()).unwrap(),
         server_name: "localhost".to_owned(),
         clock: environment.clock().clone(),
+        link: None,
     };
     CallerSettings {
         actor: name.to_owned(),

@@ -804,10 +804,18 @@ fn phases(page: &mut String, scenario: &ScenarioRecord) {
     );
     for phase in &scenario.phases {
         let forced = if phase.forced { ", forced" } else { "" };
-        let hook = phase
-            .hook
-            .as_ref()
-            .map(|hook| format!("<br>done by <code>{}</code>", escaped(&hook.command)));
+        let hook = phase.hook.as_ref().map(|hook| {
+            let ended = match (hook.timed_out, hook.exit_code) {
+                (true, _) => "took too long".to_owned(),
+                (false, Some(code)) => format!("exit code {code}"),
+                (false, None) => "ended by a signal".to_owned(),
+            };
+            format!(
+                "<br>done by <code>{}</code>, {ended}<pre>{}</pre>",
+                escaped(&hook.command),
+                escaped(&hook.output)
+            )
+        });
         let _ = writeln!(
             page,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}{forced}</td><td>{}{}</td></tr>",
