@@ -1,6 +1,7 @@
 //! What was observed, in order: an append-only log of typed facts, the only thing a verdict sees.
 
 use crate::error::Problem;
+use crate::impact::Assessment;
 use crate::participant::ParticipantEvent;
 use crate::probe::Run;
 use crate::procedure::PhaseRecord;
@@ -52,6 +53,8 @@ pub enum Fact {
     Participant(Box<ParticipantEvent>),
     /// An old credential was tried, and the same on the new one.
     Trial(Box<Trial>),
+    /// What a stolen credential has touched was assessed.
+    Impact(Box<Assessment>),
     /// Something was found that is no failure of the subject.
     Finding(Finding),
     /// A `Then` compared something.

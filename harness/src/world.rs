@@ -1,5 +1,6 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
+mod assessing;
 mod fleet;
 mod hooks;
 mod orders;

@@ -100,3 +100,25 @@ Feature: The key of a consent signalling certificate is stolen
     When the clock moves forward by 2 minutes
     And reporting reads the results of reporting.stolen
     Then reporting answers FAILED_PRECONDITION
+
+  # The whole of an incident: what was touched, what is dead, and what is left to do.
+  @contract-1.6.3 @contract-1.5.12
+  Scenario: an incident from the first suspicion to the list of what to do
+    Given mc1 has a direct reach measurement called done with edp1
+    And edp1 has fulfilled its requisition of mc1.done
+    And the clock moves forward by 2 hours
+    And mc1 has a direct reach measurement called open with edp1
+    And mc1 has a direct reach measurement called other with edp2
+    And edp1 has a new certificate called second
+    And edp1 registers its certificate second
+    And edp1 has a new encryption key called fresh, signed with second
+    And edp1 has published its encryption key fresh with its certificate second
+    And the clock moves forward by 15 minutes
+    And edp1's certificate is in state REVOKED
+    Then what edp1's certificate certificate has touched is
+      | measurement | bound_to         | {mc1.done}              |
+      | measurement | result_signed_by | {mc1.done}              |
+      | requisition | bound_to         | {edp1.done_requisition} |
+      | result      | result_signed_by | {edp1.done_requisition} |
+      | measurement | bound_to         | {mc1.open}              |
+      | requisition | bound_to         | {edp1.open_requisition} |

@@ -180,6 +180,18 @@ impl Access {
         })
     }
 
+    /// An API to which there is a connection already, as this participant, or as the operator where
+    /// there is no resource.
+    pub fn over_connection(resource: Option<String>, tls: TlsOptions) -> Self {
+        Self {
+            api: if resource.is_some() { "public API" } else { "operator API" },
+            target: "the scenario's own Kingdom".to_owned(),
+            tls,
+            api_key: None,
+            resource: resource.unwrap_or_default(),
+        }
+    }
+
     /// The resource name of the participant; empty for the operator.
     pub fn resource(&self) -> &str {
         &self.resource
@@ -240,6 +252,11 @@ impl Channel {
     pub async fn open(access: Access) -> Result<Self, ReadError> {
         let connection = connect(&access).await?;
         Ok(Self { access, connection })
+    }
+
+    /// A channel over a connection that is open already.
+    pub fn over(access: Access, connection: Connection) -> Self {
+        Self { access, connection }
     }
 
     /// One call with one answer; `method` is `package.Service/Method`.
@@ -421,7 +438,7 @@ pub async fn facts(
     operator: &mut Channel,
 ) -> Result<Facts, ReadError> {
     let subject = &question.subject;
-    let clock = Clock::real();
+    let clock = public.access.tls.clock.clone();
     let started = clock.now();
     let audit = match &question.audit {
         Some(path) => Some(trail(path, question.audit_head.as_ref(), subject)?),

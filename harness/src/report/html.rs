@@ -7,6 +7,7 @@ use super::incident;
 use super::record::{Run, ScenarioRecord};
 use super::steps::Outcome;
 use super::timeline::{Bin, LaneTimeline, Timeline};
+use crate::impact::Assessment;
 use crate::verdict::Verdict;
 use crate::verdict::availability::LaneReport;
 use fake_kingdom::cause::Cause;
@@ -343,6 +344,9 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
         }
         page.push_str("</tbody></table></div>\n");
     }
+    for assessment in &scenario.impact {
+        impact(page, assessment);
+    }
     page.push_str("<h4>What is still open</h4>\n");
     if incident.open.is_empty() {
         page.push_str("<p>Nothing that this scenario looked at.</p>\n");
@@ -359,6 +363,38 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
         let _ = writeln!(page, "<li>{}</li>", escaped(what));
     }
     page.push_str("</ol>\n</div>\n");
+}
+
+/// What a stolen certificate or key has touched.
+fn impact(page: &mut String, assessment: &Assessment) {
+    let since = assessment.since.map(|since| format!(" (suspected since {since})"));
+    let _ = write!(
+        page,
+        "<h4>What {} has touched{}</h4>\n",
+        escaped(&assessment.subject.name),
+        escaped(&since.unwrap_or_default())
+    );
+    if assessment.affected.is_empty() {
+        page.push_str("<p>Nothing of what was looked at.</p>\n");
+        return;
+    }
+    page.push_str(
+        "<div class=\"scroll\"><table><thead><tr><th>what</th><th>name</th><th>how</th><th>state</th>\
+         <th>when</th><th>to do</th></tr></thead><tbody>\n",
+    );
+    for one in &assessment.affected {
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            one.kind.name().replace('_', " "),
+            breakable(&one.name),
+            one.how.name().replace('_', " "),
+            escaped(one.state),
+            text_of(&json_of(&one.when)),
+            if one.open { "yes" } else { "history" }
+        );
+    }
+    page.push_str("</tbody></table></div>\n");
 }
 
 /// A time from a scenario's start: `+0.250 s`, `+2 d 01:00:00`.

@@ -46,7 +46,7 @@ pub fn is_open(finding: &Finding) -> bool {
 pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
     let mut findings: Vec<_> =
         scenario.findings.iter().filter(|finding| is_open(finding)).collect();
-    if scenario.deadness.is_empty() && findings.is_empty() {
+    if scenario.deadness.is_empty() && scenario.impact.is_empty() && findings.is_empty() {
         return None;
     }
     let happened = scenario
@@ -88,6 +88,23 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
     for (code, what) in OPEN {
         if findings.iter().any(|finding| finding.code == code) {
             add(what.to_owned());
+        }
+    }
+    for assessment in &scenario.impact {
+        for gap in &assessment.not_known {
+            open.push((
+                format!("not known: {}, because {}; {}", gap.what, gap.why, gap.next),
+                None,
+            ));
+        }
+        for action in &assessment.plan {
+            add(format!(
+                "{}: {} {}, because {}",
+                action.who,
+                action.action.name().replace('_', " "),
+                action.subject,
+                action.why
+            ));
         }
     }
     // A credential that is dead here may still have signed or encrypted what others hold.
@@ -146,6 +163,7 @@ mod tests {
             control: None,
             alerts: Vec::new(),
             deadness: Vec::new(),
+            impact: Vec::new(),
             per_rotation: None,
             findings: Vec::new(),
             place: String::new(),

@@ -4,6 +4,7 @@ use super::evidence::{self, Evidence};
 use super::steps::{self, StepRecord};
 use super::timeline::{self, Timeline};
 use crate::environment::EnvironmentKind;
+use crate::impact::Assessment;
 use crate::observation::Fact;
 use crate::procedure::PhaseRecord;
 use crate::run::ScenarioResult;
@@ -120,6 +121,9 @@ pub struct ScenarioRecord {
     pub alerts: Vec<Alert>,
     /// Proof that old credentials are dead.
     pub deadness: Vec<Deadness>,
+    /// What stolen credentials have touched, and what to do about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub impact: Vec<Assessment>,
     /// Bound over many rotations.
     pub per_rotation: Option<PerRotation>,
     /// What was found, with evidence.
@@ -274,6 +278,14 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         lanes: judged.iter().flat_map(|judged| judged.lanes.clone()).collect(),
         control: judged.iter().find_map(|judged| judged.control),
         deadness: deadness::of(&result.log),
+        impact: result
+            .log
+            .iter()
+            .filter_map(|observation| match &observation.fact {
+                Fact::Impact(assessment) => Some((**assessment).clone()),
+                _ => None,
+            })
+            .collect(),
         alerts: result
             .log
             .iter()

@@ -129,6 +129,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "justification": event.justification,
             "subject": hidden(&event.subject),
         }}),
+        Fact::Impact(assessment) => json!({"impact": **assessment}),
         Fact::Trial(trial) => json!({"trial": {
             "owner": trial.owner,
             "kind": trial.kind,

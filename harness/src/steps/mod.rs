@@ -13,6 +13,7 @@ mod duchies;
 mod event_groups;
 mod events;
 mod faults;
+mod impact;
 mod keys;
 mod measurements;
 mod network;
@@ -176,6 +177,7 @@ impl Registry {
             participants::steps(),
             deadness::steps(),
             reencryption::steps(),
+            impact::steps(),
             api_credentials::steps(),
             events::steps(),
             records::steps(),

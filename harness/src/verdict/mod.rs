@@ -185,6 +185,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
             | Fact::Phase(_)
             | Fact::Participant(_)
             | Fact::Trial(_)
+            | Fact::Impact(_)
             | Fact::Finding(_)
             | Fact::Credential(_)
             | Fact::Alert(_) => {}

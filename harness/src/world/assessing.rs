@@ -1,0 +1,65 @@
+//! Impact assessments within a scenario: over the scenario's own connections, as the command does
+//! over addresses.
+
+use super::{OPERATOR, World};
+use crate::client::Connection;
+use crate::environment::{Listener, Target};
+use crate::error::Problem;
+use crate::impact::facts::Subject;
+use crate::impact::read::{self, Access, Channel, Question};
+use crate::impact::{Assessment, assess};
+use crate::observation::Fact;
+use fake_kingdom::model::Timestamp;
+
+impl World {
+    /// Assesses what a certificate or public key has touched, as its owner and the operator see it,
+    /// and puts the assessment into the log.
+    ///
+    /// # Errors
+    /// Something that is needed cannot be read.
+    pub async fn assess_impact(
+        &mut self,
+        owner: &str,
+        subject: Subject,
+        since: Option<Timestamp>,
+    ) -> Result<Assessment, Problem> {
+        let resource = self.fill(&format!("{{{owner}}}"))?;
+        let mut public = self.channel(owner, Listener::Public, Some(resource)).await?;
+        let mut operator = self.channel(OPERATOR, Listener::Operator, None).await?;
+        let question = Question {
+            subject,
+            since,
+            key: None,
+            entity_types: Vec::new(),
+            audit: None,
+            audit_head: None,
+        };
+        let unread = |error: read::ReadError| {
+            Problem::environment(format!("no assessment: {error}"), "let both identities be valid")
+        };
+        let facts = read::facts(&question, &mut public, &mut operator).await.map_err(unread)?;
+        let assessment = assess(&facts);
+        self.record(Fact::Impact(Box::new(assessment.clone())));
+        Ok(assessment)
+    }
+
+    async fn channel(
+        &mut self,
+        actor: &str,
+        listener: Listener,
+        resource: Option<String>,
+    ) -> Result<Channel, Problem> {
+        let unable = |what: String| {
+            Problem::environment(
+                format!("{actor} cannot connect for an assessment: {what}"),
+                "let it present what the Kingdom accepts",
+            )
+        };
+        let tls = self.tls_of(actor).await?;
+        let dialled = self.running()?.dial(Target::Front(listener)).await;
+        let dialled = dialled.map_err(|error| unable(error.to_string()))?;
+        let connection = Connection::open(dialled.stream, dialled.local, &tls).await;
+        let connection = connection.map_err(|error| unable(error.to_string()))?;
+        Ok(Channel::over(Access::over_connection(resource, tls), connection))
+    }
+}
