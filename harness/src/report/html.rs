@@ -368,9 +368,9 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
 /// What a stolen certificate or key has touched.
 fn impact(page: &mut String, assessment: &Assessment) {
     let since = assessment.since.map(|since| format!(" (suspected since {since})"));
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "<h4>What {} has touched{}</h4>\n",
+        "<h4>What {} has touched{}</h4>",
         escaped(&assessment.subject.name),
         escaped(&since.unwrap_or_default())
     );
