@@ -75,7 +75,19 @@ fn one_seed_gives_one_observation_log() {
         results(EnvironmentKind::Simulated).into_iter().flat_map(lines).collect()
     };
     let (first, second) = (log(), log());
-    let difference = first.iter().zip(&second).find(|(one, other)| one != other);
-    assert_eq!(difference, None, "the first line that differs");
+    let mut differences = String::new();
+    for (one, other) in first.iter().zip(&second).filter(|(one, other)| one != other).take(5) {
+        let (one, other) = (around(one, other), around(other, one));
+        let _ = writeln!(differences, "{one}\n    against\n{other}");
+    }
+    assert!(differences.is_empty(), "the first lines that differ:\n{differences}");
     assert_eq!(first.len(), second.len());
+}
+
+/// Who speaks in a line of the record, and where it parts from another.
+fn around(line: &str, other: &str) -> String {
+    let parts = line.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    let head: String = line.chars().take(150).collect();
+    let difference: String = line.chars().skip(parts.saturating_sub(400)).take(800).collect();
+    format!("{head} ... {difference}")
 }

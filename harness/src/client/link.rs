@@ -4,10 +4,10 @@
 
 use fake_kingdom::seam::transport::BoxStream;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// One way of the network, seen from the caller.
@@ -21,8 +21,16 @@ pub enum Direction {
 
 /// A caller's network. Cloning shares it; its rules hold for every connection that was opened
 /// through it, open ones included.
-#[derive(Clone)]
-pub struct Link(Arc<watch::Sender<Rules>>);
+#[derive(Clone, Default)]
+pub struct Link(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    rules: Mutex<Rules>,
+    /// Wakes in the order of waiting; a watch channel wakes in a random one, and a run would not
+    /// repeat.
+    changed: Notify,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Rules {
@@ -43,33 +51,27 @@ impl Rules {
     }
 }
 
-impl Default for Link {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Rules::default())))
-    }
-}
-
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Link").field(&*self.0.borrow()).finish()
+        f.debug_tuple("Link").field(&*self.rules()).finish()
     }
 }
 
 impl Link {
     /// What is sent from now on takes this long, each way.
     pub fn set_latency(&self, latency: Duration) {
-        self.0.send_modify(|rules| rules.latency = latency);
+        self.change(|rules| rules.latency = latency);
     }
 
-    /// The caller is sent at most this many bytes a second.
+    /// The caller is sent at most this many bytes a second, in whole segments of 256 bytes.
     pub fn slow_down(&self, bytes_per_second: u64) {
-        self.0.send_modify(|rules| rules.bytes_per_second = Some(bytes_per_second.max(1)));
+        self.change(|rules| rules.bytes_per_second = Some(bytes_per_second.max(1)));
     }
 
     /// Nothing gets through in this direction; as with TCP, what was sent arrives once the way is
     /// open again, if anybody still waits for it.
     pub fn take_down(&self, direction: Direction) {
-        self.0.send_modify(|rules| match direction {
+        self.change(|rules| match direction {
             Direction::ToServer => rules.to_server_is_down = true,
             Direction::ToClient => rules.to_client_is_down = true,
         });
@@ -77,37 +79,62 @@ impl Link {
 
     /// Both directions work again, without delay.
     pub fn mend(&self) {
-        self.0.send_modify(|rules| *rules = Rules { lost: rules.lost, ..Rules::default() });
+        self.change(|rules| *rules = Rules { lost: rules.lost, ..Rules::default() });
     }
 
     /// Every open connection breaks; new ones can be opened.
     pub fn lose_connections(&self) {
-        self.0.send_modify(|rules| rules.lost += 1);
+        self.change(|rules| rules.lost += 1);
     }
 
     /// A stream's near end, behind this network.
     pub(super) fn through(&self, stream: BoxStream) -> BoxStream {
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
-        let mut rules = self.0.subscribe();
-        let lost_before = rules.borrow_and_update().lost;
+        let link = self.clone();
+        let lost_before = link.rules().lost;
         tokio::spawn(async move {
             let (from_client, to_client) = split(far);
             let (from_server, to_server) = split(stream);
-            let up = carry(from_client, to_server, Direction::ToServer, rules.clone());
-            let down = carry(from_server, to_client, Direction::ToClient, rules.clone());
+            let up = carry(from_client, to_server, Direction::ToServer, link.clone());
+            let down = carry(from_server, to_client, Direction::ToClient, link.clone());
             // Dropping both ends is what either side sees of a lost connection.
             tokio::select! {
+                // In a fixed order, or a run would not repeat.
+                biased;
                 _ = async { tokio::join!(up, down) } => {}
-                _ = rules.wait_for(|rules| rules.lost != lost_before) => {}
+                () = link.wait_until(|rules| rules.lost != lost_before) => {}
             }
         });
         Box::new(near)
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.0.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, how: impl FnOnce(&mut Rules)) {
+        how(&mut self.rules());
+        self.0.changed.notify_waiters();
+    }
+
+    async fn wait_until(&self, holds: impl Fn(&Rules) -> bool) {
+        loop {
+            // Waits from here on, so that no change falls between the look and the waiting.
+            let changed = self.0.changed.notified();
+            if holds(&self.rules()) {
+                return;
+            }
+            changed.await;
+        }
     }
 }
 
 /// Buffer of each direction, and the most that is carried at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 const CHUNK_BYTES: usize = 16 * 1024;
+/// What a slow peer reads at once, filled or not. A handshake's signature is some bytes longer or
+/// shorter each time, which must not be seen in virtual time.
+const SEGMENT_BYTES: usize = 256;
 /// Chunks under way at once; a faster sender waits.
 const CHUNKS_UNDER_WAY: usize = 64;
 
@@ -116,14 +143,14 @@ async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     direction: Direction,
-    rules: watch::Receiver<Rules>,
+    link: Link,
 ) {
     let (sent, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_UNDER_WAY);
-    let mut rules_of_arrival = rules.clone();
+    let link = &link;
     let leave = async move {
         let mut chunk = vec![0; CHUNK_BYTES];
         while let Ok(length @ 1..) = from.read(&mut chunk).await {
-            let due = Instant::now() + rules.borrow().latency;
+            let due = Instant::now() + link.rules().latency;
             if sent.send((due, chunk[..length].to_vec())).await.is_err() {
                 return;
             }
@@ -132,12 +159,11 @@ async fn carry(
     let arrive = async move {
         while let Some((due, chunk)) = arriving.recv().await {
             tokio::time::sleep_until(due).await;
-            if rules_of_arrival.wait_for(|rules| !rules.is_down(direction)).await.is_err() {
-                return;
-            }
-            let rate = rules_of_arrival.borrow().bytes_per_second;
+            link.wait_until(|rules| !rules.is_down(direction)).await;
+            let rate = link.rules().bytes_per_second;
             if let (Direction::ToClient, Some(rate)) = (direction, rate) {
-                tokio::time::sleep(Duration::from_secs_f64(chunk.len() as f64 / rate as f64)).await;
+                let bytes = chunk.len().next_multiple_of(SEGMENT_BYTES);
+                tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
             }
             if to.write_all(&chunk).await.is_err() || to.flush().await.is_err() {
                 return;
@@ -206,7 +232,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_peer_gets_what_it_is_sent_at_its_own_rate() {
         let (link, mut client, mut server) = connected();
-        link.slow_down(10);
+        link.slow_down(2_560);
         server.write_all(b"x").await.unwrap();
         assert!(!arrives(&mut client, 99 * MS).await);
         assert!(arrives(&mut client, 2 * MS).await);

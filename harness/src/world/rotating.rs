@@ -247,6 +247,7 @@ impl World {
                 return Ok(gate);
             }
             tokio::select! {
+                biased;
                 () = &mut until => {}
                 () = tokio::time::sleep(GATE_PAUSE) => {}
             }
