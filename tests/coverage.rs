@@ -175,3 +175,57 @@ fn every_quirk_of_a_component_that_we_build_has_a_test_in_both_settings() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// What no clause says is the fake's own, and a reader finds it in docs/limits.md.
+#[test]
+fn what_is_not_in_the_contract_of_hostile_certificates_stands_in_the_limits() {
+    let feature = read("../scenarios/compromise/hostile-certificates.feature");
+    let mut own = BTreeSet::new();
+    let mut title = "";
+    for line in feature.lines() {
+        title = line.trim().strip_prefix("Scenario Outline: ").unwrap_or(title);
+        if line.contains("| not in the contract |") {
+            let (door, outcome) = match title {
+                "refused at the door" => ("at the TLS door", "refused"),
+                "through the door as nobody" => ("at the TLS door", "passes without identity"),
+                "through the door as its owner" => ("at the TLS door", "accepted"),
+                "refused by CreateCertificate" => ("CreateCertificate", "refused"),
+                "accepted by CreateCertificate" => ("CreateCertificate", "accepted"),
+                title => panic!("`{title}` is no outcome that the limits have a word for"),
+            };
+            own.insert((door, cells(line)[0].to_owned(), outcome));
+        }
+    }
+    assert!(own.len() > 40, "{} rows", own.len());
+    let limits = read("../docs/limits.md");
+    let mut listed = BTreeSet::new();
+    let mut door = "";
+    for line in limits.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            let doors = ["at the TLS door", "CreateCertificate"];
+            door = doors.into_iter().find(|door| heading.ends_with(door)).unwrap_or_default();
+        }
+        let Some(kind) = line.strip_prefix("| `").and_then(|rest| rest.split('`').next()) else {
+            continue;
+        };
+        let said = cells(line)[1];
+        if door.is_empty() || said.starts_with("cannot be presented") {
+            continue;
+        }
+        let outcomes = ["refused", "passes without identity", "accepted"];
+        let outcome = outcomes.into_iter().find(|outcome| said.starts_with(outcome));
+        listed.insert((door, kind.to_owned(), outcome.unwrap_or(said)));
+    }
+    let missing: Vec<_> = own.difference(&listed).collect();
+    let untrue: Vec<_> = listed.difference(&own).collect();
+    assert!(missing.is_empty() && untrue.is_empty(), "not listed: {missing:?}; untrue: {untrue:?}");
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim().trim_matches('|').split('|').map(str::trim).collect()
+}
+
+fn read(path: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

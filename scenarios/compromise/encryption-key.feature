@@ -28,6 +28,31 @@ Feature: An encryption key is stolen
     And mc1's encryption key stolen is dead for the metadata of edp1.g, and its fresh is not
     And mc1's encryption key stolen is dead for the metadata of edp2.h, and its fresh is not
 
+  # Old ciphertexts stay in the Kingdom: they are listed, and whoever stole the key may not read them.
+  @contract-1.4.1 @contract-2.8
+  Scenario: what a stolen key opens is listed, and access to it is restricted
+    Given mc1 has a new encryption key called stolen
+    And mc1 has published its encryption key stolen with its certificate certificate
+    And edp1 has an event group called g for mc1
+    And edp2 has an event group called h for mc1
+    And edp1 encrypts the metadata "news" of its event group g to mc1's key stolen
+    And edp2 encrypts the metadata "sport" of its event group h to mc1's key stolen
+    And mc1 has a new encryption key called fresh
+    And mc1 has published its encryption key fresh with its certificate certificate
+    And edp1 encrypts the metadata "news" of its event group g to mc1's key fresh
+    Then what mc1's encryption key stolen has touched is
+      | event_group | encrypted_to | {edp2.h} |
+    Given mc1 gets a new root
+    And the trust bundle includes mc1's new root
+    And the principal map knows mc1's new root
+    And mc1 presents a leaf of its new root
+    And the trust bundle no longer includes mc1's root
+    And the principal map no longer knows mc1's old root
+    And all 2 replicas are restarted
+    Then mc1's old leaf is dead, and its new one is not, at
+      | the Kingdom | unknown_issuer |
+    And the event groups of mc1 that are not under its key fresh are edp2.h
+
   # Specs are snapshots that nobody can change (8.2.3): cancel, and create again.
   @contract-1.5.14 @contract-3.13.5
   Scenario: a consumer's ongoing measurements are cancelled and created again under the new key

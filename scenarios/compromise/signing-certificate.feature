@@ -88,6 +88,33 @@ Feature: The key of a consent signalling certificate is stolen
     Given mc1 checks as little as the official tool
     Then it is a finding by 3.15.1 that mc1 noticed nothing of mc1.m
 
+  # The order is what counts: these results came after the revocation, and the Kingdom took them.
+  @contract-1.6.2 @contract-3.13.2/d
+  Scenario: a fulfilment under a revoked certificate is accepted, and a reader that looks notices
+    Given edp1 has a new certificate called stolen
+    And edp1 registers its certificate stolen
+    And edp1 signs with its certificate stolen
+    And edp1's certificate stolen is revoked
+    And the clock moves forward by 20 minutes
+    And mc1 creates a reach measurement called m with edp1
+    When edp1 handles its requisitions
+    Then it is a finding by 1.6.2 that the results of mc1.m under edp1.stolen were accepted, which mc1 noticed by 3.13.2/d
+
+  @contract-1.6.2 @contract-3.9.2
+  Scenario: a computation's result under the aggregator's revoked certificate is accepted, and a reader that looks notices
+    Given mc1 creates a reach measurement called m with edp1 and edp2
+    And every Duchy gives its key for mc1.m
+    And edp1 handles its requisitions
+    And edp2 handles its requisitions
+    And every Duchy confirms mc1.m
+    And aggregator has a new certificate called stolen
+    And aggregator registers its certificate stolen
+    And aggregator signs with its certificate stolen
+    And aggregator's certificate stolen is revoked
+    And the clock moves forward by 20 minutes
+    When aggregator signs and delivers the result of mc1.m
+    Then it is a finding by 1.6.2 that the results of mc1.m under aggregator.stolen were accepted, which mc1 noticed by 3.13.2/d
+
   @contract-3.13.4/a
   Scenario: a reporting server that caches for an hour notices up to an hour late
     Given the quirk reporting-stale-caches is faithful

@@ -53,3 +53,28 @@ Feature: A certificate is put on hold, released, and revoked
     Then mc1 sees its measurement m failed with CERTIFICATE_REVOKED
     When aggregator delivers the result of mc1.m
     Then mc1 sees its measurement m in state SUCCEEDED
+
+  # The Kingdom asks for a Duchy's certificate when the Duchy sets its parameters, and never later.
+  @contract-1.6.2 @contract-1.6.3 @contract-1.8.8
+  Scenario: a Duchy's hold stops its parameters, and a release lets them through
+    Given mc1 has an LLv2 reach measurement called open with edp1 and edp2
+    And worker1 has set its parameters for mc1.open
+    And mc1 has an LLv2 reach measurement called new with edp1 and edp2
+    And worker1's certificate is in state HOLD
+    When worker1 sets its parameters for mc1.new
+    Then the call fails with FAILED_PRECONDITION
+    When worker1 changes the certificate worker1.certificate by release
+    And worker1 sets its parameters for mc1.new
+    Then the call succeeds
+    And mc1 sees its measurement open failed with CERTIFICATE_REVOKED
+
+  @contract-1.1.12 @contract-1.6.3
+  Scenario: a model provider's hold fails nothing, and a release restores it
+    Given mc1 has a direct reach measurement called open with edp1
+    And modelprovider1 has a new certificate called first
+    And modelprovider1 registers its certificate first
+    When modelprovider1 changes the certificate modelprovider1.first by HOLD
+    Then modelprovider1 sees its certificate called first in state HOLD
+    When modelprovider1 changes the certificate modelprovider1.first by release
+    Then modelprovider1 sees its certificate called first in state REVOCATION_STATE_UNSPECIFIED
+    And mc1 sees its measurement open in state AWAITING_REQUISITION_FULFILLMENT

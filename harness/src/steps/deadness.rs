@@ -1,7 +1,7 @@
 //! Proof that old credentials are dead, and findings where the real system lets them live.
 
 use super::{StepDefinition, participants, step};
-use crate::client::{Credential, dynamic};
+use crate::client::Credential;
 use crate::error::Problem;
 use crate::observation::Fact;
 use crate::participant::{EventKind, ParticipantEvent};
@@ -9,6 +9,9 @@ use crate::verdict::check;
 use crate::verdict::deadness::{self, Attempt, CredentialKind, Trial};
 use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;
+use kingdom_proto::v2alpha as pb;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
     let mut all = tls();
@@ -202,6 +205,41 @@ fn findings() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
+            r"it is a finding by (\S+) that the results of (\w+\.\w+) under (\w+)\.(\w+) were accepted, which (\w+) noticed by (\S+)",
+            "Then it is a finding by 1.6.2 that the results of mc1.m under edp1.certificate were accepted, which mc1 noticed by 3.13.2/d",
+            |world, given| {
+                let (clause, of, owner, name) =
+                    (given.text(0), given.text(1), given.text(2), given.text(3));
+                let (reader, by) = (given.text(4), given.text(5));
+                let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
+                let signers = signers(world, of).await?;
+                let what = format!("the signers of the results of {of}");
+                let check = check::member(what, &certificate, &signers, true);
+                world.check(check.or(Cause::FailureNotSeen))?;
+                let revoked = revoked_at(world, &certificate)?;
+                let arrived = changed_at(world, of).await?;
+                let what = format!("the results of {of} and {owner}'s certificate {name}");
+                let order = |earlier| {
+                    if earlier { "accepted after it was revoked" } else { "accepted before" }
+                };
+                let check = check::equal(what, order(true), order(revoked.unix_seconds < arrived));
+                world.check(check.or(Cause::FailureNotSeen))?;
+                let refused_for = read(world, reader, of).await?.refused_for;
+                let observed =
+                    refused_for.map_or("nothing".to_owned(), |clause| format!("by {clause}"));
+                let check =
+                    check::equal(format!("{reader} noticed"), &format!("by {by}"), &observed);
+                world.check(check.or(Cause::NotNoticed))?;
+                let text = format!(
+                    "results under {owner}'s certificate {name} are accepted after it was revoked; \
+                     {reader} must notice, and did by {by}"
+                );
+                world.found("dead_certificate_accepted", clause, text, revoked.evidence);
+                Ok(())
+            }
+        ),
+        step!(
+            Check,
             r"it is a finding by (\S+) that (\w+) noticed nothing of (\w+\.\w+)",
             "Then it is a finding by 3.15.1 that mc1 noticed nothing of mc1.m",
             |world, given| {
@@ -315,15 +353,45 @@ async fn read(world: &mut World, reader: &str, of: &str) -> Result<Attempt, Stop
 
 /// The certificates that the results of `OWNER.NAME` name.
 async fn signers(world: &mut World, of: &str) -> Result<Vec<String>, Stop> {
+    let read = measurement(world, of).await?;
+    Ok(read.results.into_iter().map(|result| result.certificate).collect())
+}
+
+async fn measurement(world: &mut World, of: &str) -> Result<pb::Measurement, Stop> {
     let owner = of.split('.').next().unwrap_or_default();
     let owner = if owner == "reporting" { "mc1" } else { owner };
     let text = format!("name: \"{{{of}}}\"");
     super::certificates::must(world, owner, "Measurements.GetMeasurement", &text).await?;
     let response = world.response()?;
-    match dynamic::at(&response, "results[*].certificate").map_err(Problem::harness)? {
-        dynamic::At::Many(names) => Ok(names),
-        dynamic::At::One(name) => Ok(vec![name]),
-    }
+    Ok(response.transcode_to().map_err(|error| Problem::harness(error.to_string()))?)
+}
+
+/// When a certificate was revoked, and the server's record of it.
+struct Revoked {
+    unix_seconds: i64,
+    evidence: Vec<u64>,
+}
+
+fn revoked_at(world: &World, certificate: &str) -> Result<Revoked, Problem> {
+    let calls = world.past_calls("Certificates.RevokeCertificate");
+    let done = calls
+        .iter()
+        .map(|call| (call, call.attempt()))
+        .rev()
+        .find(|(call, attempt)| attempt.refused_for.is_none() && call.names(certificate));
+    let Some((_, attempt)) = done else {
+        let what = format!("{certificate} was not revoked, so nothing of it is dead");
+        return Err(Problem::author(what, "revoke it before its results arrive"));
+    };
+    let time = OffsetDateTime::parse(&attempt.time, &Rfc3339)
+        .map_err(|error| Problem::harness(format!("an event's time: {error}")))?;
+    Ok(Revoked { unix_seconds: time.unix_timestamp(), evidence: attempt.events })
+}
+
+/// When the measurement called `OWNER.NAME` last changed, in seconds since 1970.
+async fn changed_at(world: &mut World, of: &str) -> Result<i64, Stop> {
+    let read = measurement(world, of).await?;
+    Ok(read.update_time.unwrap_or_default().seconds)
 }
 
 /// What became of the requisition of `OWNER.NAME` at a data provider, as a use of its key.

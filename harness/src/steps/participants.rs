@@ -15,6 +15,7 @@ use crate::verdict::check;
 use crate::world::{StepResult, Stop, Var, World};
 use fake_kingdom::cause::Cause;
 use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
+use kingdom_proto::{system, v2alpha as pb};
 
 /// Every Duchy of the sandbox.
 const DUCHIES: [&str; 3] = ["aggregator", "worker1", "worker2"];
@@ -244,17 +245,34 @@ fn actions() -> Vec<StepDefinition> {
             Action,
             r"(\w+) confirms (\w+)\.(\w+)",
             "When aggregator confirms mc1.m",
+            |world, given| { confirm(world, given.text(0), given.text(1), given.text(2)).await }
+        ),
+        step!(
+            Action,
+            r"every Duchy confirms (\w+)\.(\w+)",
+            "When every Duchy confirms mc1.m",
+            |world, given| {
+                for duchy in DUCHIES {
+                    confirm(world, duchy, given.text(0), given.text(1)).await?;
+                }
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) signs and delivers the result of (\w+)\.(\w+)",
+            "When aggregator signs and delivers the result of mc1.m",
             |world, given| {
                 let actor = given.text(0).to_owned();
                 let measurement = measurement(world, given.text(1), given.text(2))?;
                 act(world, async |stage, cast| {
                     let computation = computation(stage, cast, &actor, &measurement).await?;
+                    let reach = pb::measurement::result::Reach { value: 42, ..Default::default() };
+                    let result =
+                        pb::measurement::Result { reach: Some(reach), ..Default::default() };
                     let duchy = cast.player(stage.0.sandbox(), &actor)?.duchy()?;
-                    for fulfilment in stage.0.fulfilments(&actor)? {
-                        duchy.hold(&fulfilment.requisition);
-                    }
-                    let confirmed = duchy.confirm(stage, &computation.name).await;
-                    confirmed.map(|_| ()).map_err(|error| refused(&error))
+                    let delivered = duchy.deliver(stage, &computation, &result).await;
+                    delivered.map_err(|error| refused(&error))
                 })
                 .await
             }
@@ -432,8 +450,7 @@ async fn give_key(world: &mut World, actor: &str, owner: &str, name: &str) -> St
     let measurement = measurement(world, owner, name)?;
     act(world, async |stage, cast| {
         let computation = computation(stage, cast, &who, &measurement).await?;
-        let part = format!("/{who}");
-        if !computation.computation_participants.iter().any(|one| one.name.ends_with(&part)) {
+        if !takes_part(&computation, &who) {
             return Ok(());
         }
         let duchy = cast.player(stage.0.sandbox(), &who)?.duchy()?;
@@ -442,13 +459,36 @@ async fn give_key(world: &mut World, actor: &str, owner: &str, name: &str) -> St
     .await
 }
 
+async fn confirm(world: &mut World, actor: &str, owner: &str, name: &str) -> StepResult {
+    let who = actor.to_owned();
+    let measurement = measurement(world, owner, name)?;
+    act(world, async |stage, cast| {
+        let computation = computation(stage, cast, &who, &measurement).await?;
+        if !takes_part(&computation, &who) {
+            return Ok(());
+        }
+        let duchy = cast.player(stage.0.sandbox(), &who)?.duchy()?;
+        for fulfilment in stage.0.fulfilments(&who)? {
+            duchy.hold(&fulfilment.requisition);
+        }
+        let confirmed = duchy.confirm(stage, &computation.name).await;
+        confirmed.map(|_| ()).map_err(|error| refused(&error))
+    })
+    .await
+}
+
+fn takes_part(computation: &system::Computation, duchy: &str) -> bool {
+    let part = format!("/{duchy}");
+    computation.computation_participants.iter().any(|one| one.name.ends_with(&part))
+}
+
 /// The computation of a measurement, found by its spec in the stream that Duchies read.
 async fn computation(
     stage: &Within<'_>,
     cast: &mut Cast,
     duchy: &str,
     measurement: &str,
-) -> Result<kingdom_proto::system::Computation, Stop> {
+) -> Result<system::Computation, Stop> {
     if let Some(known) = cast.computations.get(measurement) {
         return Ok(known.clone());
     }

@@ -55,7 +55,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     seen += 1;
                     let under = group.measurement_consumer_public_key.unwrap_or_default();
                     let under = pb::EncryptionPublicKey::decode(under.value.as_slice());
-                    if under.is_ok_and(|under| under.data != keyset) {
+                    // What is no key at all is not under this one either.
+                    if !under.is_ok_and(|under| under.data == keyset) {
                         stale.push(group.name);
                     }
                 }
@@ -176,7 +177,7 @@ fn open(world: &World, consumer: &str, key: &str, ciphertext: &[u8]) -> Result<A
     Ok(Attempt { time: world.clock().now().to_string(), refused_for, events: Vec::new() })
 }
 
-fn bytes(world: &World, name: &str) -> Result<Vec<u8>, Problem> {
+pub(super) fn bytes(world: &World, name: &str) -> Result<Vec<u8>, Problem> {
     match world.get(name)? {
         Var::Bytes(bytes) => Ok(bytes.clone()),
         Var::Text(text) => Ok(text.clone().into_bytes()),

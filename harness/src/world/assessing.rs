@@ -13,7 +13,8 @@ use fake_kingdom::model::Timestamp;
 
 impl World {
     /// Assesses what a certificate or public key has touched, as its owner and the operator see it,
-    /// and puts the assessment into the log.
+    /// and puts the assessment into the log. `key` is the SHA-256 of a public key set; without it
+    /// the one in force is meant.
     ///
     /// # Errors
     /// Something that is needed cannot be read.
@@ -21,6 +22,7 @@ impl World {
         &mut self,
         owner: &str,
         subject: Subject,
+        key: Option<String>,
         since: Option<Timestamp>,
     ) -> Result<Assessment, Problem> {
         let resource = self.fill(&format!("{{{owner}}}"))?;
@@ -29,7 +31,7 @@ impl World {
         let question = Question {
             subject,
             since,
-            key: None,
+            key,
             entity_types: Vec::new(),
             audit: None,
             audit_head: None,
