@@ -142,10 +142,10 @@ Feature: The key of a consent signalling certificate is stolen
     And edp1 has published its encryption key fresh with its certificate second
     And the clock moves forward by 15 minutes
     And edp1's certificate is in state REVOKED
-    Then what edp1's certificate certificate has touched is
-      | measurement | bound_to         | {mc1.done}              |
-      | measurement | result_signed_by | {mc1.done}              |
-      | requisition | bound_to         | {edp1.done_requisition} |
-      | result      | result_signed_by | {edp1.done_requisition} |
-      | measurement | bound_to         | {mc1.open}              |
-      | requisition | bound_to         | {edp1.open_requisition} |
+    Then what edp1's certificate certificate, stolen 1 hour ago, has touched is
+      | measurement | bound_to         | {mc1.done}              | before |
+      | measurement | result_signed_by | {mc1.done}              | before |
+      | requisition | bound_to         | {edp1.done_requisition} | before |
+      | result      | result_signed_by | {edp1.done_requisition} | before |
+      | measurement | bound_to         | {mc1.open}              | after  |
+      | requisition | bound_to         | {edp1.open_requisition} | after  |
