@@ -107,7 +107,7 @@ struct RunArgs {
     /// Root of all randomness; without it, a random one, which is printed
     #[arg(long)]
     seed: Option<u64>,
-    /// How many scenarios at once; without it, one for each processor, on loopback two
+    /// How many scenarios at once; without it, one for each processor, on loopback three
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Write run.json, junit.xml, cucumber.ndjson (Cucumber Messages) and report.html into this
