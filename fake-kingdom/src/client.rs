@@ -5,7 +5,6 @@ use crate::sandbox::Sandbox;
 use crate::seam::clock::Clock;
 use crate::seam::transport::Network;
 use hyper_util::rt::TokioIo;
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
@@ -68,7 +67,7 @@ impl Credentials {
         for root in &self.trust {
             roots.add(CertificateDer::from(root.as_slice())).map_err(wrong)?;
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = crate::tls::provider();
         let builder = ClientConfig::builder_with_details(provider, Arc::new(clock.clone()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(wrong)?

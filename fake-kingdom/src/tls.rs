@@ -1,12 +1,16 @@
 //! The server's TLS (contract 2.1, 2.3, 2.11, 2.15): TLS 1.3 only, no resumption, the fake's clock,
 //! and a path check that ties each certificate to its issuer's key identifier.
 
+mod provider;
+
+pub use provider::provider;
+
 use crate::cause::Cause;
 use crate::event::PeerFacts;
 use crate::seam::clock::Clock;
 use halo_pki::TrustEntry;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, TrustAnchor, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
@@ -105,10 +109,6 @@ pub(crate) fn is_other_key(certificate_der: &[u8], key_der: &[u8]) -> bool {
     let chain = vec![CertificateDer::from(certificate_der.to_vec())];
     let pair = rustls::sign::CertifiedKey::new(chain, key);
     pair.keys_match() == Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch))
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
 }
 
 /// Checks a client's path as the real server does (contract 2.15): webpki's checks, plus that an

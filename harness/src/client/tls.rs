@@ -116,7 +116,7 @@ impl TlsOptions {
     /// # Errors
     /// The key or a root is unusable.
     pub fn config(&self) -> Result<ClientConfig, String> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = fake_kingdom::tls::provider();
         let versions: &[&rustls::SupportedProtocolVersion] = match self.security {
             Security::Tls12Only => &[&rustls::version::TLS12],
             Security::Tls13 | Security::Plaintext => &[&rustls::version::TLS13],
