@@ -66,6 +66,54 @@ fn bad_consent_signals_go_through_unless_checked_as_documented() {
     }
 }
 
+/// 3.10/1 as documented (quirk aggregator-skips-consent-checks off): a consumer's certificate that
+/// cannot be fetched just now is no offence. The requisition waits for the next run, and its report is
+/// registered without it, however refusals spread (quirk aggregator-refuses-whole-report).
+#[test]
+fn a_certificate_that_cannot_be_fetched_leaves_its_requisition_for_the_next_run() {
+    for status in [StatusName::Unavailable, StatusName::DeadlineExceeded, StatusName::Unknown] {
+        for whole in [false, true] {
+            play(async |stage: &Stage| {
+                let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+                if whole {
+                    let base = &mut aggregator.provider.base;
+                    faithful(base, PeerQuirk::AggregatorRefusesWholeReport);
+                }
+                let mut names = Vec::new();
+                for _ in 0..2 {
+                    names.push(stage.create(&mut consumer, &of_report(stage, "a")).await);
+                }
+                stage.fault("Certificates/GetCertificate", status);
+                aggregator.fetch(stage).await.unwrap();
+                let base = &aggregator.provider.base;
+                assert_eq!(said(base), (RequisitionSkipped, "3.10/1", ""), "{status:?}");
+                assert_eq!(aggregator.registered().len(), 1, "{status:?}, whole: {whole}");
+                aggregator.fetch(stage).await.unwrap();
+                assert_eq!(aggregator.registered().len(), 2, "{status:?}, whole: {whole}");
+                aggregator.fulfil(stage).await;
+                for name in &names {
+                    let state = consumer.get(stage, name).await.unwrap().state();
+                    assert_eq!(state, State::Succeeded, "{status:?}, whole: {whole}");
+                }
+            });
+        }
+    }
+}
+
+/// 3.11.1 (quirk aggregator-skips-consent-checks): no certificate is fetched, so none can fail.
+#[test]
+fn without_consent_checks_no_certificate_is_fetched() {
+    play(async |stage: &Stage| {
+        let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+        faithful(&mut aggregator.provider.base, PeerQuirk::AggregatorSkipsConsentChecks);
+        stage.create(&mut consumer, &of_report(stage, "a")).await;
+        stage.fault("Certificates/GetCertificate", StatusName::Unavailable);
+        aggregator.fetch(stage).await.unwrap();
+        assert!(aggregator.provider.base.events.is_empty());
+        assert_eq!(aggregator.registered().len(), 1);
+    });
+}
+
 /// 3.11.2: a requisition without a report is refused alone.
 #[test]
 fn a_requisition_without_a_report_is_refused_alone() {
