@@ -6,7 +6,7 @@ use halo_harness::participant::EventKind::{
     ComputationFailed, ParticipantConfirmed, ParticipantEnded, RequisitionFulfilled,
     RequisitionRefused, RequisitionSkipped, StageRetried, StatusThrown,
 };
-use halo_harness::participant::data_provider::rules::Decision;
+use halo_harness::participant::data_provider::rules::{Decision, ProtocolKind};
 use halo_harness::participant::data_provider::{DataProvider, KeyManagement};
 use halo_harness::participant::duchy::Duchy;
 use halo_harness::participant::duchy::rules::{ReceivedSeed, Shuffle};
@@ -444,6 +444,61 @@ fn mpc_noise_other_than_discrete_gaussian_is_refused() {
         provider.poll(stage).await.unwrap();
         assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/16", SPEC_INVALID));
     });
+}
+
+/// 3.10 row 16: each noise mechanism of each MPC protocol. DISCRETE_GAUSSIAN alone passes, except that
+/// TrusTEE is charged as DISCRETE_GAUSSIAN whatever it names: the simulator never reads it, and as
+/// deployed it is CONTINUOUS_GAUSSIAN.
+#[test]
+fn other_noise_than_discrete_gaussian_is_refused_except_for_trus_tee() {
+    use ProtocolKind::{
+        HonestMajorityShareShuffle, LiquidLegionsV2, ReachOnlyLiquidLegionsV2, TrusTee,
+    };
+    use pb::protocol_config::NoiseMechanism as Noise;
+    use pb::protocol_config::protocol::Protocol as Config;
+    for kind in [LiquidLegionsV2, ReachOnlyLiquidLegionsV2, HonestMajorityShareShuffle, TrusTee] {
+        let adjust = |setup: &mut halo_harness::environment::Setup| {
+            setup.protocols.ro_llv2_enabled = kind == ReachOnlyLiquidLegionsV2;
+            setup.protocols.hmss_enabled = kind == HonestMajorityShareShuffle;
+            setup.protocols.trustee_enabled = kind == TrusTee;
+        };
+        play_with(adjust, async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            scene.set_params().await;
+            let provider = &mut scene.providers[0];
+            let mut requisition = stage.listed(provider).await.remove(0);
+            for noise in [
+                Noise::Unspecified,
+                Noise::Geometric,
+                Noise::DiscreteGaussian,
+                Noise::None,
+                Noise::ContinuousLaplace,
+                Noise::ContinuousGaussian,
+                Noise::DeterministicTruncatedLaplace,
+            ] {
+                let config = requisition.protocol_config.as_mut().unwrap();
+                let config = config.protocols[0].protocol.as_mut().unwrap();
+                assert_eq!(ProtocolKind::of(config), kind);
+                match config {
+                    Config::LiquidLegionsV2(config) => config.set_noise_mechanism(noise),
+                    Config::ReachOnlyLiquidLegionsV2(config) => config.set_noise_mechanism(noise),
+                    Config::HonestMajorityShareShuffle(config) => config.set_noise_mechanism(noise),
+                    Config::TrusTee(config) => config.set_noise_mechanism(noise),
+                    Config::Direct(_) => panic!("Direct is not MPC"),
+                }
+                let refused = match provider.judge(stage, &requisition).await {
+                    Decision::Fulfil(_) => None,
+                    Decision::Refuse(refusal) => {
+                        Some((refusal.clause, refusal.justification.as_str_name()))
+                    }
+                    other => panic!("{kind:?}, {noise:?}: {other:?}"),
+                };
+                let passes = kind == TrusTee || noise == Noise::DiscreteGaussian;
+                let expected = (!passes).then_some(("3.10/16", SPEC_INVALID));
+                assert_eq!(refused, expected, "{kind:?}, {noise:?}");
+            }
+        });
+    }
 }
 
 /// 3.10 row 16, in brackets: a bad filter of a TrusTEE requisition ends the process.
