@@ -18,6 +18,7 @@ use kingdom_proto::v2alpha as pb;
 use pb::measurement::State;
 use pb::measurement::failure::Reason;
 use pb::protocol_config::protocol::Protocol;
+use prost::{Message as _, Name as _};
 use std::time::Duration;
 
 const CSI: &str = "CONSENT_SIGNAL_INVALID";
@@ -709,6 +710,87 @@ fn metadata_is_encrypted_only_to_a_key_that_verifies() {
         faithful(&mut provider.base, PeerQuirk::ProviderDiesInsteadOfRefusing);
         let ended = provider.create_event_group(stage, &mc1, "sim-eg-2", Some(&metadata)).await;
         assert!(matches!(ended, Err(MetadataError::Ended(ended)) if ended.clause == "3.15.3"));
+    });
+}
+
+/// 3.7.6: EventGroup.Metadata is encrypted to the consumer's public key as it is, without a SignedMessage
+/// around it; the consumer's key alone opens it, and whoever the provider signs as, it sends the same.
+#[test]
+fn metadata_is_encrypted_to_the_consumer_and_signed_by_nobody() {
+    let mut sent = Vec::new();
+    for other_signer in [false, true] {
+        play(async |stage: &Stage| {
+            let (consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            if other_signer {
+                let leaf = stage.leaf("edp1", "other signer");
+                provider.signing.certificate =
+                    format!("{}/certificates/AAAAAAAAAZQ", stage.resource("edp1"));
+                provider.signing.certificate_der = leaf.certificate_der().to_vec();
+                provider.signing.key = std::sync::Arc::new(signing_key(&leaf));
+            }
+            let mc1 = stage.resource("mc1");
+            let metadata = pb::event_group::Metadata {
+                event_group_metadata_descriptor: format!(
+                    "{}/eventGroupMetadataDescriptors/AAAAAAAAAZQ",
+                    stage.resource("edp1")
+                ),
+                metadata: Some(prost_types::Any {
+                    type_url: "type.googleapis.com/some.Metadata".to_owned(),
+                    value: b"what the campaign is".to_vec(),
+                }),
+            };
+            let created = provider.create_event_group(stage, &mc1, "sim-eg-1", Some(&metadata));
+            let group = created.await.unwrap();
+            let key = halo_harness::participant::public_key_of(&consumer.keys[0]);
+            assert_eq!(group.measurement_consumer_public_key, Some(key));
+            let sealed = group.encrypted_metadata.unwrap();
+            let open = |keyset: &halo_consent::PrivateKeyset| {
+                let name = pb::event_group::Metadata::full_name();
+                halo_consent::open_as::<pb::event_group::Metadata>(
+                    keyset,
+                    &sealed.ciphertext,
+                    &sealed.type_url,
+                    &name,
+                )
+            };
+            assert_eq!(open(&consumer.keys[0]), Ok(metadata));
+            let stranger = open(&provider.keys[0]);
+            assert!(matches!(stranger, Err(halo_consent::OpenError::Decrypt(_))), "{stranger:?}");
+            sent.push(provider.base.last_sent(wire::CREATE_EVENT_GROUP).unwrap());
+        });
+    }
+    assert_eq!(sent[0], sent[1]);
+}
+
+/// 3.5.6: every type URL that a participant writes begins with `type.googleapis.com/`, inside what is
+/// encrypted too.
+#[test]
+fn every_type_url_of_a_measurement_has_the_prefix_of_the_project() {
+    play(async |stage: &Stage| {
+        let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+        stage.create(&mut consumer, &stage.reach()).await;
+        let request = consumer.base.last_sent(wire::CREATE_MEASUREMENT).unwrap();
+        let measurement = request.measurement.unwrap();
+        let packed = measurement.measurement_spec.unwrap().message.unwrap();
+        let spec = pb::MeasurementSpec::decode(packed.value.as_slice()).unwrap();
+        let entry = measurement.data_providers[0].value.clone().unwrap();
+        let sealed = entry.encrypted_requisition_spec.unwrap();
+        let opened =
+            halo_consent::open_signed(&provider.keys[0], &sealed.ciphertext, &sealed.type_url)
+                .unwrap();
+        let inner = opened.message.unwrap();
+        let requisition_spec = pb::RequisitionSpec::decode(inner.value.as_slice()).unwrap();
+        provider.poll(stage).await.unwrap();
+        let fulfilment = provider.base.last_sent(wire::FULFILL_DIRECT).unwrap();
+        let name = |of: &str| format!("type.googleapis.com/wfa.measurement.api.v2alpha.{of}");
+        assert_eq!(packed.type_url, name("MeasurementSpec"));
+        assert_eq!(spec.measurement_public_key.unwrap().type_url, name("EncryptionPublicKey"));
+        assert_eq!(entry.data_provider_public_key.unwrap().type_url, name("EncryptionPublicKey"));
+        assert_eq!(sealed.type_url, name("SignedMessage"));
+        assert_eq!(inner.type_url, name("RequisitionSpec"));
+        let key = requisition_spec.measurement_public_key.unwrap();
+        assert_eq!(key.type_url, name("EncryptionPublicKey"));
+        assert_eq!(fulfilment.encrypted_result.unwrap().type_url, name("SignedMessage"));
     });
 }
 
