@@ -586,9 +586,16 @@ fn a_used_up_budget_a_bad_filter_and_a_missing_methodology_are_refused() {
     play(async |stage: &Stage| {
         let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
         let group = stage.event_group(&mut provider, "sim-eg-1").await;
-        stage.create(&mut consumer, &of_group(stage, &group, "person.age > (3")).await;
+        for bad in ["person.age > (3", "age > > 18", "foo bar"] {
+            stage.create(&mut consumer, &of_group(stage, &group, bad)).await;
+            provider.poll(stage).await.unwrap();
+            let expected = (RequisitionRefused, "3.10/16", SPEC_INVALID);
+            assert_eq!(said(&provider.base), expected, "{bad}");
+        }
+        let good = "has(person.age) && person.age in [18, 19] ? true : !(a.b('c') >= 1)";
+        stage.create(&mut consumer, &of_group(stage, &group, good)).await;
         provider.poll(stage).await.unwrap();
-        assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/16", SPEC_INVALID));
+        assert_eq!(said(&provider.base), (RequisitionFulfilled, "3.10", ""));
         provider.policy.budget = Some(1);
         for expected in [
             (RequisitionFulfilled, "3.10", ""),
@@ -823,6 +830,7 @@ fn a_population_fulfiller_refuses_what_its_models_do_not_hold() {
             ("no release", models(Some(None), spec()), "", SPEC_INVALID),
             ("another provider's", models(Some(Some(&foreign)), spec()), "", SPEC_INVALID),
             ("bad filter", models(Some(Some(&own)), spec()), "person.age > (", SPEC_INVALID),
+            ("no expression", models(Some(Some(&own)), spec()), "foo bar", SPEC_INVALID),
             ("missing", models(Some(Some(&own)), None), "", "UNFULFILLABLE"),
             ("without spec", models(Some(Some(&own)), Some(None)), "", "UNFULFILLABLE"),
             ("invalid", models(Some(Some(&own)), Some(Some(bad.clone()))), "", "UNFULFILLABLE"),
