@@ -17,6 +17,7 @@ pub mod cast;
 pub mod data_provider;
 pub mod duchy;
 pub mod edp_aggregator;
+pub mod event_filter;
 pub mod measurement_consumer;
 pub mod model_provider;
 pub mod panel_match;

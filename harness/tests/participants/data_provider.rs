@@ -18,6 +18,7 @@ use kingdom_proto::v2alpha as pb;
 use pb::measurement::State;
 use pb::measurement::failure::Reason;
 use pb::protocol_config::protocol::Protocol;
+use prost::{Message as _, Name as _};
 use std::time::Duration;
 
 const CSI: &str = "CONSENT_SIGNAL_INVALID";
@@ -585,9 +586,16 @@ fn a_used_up_budget_a_bad_filter_and_a_missing_methodology_are_refused() {
     play(async |stage: &Stage| {
         let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
         let group = stage.event_group(&mut provider, "sim-eg-1").await;
-        stage.create(&mut consumer, &of_group(stage, &group, "person.age > (3")).await;
+        for bad in ["person.age > (3", "age > > 18", "foo bar"] {
+            stage.create(&mut consumer, &of_group(stage, &group, bad)).await;
+            provider.poll(stage).await.unwrap();
+            let expected = (RequisitionRefused, "3.10/16", SPEC_INVALID);
+            assert_eq!(said(&provider.base), expected, "{bad}");
+        }
+        let good = "has(person.age) && person.age in [18, 19] ? true : !(a.b('c') >= 1)";
+        stage.create(&mut consumer, &of_group(stage, &group, good)).await;
         provider.poll(stage).await.unwrap();
-        assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/16", SPEC_INVALID));
+        assert_eq!(said(&provider.base), (RequisitionFulfilled, "3.10", ""));
         provider.policy.budget = Some(1);
         for expected in [
             (RequisitionFulfilled, "3.10", ""),
@@ -712,6 +720,87 @@ fn metadata_is_encrypted_only_to_a_key_that_verifies() {
     });
 }
 
+/// 3.7.6: EventGroup.Metadata is encrypted to the consumer's public key as it is, without a SignedMessage
+/// around it; the consumer's key alone opens it, and whoever the provider signs as, it sends the same.
+#[test]
+fn metadata_is_encrypted_to_the_consumer_and_signed_by_nobody() {
+    let mut sent = Vec::new();
+    for other_signer in [false, true] {
+        play(async |stage: &Stage| {
+            let (consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+            if other_signer {
+                let leaf = stage.leaf("edp1", "other signer");
+                provider.signing.certificate =
+                    format!("{}/certificates/AAAAAAAAAZQ", stage.resource("edp1"));
+                provider.signing.certificate_der = leaf.certificate_der().to_vec();
+                provider.signing.key = std::sync::Arc::new(signing_key(&leaf));
+            }
+            let mc1 = stage.resource("mc1");
+            let metadata = pb::event_group::Metadata {
+                event_group_metadata_descriptor: format!(
+                    "{}/eventGroupMetadataDescriptors/AAAAAAAAAZQ",
+                    stage.resource("edp1")
+                ),
+                metadata: Some(prost_types::Any {
+                    type_url: "type.googleapis.com/some.Metadata".to_owned(),
+                    value: b"what the campaign is".to_vec(),
+                }),
+            };
+            let created = provider.create_event_group(stage, &mc1, "sim-eg-1", Some(&metadata));
+            let group = created.await.unwrap();
+            let key = halo_harness::participant::public_key_of(&consumer.keys[0]);
+            assert_eq!(group.measurement_consumer_public_key, Some(key));
+            let sealed = group.encrypted_metadata.unwrap();
+            let open = |keyset: &halo_consent::PrivateKeyset| {
+                let name = pb::event_group::Metadata::full_name();
+                halo_consent::open_as::<pb::event_group::Metadata>(
+                    keyset,
+                    &sealed.ciphertext,
+                    &sealed.type_url,
+                    &name,
+                )
+            };
+            assert_eq!(open(&consumer.keys[0]), Ok(metadata));
+            let stranger = open(&provider.keys[0]);
+            assert!(matches!(stranger, Err(halo_consent::OpenError::Decrypt(_))), "{stranger:?}");
+            sent.push(provider.base.last_sent(wire::CREATE_EVENT_GROUP).unwrap());
+        });
+    }
+    assert_eq!(sent[0], sent[1]);
+}
+
+/// 3.5.6: every type URL that a participant writes begins with `type.googleapis.com/`, inside what is
+/// encrypted too.
+#[test]
+fn every_type_url_of_a_measurement_has_the_prefix_of_the_project() {
+    play(async |stage: &Stage| {
+        let (mut consumer, mut provider) = (stage.consumer(), stage.data_provider("edp1"));
+        stage.create(&mut consumer, &stage.reach()).await;
+        let request = consumer.base.last_sent(wire::CREATE_MEASUREMENT).unwrap();
+        let measurement = request.measurement.unwrap();
+        let packed = measurement.measurement_spec.unwrap().message.unwrap();
+        let spec = pb::MeasurementSpec::decode(packed.value.as_slice()).unwrap();
+        let entry = measurement.data_providers[0].value.clone().unwrap();
+        let sealed = entry.encrypted_requisition_spec.unwrap();
+        let opened =
+            halo_consent::open_signed(&provider.keys[0], &sealed.ciphertext, &sealed.type_url)
+                .unwrap();
+        let inner = opened.message.unwrap();
+        let requisition_spec = pb::RequisitionSpec::decode(inner.value.as_slice()).unwrap();
+        provider.poll(stage).await.unwrap();
+        let fulfilment = provider.base.last_sent(wire::FULFILL_DIRECT).unwrap();
+        let name = |of: &str| format!("type.googleapis.com/wfa.measurement.api.v2alpha.{of}");
+        assert_eq!(packed.type_url, name("MeasurementSpec"));
+        assert_eq!(spec.measurement_public_key.unwrap().type_url, name("EncryptionPublicKey"));
+        assert_eq!(entry.data_provider_public_key.unwrap().type_url, name("EncryptionPublicKey"));
+        assert_eq!(sealed.type_url, name("SignedMessage"));
+        assert_eq!(inner.type_url, name("RequisitionSpec"));
+        let key = requisition_spec.measurement_public_key.unwrap();
+        assert_eq!(key.type_url, name("EncryptionPublicKey"));
+        assert_eq!(fulfilment.encrypted_result.unwrap().type_url, name("SignedMessage"));
+    });
+}
+
 /// 3.10.6: what a population fulfiller refuses after row 10, and the happy twin.
 #[test]
 fn a_population_fulfiller_refuses_what_its_models_do_not_hold() {
@@ -741,6 +830,7 @@ fn a_population_fulfiller_refuses_what_its_models_do_not_hold() {
             ("no release", models(Some(None), spec()), "", SPEC_INVALID),
             ("another provider's", models(Some(Some(&foreign)), spec()), "", SPEC_INVALID),
             ("bad filter", models(Some(Some(&own)), spec()), "person.age > (", SPEC_INVALID),
+            ("no expression", models(Some(Some(&own)), spec()), "foo bar", SPEC_INVALID),
             ("missing", models(Some(Some(&own)), None), "", "UNFULFILLABLE"),
             ("without spec", models(Some(Some(&own)), Some(None)), "", "UNFULFILLABLE"),
             ("invalid", models(Some(Some(&own)), Some(Some(bad.clone()))), "", "UNFULFILLABLE"),

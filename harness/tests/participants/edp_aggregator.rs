@@ -66,6 +66,54 @@ fn bad_consent_signals_go_through_unless_checked_as_documented() {
     }
 }
 
+/// 3.10/1 as documented (quirk aggregator-skips-consent-checks off): a consumer's certificate that
+/// cannot be fetched just now is no offence. The requisition waits for the next run, and its report is
+/// registered without it, however refusals spread (quirk aggregator-refuses-whole-report).
+#[test]
+fn a_certificate_that_cannot_be_fetched_leaves_its_requisition_for_the_next_run() {
+    for status in [StatusName::Unavailable, StatusName::DeadlineExceeded, StatusName::Unknown] {
+        for whole in [false, true] {
+            play(async |stage: &Stage| {
+                let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+                if whole {
+                    let base = &mut aggregator.provider.base;
+                    faithful(base, PeerQuirk::AggregatorRefusesWholeReport);
+                }
+                let mut names = Vec::new();
+                for _ in 0..2 {
+                    names.push(stage.create(&mut consumer, &of_report(stage, "a")).await);
+                }
+                stage.fault("Certificates/GetCertificate", status);
+                aggregator.fetch(stage).await.unwrap();
+                let base = &aggregator.provider.base;
+                assert_eq!(said(base), (RequisitionSkipped, "3.10/1", ""), "{status:?}");
+                assert_eq!(aggregator.registered().len(), 1, "{status:?}, whole: {whole}");
+                aggregator.fetch(stage).await.unwrap();
+                assert_eq!(aggregator.registered().len(), 2, "{status:?}, whole: {whole}");
+                aggregator.fulfil(stage).await;
+                for name in &names {
+                    let state = consumer.get(stage, name).await.unwrap().state();
+                    assert_eq!(state, State::Succeeded, "{status:?}, whole: {whole}");
+                }
+            });
+        }
+    }
+}
+
+/// 3.11.1 (quirk aggregator-skips-consent-checks): no certificate is fetched, so none can fail.
+#[test]
+fn without_consent_checks_no_certificate_is_fetched() {
+    play(async |stage: &Stage| {
+        let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+        faithful(&mut aggregator.provider.base, PeerQuirk::AggregatorSkipsConsentChecks);
+        stage.create(&mut consumer, &of_report(stage, "a")).await;
+        stage.fault("Certificates/GetCertificate", StatusName::Unavailable);
+        aggregator.fetch(stage).await.unwrap();
+        assert!(aggregator.provider.base.events.is_empty());
+        assert_eq!(aggregator.registered().len(), 1);
+    });
+}
+
 /// 3.11.2: a requisition without a report is refused alone.
 #[test]
 fn a_requisition_without_a_report_is_refused_alone() {
@@ -103,13 +151,10 @@ async fn create_reports(
 #[test]
 fn one_bad_requisition_takes_its_report_along_or_not() {
     type Spoil = fn(&mut Wish);
-    let cases: [(&str, &str, Spoil); 4] = [
+    let cases: [(&str, &str, Spoil); 3] = [
         ("another key", CSI, |wish| wish.defect = Some(Defect::ForeignKey)),
         ("unparsable", SPEC_INVALID, |wish| wish.defect = Some(Defect::UnparsablePlaintext)),
         ("other message", SPEC_INVALID, |wish| wish.defect = Some(Defect::OtherInnerMessage)),
-        ("model line", UNFULFILLABLE, |wish| {
-            wish.model_line = "modelProviders/a/modelSuites/b/modelLines/d".to_owned();
-        }),
     ];
     for (what, justification, spoil) in cases {
         for whole in [false, true] {
@@ -168,6 +213,57 @@ fn the_first_refusal_hits_the_whole_report() {
                 let refused: Vec<_> = events.iter().map(|event| event.justification).collect();
                 let all = [expected[0]; 3];
                 assert_eq!(refused, if whole { &all[..] } else { &expected[..] }, "{first:?}");
+            });
+        }
+    }
+}
+
+/// 3.11.3 (quirk aggregator-refuses-whole-report): of requisitions that name different model lines none
+/// alone offends, so each is refused, in either setting and whichever is listed first. A requisition that
+/// is refused for itself has no part in it: as documented it alone is refused, and faithfully its refusal,
+/// which comes before the model lines are compared, is the report's.
+#[test]
+fn different_model_lines_refuse_each_requisition_that_would_be_stored() {
+    let (bad, none) = (Some(CSI), None);
+    let mixed = Some(UNFULFILLABLE);
+    for (lines, broken, documented, faithfully) in [
+        (["c", "c", "c"], None, [none; 3], [none; 3]),
+        (["c", "d", "c"], None, [mixed; 3], [mixed; 3]),
+        (["d", "c", "c"], None, [mixed; 3], [mixed; 3]),
+        (["d", "c", "c"], Some(0), [bad, none, none], [bad; 3]),
+        (["c", "d", "c"], Some(2), [mixed, mixed, bad], [bad; 3]),
+    ] {
+        for whole in [false, true] {
+            play(async |stage: &Stage| {
+                let (mut consumer, mut aggregator) = (stage.consumer(), aggregator(stage));
+                let base = &mut aggregator.provider.base;
+                faithful(base, PeerQuirk::AggregatorSkipsConsentChecks);
+                if whole {
+                    faithful(base, PeerQuirk::AggregatorRefusesWholeReport);
+                }
+                let mut names = Vec::new();
+                for (index, line) in lines.iter().enumerate() {
+                    let mut wish = of_report(stage, "a");
+                    wish.model_line = format!("modelProviders/a/modelSuites/b/modelLines/{line}");
+                    if broken == Some(index) {
+                        wish.defect = Some(Defect::ForeignKey);
+                    }
+                    names.push(stage.create(&mut consumer, &wish).await);
+                    // The list is by update time.
+                    stage.advance(std::time::Duration::from_secs(1));
+                }
+                aggregator.fetch(stage).await.unwrap();
+                let events = &aggregator.provider.base.events;
+                let mut refused = Vec::new();
+                for name in &names {
+                    let of_it = |requisition: &String| {
+                        aggregator.provider.measurements.get(requisition) == Some(name)
+                    };
+                    let event = events.iter().find(|event| of_it(&event.subject));
+                    refused.push(event.map(|event| event.justification));
+                }
+                let expected = if whole { faithfully } else { documented };
+                assert_eq!(refused, expected, "{lines:?}, broken: {broken:?}, whole: {whole}");
             });
         }
     }

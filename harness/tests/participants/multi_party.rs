@@ -6,12 +6,12 @@ use halo_harness::participant::EventKind::{
     ComputationFailed, ParticipantConfirmed, ParticipantEnded, RequisitionFulfilled,
     RequisitionRefused, RequisitionSkipped, StageRetried, StatusThrown,
 };
-use halo_harness::participant::data_provider::rules::Decision;
+use halo_harness::participant::data_provider::rules::{Decision, ProtocolKind};
 use halo_harness::participant::data_provider::{DataProvider, KeyManagement};
 use halo_harness::participant::duchy::Duchy;
 use halo_harness::participant::duchy::rules::{ReceivedSeed, Shuffle};
 use halo_harness::participant::measurement_consumer::MeasurementConsumer;
-use halo_harness::participant::wire;
+use halo_harness::participant::{SigningPair, wire};
 use halo_harness::quirk::PeerQuirk;
 use halo_pki::AkidChoice;
 use kingdom_proto::{system, v2alpha as pb};
@@ -152,7 +152,7 @@ fn seeds(scene: &Scene<'_>) -> Vec<Vec<ReceivedSeed>> {
     seeds
 }
 
-/// 3.14, 3.7.10: a TrusTEE measurement; the vector arrives in chunks of 32 KiB, in clear.
+/// 3.14: a TrusTEE measurement; the vector of 33 KiB arrives whole and in clear.
 #[test]
 fn a_trus_tee_measurement_is_fulfilled_in_clear() {
     play_with(protocols(false, true), async |stage: &Stage| {
@@ -165,8 +165,86 @@ fn a_trus_tee_measurement_is_fulfilled_in_clear() {
         assert_eq!(scene.state().await, State::Computing);
         let stored = stage.environment.fulfilments("aggregator").unwrap();
         assert_eq!(stored.len(), 2);
-        assert!(stored.iter().all(|one| one.secret_seed.is_none() && one.body_bytes > 32 * 1024));
+        assert!(stored.iter().all(|one| one.body_bytes == 33 * 1024));
     });
+}
+
+/// 3.7.10, first half: no Duchy of a TrusTEE computation shows a signed key. HMSS is the twin.
+#[test]
+fn no_duchy_of_a_trus_tee_computation_has_a_signed_key() {
+    use pb::requisition::duchy_entry::value::Protocol as Shown;
+    for trus_tee in [true, false] {
+        play_with(protocols(!trus_tee, trus_tee), async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            let computation = scene.computation.clone();
+            let given: Vec<_> = scene
+                .duchies
+                .iter_mut()
+                .filter(|duchy| takes_part(&computation, &duchy.id))
+                .map(|duchy| duchy.params(&computation).unwrap())
+                .collect();
+            let is_bare = |params: &Protocol| matches!(params, Protocol::TrusTee(_));
+            assert_eq!(
+                (given.len(), given.iter().all(is_bare)),
+                (if trus_tee { 1 } else { 3 }, trus_tee)
+            );
+            scene.set_params().await;
+            let requisition = stage.listed(&mut scene.providers[0]).await.remove(0);
+            let shown = requisition.duchies.iter().filter_map(shown_key).count();
+            assert_eq!(shown, usize::from(!trus_tee));
+            let is_marker = |entry: &pb::requisition::DuchyEntry| {
+                matches!(entry.value.as_ref().unwrap().protocol, Some(Shown::TrusTee(_)))
+            };
+            assert_eq!(requisition.duchies.iter().all(is_marker), trus_tee);
+        });
+    }
+}
+
+/// 3.7.10, second half: a provider signs nothing of a TrusTEE fulfilment, so that with another signing
+/// certificate and key it sends the same header and the same body. HMSS is the twin: it names the
+/// certificate that its seed is signed with.
+#[test]
+fn a_provider_signs_nothing_of_a_trus_tee_fulfilment() {
+    use pb::fulfill_requisition_request::Payload;
+    use pb::fulfill_requisition_request::header::Protocol as Sent;
+    for trus_tee in [true, false] {
+        let mut sent = Vec::new();
+        for other_signer in [false, true] {
+            play_with(protocols(!trus_tee, trus_tee), async |stage: &Stage| {
+                let mut scene = Scene::new(stage).await;
+                scene.set_params().await;
+                let provider = &mut scene.providers[0];
+                if other_signer {
+                    let leaf = stage.leaf("edp1", "other signer");
+                    provider.signing = SigningPair {
+                        certificate: format!("{}/certificates/AAAAAAAAAZQ", stage.resource("edp1")),
+                        certificate_der: leaf.certificate_der().to_vec(),
+                        key: std::sync::Arc::new(signing_key(&leaf)),
+                    };
+                }
+                provider.poll(stage).await.unwrap();
+                assert_eq!(said(&provider.base), (RequisitionFulfilled, "3.10", ""));
+                let request = provider.base.last_sent(wire::FULFILL_AT_DUCHY).unwrap();
+                let Some(Payload::Header(mut header)) = request.payload else {
+                    panic!("no header: {request:?}");
+                };
+                // ECDSA is random: what is made over the consumer's signature differs in each run, and
+                // the sealed seed does.
+                header.requisition_fingerprint.clear();
+                if let Some(Sent::HonestMajorityShareShuffle(shuffle)) = &mut header.protocol {
+                    shuffle.secret_seed = None;
+                }
+                let bodies: Vec<_> = ["aggregator", "worker1", "worker2"]
+                    .into_iter()
+                    .flat_map(|duchy| stage.environment.fulfilments(duchy).unwrap())
+                    .map(|fulfilment| fulfilment.body_sha256)
+                    .collect();
+                assert_eq!(bodies.len(), 1);
+                sent.push((header, bodies));
+            });
+        }
+        assert_eq!(sent[0] == sent[1], trus_tee, "{sent:?}");
+    }
 }
 
 /// 3.14: an encrypted vector with its wrapped key is taken by the Duchy; the key's format is the
@@ -444,6 +522,61 @@ fn mpc_noise_other_than_discrete_gaussian_is_refused() {
         provider.poll(stage).await.unwrap();
         assert_eq!(said(&provider.base), (RequisitionRefused, "3.10/16", SPEC_INVALID));
     });
+}
+
+/// 3.10 row 16: each noise mechanism of each MPC protocol. DISCRETE_GAUSSIAN alone passes, except that
+/// TrusTEE is charged as DISCRETE_GAUSSIAN whatever it names: the simulator never reads it, and as
+/// deployed it is CONTINUOUS_GAUSSIAN.
+#[test]
+fn other_noise_than_discrete_gaussian_is_refused_except_for_trus_tee() {
+    use ProtocolKind::{
+        HonestMajorityShareShuffle, LiquidLegionsV2, ReachOnlyLiquidLegionsV2, TrusTee,
+    };
+    use pb::protocol_config::NoiseMechanism as Noise;
+    use pb::protocol_config::protocol::Protocol as Config;
+    for kind in [LiquidLegionsV2, ReachOnlyLiquidLegionsV2, HonestMajorityShareShuffle, TrusTee] {
+        let adjust = |setup: &mut halo_harness::environment::Setup| {
+            setup.protocols.ro_llv2_enabled = kind == ReachOnlyLiquidLegionsV2;
+            setup.protocols.hmss_enabled = kind == HonestMajorityShareShuffle;
+            setup.protocols.trustee_enabled = kind == TrusTee;
+        };
+        play_with(adjust, async |stage: &Stage| {
+            let mut scene = Scene::new(stage).await;
+            scene.set_params().await;
+            let provider = &mut scene.providers[0];
+            let mut requisition = stage.listed(provider).await.remove(0);
+            for noise in [
+                Noise::Unspecified,
+                Noise::Geometric,
+                Noise::DiscreteGaussian,
+                Noise::None,
+                Noise::ContinuousLaplace,
+                Noise::ContinuousGaussian,
+                Noise::DeterministicTruncatedLaplace,
+            ] {
+                let config = requisition.protocol_config.as_mut().unwrap();
+                let config = config.protocols[0].protocol.as_mut().unwrap();
+                assert_eq!(ProtocolKind::of(config), kind);
+                match config {
+                    Config::LiquidLegionsV2(config) => config.set_noise_mechanism(noise),
+                    Config::ReachOnlyLiquidLegionsV2(config) => config.set_noise_mechanism(noise),
+                    Config::HonestMajorityShareShuffle(config) => config.set_noise_mechanism(noise),
+                    Config::TrusTee(config) => config.set_noise_mechanism(noise),
+                    Config::Direct(_) => panic!("Direct is not MPC"),
+                }
+                let refused = match provider.judge(stage, &requisition).await {
+                    Decision::Fulfil(_) => None,
+                    Decision::Refuse(refusal) => {
+                        Some((refusal.clause, refusal.justification.as_str_name()))
+                    }
+                    other => panic!("{kind:?}, {noise:?}: {other:?}"),
+                };
+                let passes = kind == TrusTee || noise == Noise::DiscreteGaussian;
+                let expected = (!passes).then_some(("3.10/16", SPEC_INVALID));
+                assert_eq!(refused, expected, "{kind:?}, {noise:?}");
+            }
+        });
+    }
 }
 
 /// 3.10 row 16, in brackets: a bad filter of a TrusTEE requisition ends the process.

@@ -1,7 +1,7 @@
 Feature: Event groups
 
-  @contract-1.4.1 @contract-3.7.6
-  Scenario: metadata is encrypted for the consumer and not signed
+  @contract-1.4.1
+  Scenario: encrypted metadata is shown as it was sent, beside the consumer's key without a signature
     Given edp1 has an event group called g for mc1, where
       | event_group.measurement_consumer_public_key | [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { format: TINK_KEYSET data: "{mc1.keyset}" } |
       | event_group.encrypted_metadata              | ciphertext: "secret" type_url: "type.googleapis.com/wfa.measurement.api.v2alpha.EventGroup.Metadata" |

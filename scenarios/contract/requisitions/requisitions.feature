@@ -110,7 +110,7 @@ Feature: Requisitions: listing, reading, refusing, fulfilling
       """
     Then the response is empty
 
-  @contract-1.7.2 @contract-1.0.6 @contract-1.0.12/ListRequisitions
+  @contract-1.7.2 @contract-1.0.6
   Scenario Outline: shape, deprecated filter, principal, ownership, page size, token
     Given <given>
     When edp1 calls Requisitions.ListRequisitions with

@@ -14,7 +14,39 @@ fn packed() -> PackedMessage {
     PackedMessage { type_url: type_url(SPEC), value: b"spec bytes".to_vec() }
 }
 
-/// 3.1.1, 3.5.3: what is signed, packed and encrypted comes back as it was.
+/// 3.1.1: the number of each field, written out: data 1, signature 2, the object identifier 3, message 4
+/// with type_url 1 and value 2. Each in its turn, and all of them.
+#[test]
+fn the_fields_of_a_signed_message_on_the_wire() {
+    let any = PackedMessage { type_url: "u/N".to_owned(), value: b"vv".to_vec() };
+    let none = SignedMessage::default();
+    let data = SignedMessage { data: b"dd".to_vec(), ..none.clone() };
+    let signature = SignedMessage { signature: b"sss".to_vec(), ..none.clone() };
+    let oid = SignedMessage { signature_algorithm_oid: "1.2".to_owned(), ..none.clone() };
+    let message = SignedMessage { message: Some(any.clone()), ..none.clone() };
+    let all = SignedMessage {
+        data: data.data.clone(),
+        signature: signature.signature.clone(),
+        signature_algorithm_oid: oid.signature_algorithm_oid.clone(),
+        message: Some(any),
+    };
+    let parts: [&[u8]; 4] =
+        [b"\x0a\x02dd", b"\x12\x03sss", b"\x1a\x031.2", b"\x22\x09\x0a\x03u/N\x12\x02vv"];
+    let whole = parts.concat();
+    for (signed, wire) in [
+        (none, &[][..]),
+        (data, parts[0]),
+        (signature, parts[1]),
+        (oid, parts[2]),
+        (message, parts[3]),
+        (all, &whole),
+    ] {
+        assert_eq!(signed.encode(), wire);
+        assert_eq!(SignedMessage::decode(wire), Ok(signed));
+    }
+}
+
+/// 3.5.3: what is signed, packed and encrypted comes back as it was.
 #[test]
 fn sign_pack_encrypt_and_back() {
     let key = ec_key();
@@ -66,7 +98,26 @@ fn the_causes_of_a_failure_to_open() {
     assert!(SignedMessage::decode(&[0xff]).is_err());
 }
 
-/// 3.5.6: the type URL names the message after its last slash.
+/// 3.5.6: the prefix that project code writes; and two Any are equal if type URL and bytes are, so that
+/// another prefix in front of the same message and bytes makes another Any.
+#[test]
+fn the_prefix_of_a_type_url_counts_in_a_comparison() {
+    assert_eq!(
+        type_url("wfa.measurement.api.v2alpha.RequisitionSpec"),
+        "type.googleapis.com/wfa.measurement.api.v2alpha.RequisitionSpec"
+    );
+    assert_eq!(
+        packed(),
+        PackedMessage {
+            type_url: "type.googleapis.com/wfa.measurement.api.v2alpha.RequisitionSpec".to_owned(),
+            value: b"spec bytes".to_vec(),
+        }
+    );
+    assert_ne!(packed(), PackedMessage { type_url: format!("host/{SPEC}"), ..packed() });
+    assert_ne!(packed(), PackedMessage { value: b"spec byteS".to_vec(), ..packed() });
+}
+
+/// 3.5.4: the type URL names the message after its last slash.
 #[test]
 fn unpacks_any_prost_message() {
     // google.protobuf.BytesValue is such a message, and prost's own.

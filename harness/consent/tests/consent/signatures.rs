@@ -18,17 +18,83 @@ fn self_signed(key: &KeyPair) -> Vec<u8> {
     CertificateParams::default().self_signed(key).unwrap().der().to_vec()
 }
 
-/// 3.2.1, 3.2.2: identifiers, names and defaults.
+/// 3.2.1: the table, written out: identifier and name in tools of each algorithm, and no other.
 #[test]
 fn the_table_of_algorithms() {
-    for algorithm in SignatureAlgorithm::ALL {
-        assert_eq!(SignatureAlgorithm::from_oid(algorithm.oid()), Some(algorithm));
-        assert_eq!(SignatureAlgorithm::from_tool_name(algorithm.tool_name()), Some(algorithm));
-        assert_eq!(algorithm.to_string(), algorithm.tool_name());
+    let table = [
+        (SignatureAlgorithm::EcdsaWithSha256, "1.2.840.10045.4.3.2", "ECDSA_WITH_SHA256"),
+        (SignatureAlgorithm::EcdsaWithSha384, "1.2.840.10045.4.3.3", "ECDSA_WITH_SHA384"),
+        (SignatureAlgorithm::EcdsaWithSha512, "1.2.840.10045.4.3.4", "ECDSA_WITH_SHA512"),
+        (
+            SignatureAlgorithm::Sha256WithRsaEncryption,
+            "1.2.840.113549.1.1.11",
+            "SHA_256_WITH_RSA_ENCRYPTION",
+        ),
+        (
+            SignatureAlgorithm::Sha384WithRsaEncryption,
+            "1.2.840.113549.1.1.12",
+            "SHA_384_WITH_RSA_ENCRYPTION",
+        ),
+        (
+            SignatureAlgorithm::Sha512WithRsaEncryption,
+            "1.2.840.113549.1.1.13",
+            "SHA_512_WITH_RSA_ENCRYPTION",
+        ),
+    ];
+    assert_eq!(SignatureAlgorithm::ALL, table.map(|(algorithm, ..)| algorithm));
+    for (algorithm, oid, name) in table {
+        assert_eq!(algorithm.oid(), oid);
+        assert_eq!(algorithm.tool_name(), name);
+        assert_eq!(algorithm.to_string(), name);
+        assert_eq!(SignatureAlgorithm::from_oid(oid), Some(algorithm));
+        assert_eq!(SignatureAlgorithm::from_tool_name(name), Some(algorithm));
     }
-    assert_eq!(SignatureAlgorithm::from_oid(""), None);
-    assert_eq!(SignatureAlgorithm::from_oid("1.2.840.113549.1.1.5"), None);
+    for other in ["", "1.2.840.10045.4.3.1", "1.2.840.113549.1.1.5", "1.2.840.113549.1.1.14"] {
+        assert_eq!(SignatureAlgorithm::from_oid(other), None, "{other}");
+    }
     assert_eq!(SignatureAlgorithm::from_tool_name("ecdsa_with_sha256"), None);
+}
+
+/// 3.2.1: what each row of the table computes, against another verifier of the same name; the hash of
+/// another row does not verify.
+#[test]
+fn each_algorithm_is_the_one_of_its_name() {
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
+        ECDSA_P521_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, RSA_PKCS1_2048_8192_SHA256,
+        RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey,
+        VerificationAlgorithm,
+    };
+    use rcgen::PublicKeyData as _;
+    let p256 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let p521 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    let rsa = rsa_key();
+    let cases: [(&KeyPair, &str, &'static dyn VerificationAlgorithm, bool); 11] = [
+        (&p256, "ECDSA_WITH_SHA256", &ECDSA_P256_SHA256_ASN1, true),
+        (&p256, "ECDSA_WITH_SHA384", &ECDSA_P256_SHA256_ASN1, false),
+        (&p384, "ECDSA_WITH_SHA384", &ECDSA_P384_SHA384_ASN1, true),
+        (&p384, "ECDSA_WITH_SHA384", &ECDSA_P384_SHA256_ASN1, false),
+        (&p521, "ECDSA_WITH_SHA512", &ECDSA_P521_SHA512_ASN1, true),
+        (&p521, "ECDSA_WITH_SHA512", &ECDSA_P521_SHA384_ASN1, false),
+        (&rsa, "SHA_256_WITH_RSA_ENCRYPTION", &RSA_PKCS1_2048_8192_SHA256, true),
+        (&rsa, "SHA_384_WITH_RSA_ENCRYPTION", &RSA_PKCS1_2048_8192_SHA384, true),
+        (&rsa, "SHA_384_WITH_RSA_ENCRYPTION", &RSA_PKCS1_2048_8192_SHA256, false),
+        (&rsa, "SHA_512_WITH_RSA_ENCRYPTION", &RSA_PKCS1_2048_8192_SHA512, true),
+        (&rsa, "SHA_512_WITH_RSA_ENCRYPTION", &RSA_PKCS1_2048_8192_SHA384, false),
+    ];
+    for (key, name, verifier, verifies) in cases {
+        let algorithm = SignatureAlgorithm::from_tool_name(name).unwrap();
+        let signature = signer(key).sign(algorithm, MESSAGE).unwrap();
+        let public = UnparsedPublicKey::new(verifier, key.der_bytes());
+        let found = public.verify(MESSAGE, &signature).is_ok();
+        assert_eq!(found, verifies, "{name} by {verifier:?}");
+    }
+}
+
+/// 3.2.2: the default of each type of key.
+#[test]
+fn the_default_is_sha_256_with_the_keys_type() {
     assert_eq!(SignatureAlgorithm::default_for(KeyType::Ec), SignatureAlgorithm::EcdsaWithSha256);
     assert_eq!(
         SignatureAlgorithm::default_for(KeyType::Rsa),

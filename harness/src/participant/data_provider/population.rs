@@ -1,7 +1,8 @@
 //! What a population fulfiller makes of a requisition: rows 1 to 10 and 17 of contract table 3.10,
 //! with the checks of 3.10.6 between them. Pure.
 
-use super::rules::{Facts, Halt, Order, Refusal, Step, bound_certificate, check_filter, consent};
+use super::rules::{Facts, Halt, Order, Refusal, Step, bound_certificate, consent};
+use crate::participant::event_filter;
 use kingdom_proto::v2alpha as pb;
 use pb::protocol_config::protocol::Protocol;
 use pb::requisition::refusal::Justification;
@@ -93,7 +94,7 @@ fn order(facts: &Facts<'_>, models: &Models) -> Result<Order, Halt> {
         _ => None,
     };
     let expression = filter.unwrap_or_default().expression;
-    if let Err(why) = check_filter(&expression) {
+    if let Err(why) = event_filter::check(&expression) {
         return refuse(Justification::SpecInvalid, format!("the filter `{expression}`: {why}"));
     }
     bound_certificate(facts)?;

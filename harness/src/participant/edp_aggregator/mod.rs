@@ -3,7 +3,7 @@
 
 pub mod rules;
 
-use super::data_provider::rules::{Consent, Facts, Halt, Need};
+use super::data_provider::rules::{Consent, Ending, Facts, Halt, Need};
 use super::data_provider::{self, DataProvider};
 use super::wire::{self, CallError, Dial};
 use super::{EventKind, Fetched};
@@ -11,7 +11,6 @@ use crate::quirk::PeerQuirk;
 use kingdom_proto::v2alpha as pb;
 use pb::protocol_config::NoiseMechanism;
 use pb::requisition::State;
-use pb::requisition::refusal::Justification;
 use rules::{Candidate, Fate, Refusal, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +21,16 @@ pub struct EdpAggregator {
     /// Noise mechanisms it supports (3.11.5).
     pub noise_mechanisms: BTreeSet<i32>,
     registered: BTreeMap<String, String>,
+}
+
+/// What the consent checks made of a requisition.
+enum Checked {
+    /// Nothing is wrong with it, or nothing was checked.
+    Passed,
+    /// It is refused.
+    Refused(Refusal),
+    /// Something could not be read: it is neither registered nor refused in this run.
+    Undecided(Ending),
 }
 
 impl EdpAggregator {
@@ -49,12 +58,25 @@ impl EdpAggregator {
     /// # Errors
     /// The Kingdom's status of the listing; a refusal that fails is only noted (3.11.4).
     pub async fn fetch(&mut self, dial: &dyn Dial) -> Result<(), CallError> {
-        let listed = self.list(dial).await?;
+        let mut listed = Vec::new();
         let mut consents = Vec::new();
-        for requisition in &listed {
-            self.provider.saw(requisition);
+        for requisition in self.list(dial).await? {
+            self.provider.saw(&requisition);
             let skips = self.provider.base.faithful(PeerQuirk::AggregatorSkipsConsentChecks);
-            consents.push(if skips { None } else { self.consent(dial, requisition).await });
+            let checked =
+                if skips { Checked::Passed } else { self.consent(dial, &requisition).await };
+            let consent = match checked {
+                Checked::Passed => None,
+                Checked::Refused(refusal) => Some(refusal),
+                // Outside the batch, so that its report is not refused on its account (3.11.3).
+                Checked::Undecided(Ending { clause, cause }) => {
+                    let kind = EventKind::RequisitionSkipped;
+                    self.provider.base.note(kind, clause, &requisition.name, cause);
+                    continue;
+                }
+            };
+            listed.push(requisition);
+            consents.push(consent);
         }
         let batch: Vec<_> = listed
             .iter()
@@ -145,8 +167,10 @@ impl EdpAggregator {
         Ok(listed)
     }
 
-    /// Rows 1 to 10 of 3.10, made as documented only (quirk `aggregator-skips-consent-checks`).
-    async fn consent(&mut self, dial: &dyn Dial, requisition: &pb::Requisition) -> Option<Refusal> {
+    /// Rows 1 to 10 of 3.10, made as documented only (quirk `aggregator-skips-consent-checks`). A
+    /// refusal is final, so a certificate that cannot be fetched (row 1) decides nothing: as with the
+    /// simulator, the requisition is left for the next run.
+    async fn consent(&mut self, dial: &dyn Dial, requisition: &pb::Requisition) -> Checked {
         let mut certificates: Fetched<pb::Certificate> = Fetched::new();
         loop {
             let provider = &self.provider;
@@ -161,7 +185,7 @@ impl EdpAggregator {
                 event_groups: &Fetched::new(),
             };
             let (clause, justification, message) = match data_provider::rules::consent(&facts) {
-                Ok(Consent { .. }) => return None,
+                Ok(Consent { .. }) => return Checked::Passed,
                 Err(Halt::Need(Need::Certificate(name))) => {
                     let request = pb::GetCertificateRequest { name: name.clone() };
                     let fetched =
@@ -172,13 +196,13 @@ impl EdpAggregator {
                 Err(Halt::Refuse(refusal)) => {
                     (refusal.clause, refusal.justification, refusal.message)
                 }
-                Err(Halt::End { ending, instead }) => {
-                    let justification = instead.unwrap_or(Justification::ConsentSignalInvalid);
+                Err(Halt::End { ending, instead: Some(justification) }) => {
                     (ending.clause, justification, ending.cause)
                 }
-                Err(Halt::Need(Need::EventGroup(_))) => return None,
+                Err(Halt::End { ending, instead: None }) => return Checked::Undecided(ending),
+                Err(Halt::Need(Need::EventGroup(_))) => return Checked::Passed,
             };
-            return Some(Refusal { clause, justification, message });
+            return Checked::Refused(Refusal { clause, justification, message });
         }
     }
 

@@ -67,20 +67,22 @@ pub fn fetch(batch: &[Candidate<'_>], keys: &[PrivateKeyset], quirks: &PeerQuirk
     }
     let whole_report = quirks.faithful(PeerQuirk::AggregatorRefusesWholeReport);
     for (report, members) in reports {
-        let line = members.first().map(|(_, line)| line.clone()).unwrap_or_default();
-        let mut first: Option<Refusal> = None;
-        for (index, model_line) in &members {
-            let refusal = offence(&batch[*index], keys, *model_line == line);
-            if first.is_none() {
-                first.clone_from(&refusal);
-            }
+        let offences: Vec<_> =
+            members.iter().map(|(index, _)| offence(&batch[*index], keys)).collect();
+        let first = offences.iter().flatten().next().cloned();
+        // Which line is the wrong one nobody can say, so the refusal is for each requisition that
+        // would be stored with the others: not for those that are refused anyway.
+        let stored = || members.iter().zip(&offences).filter(|(_, offence)| offence.is_none());
+        let lines: BTreeSet<&String> = stored().map(|((_, line), _)| line).collect();
+        let mixed = (lines.len() > 1).then(|| {
+            let why = "requisitions of the report name different model lines";
+            Refusal::new("3.11.3", Justification::Unfulfillable, why)
+        });
+        for ((index, _), offence) in members.iter().zip(&offences) {
+            let spread = if whole_report { &first } else { &None };
+            let refusal = spread.as_ref().or(offence.as_ref()).or(mixed.as_ref()).cloned();
             let registered = Fate::Registered { report: report.clone() };
             fates[*index] = Some(refusal.map_or(registered, Fate::Refused));
-        }
-        if let (true, Some(first)) = (whole_report, first) {
-            for (index, _) in &members {
-                fates[*index] = Some(Fate::Refused(first.clone()));
-            }
         }
     }
     fates.into_iter().flatten().collect()
@@ -98,22 +100,13 @@ fn report_of(requisition: &pb::Requisition) -> Result<(String, String), Refusal>
     Ok((report, spec.model_line))
 }
 
-/// 3.11.3, and the consent checks before it where they are made.
-fn offence(
-    candidate: &Candidate<'_>,
-    keys: &[PrivateKeyset],
-    same_model_line: bool,
-) -> Option<Refusal> {
-    if let Some(refusal) = &candidate.consent {
-        return Some(refusal.clone());
+/// What is wrong with one requisition by itself: 3.11.3, and the consent checks before it where they are
+/// made.
+fn offence(candidate: &Candidate<'_>, keys: &[PrivateKeyset]) -> Option<Refusal> {
+    match &candidate.consent {
+        Some(refusal) => Some(refusal.clone()),
+        None => requisition_spec(candidate.requisition, keys).err(),
     }
-    if let Err(refusal) = requisition_spec(candidate.requisition, keys) {
-        return Some(refusal);
-    }
-    (!same_model_line).then(|| {
-        let why = "requisitions of the report name different model lines";
-        Refusal::new("3.11.3", Justification::Unfulfillable, why)
-    })
 }
 
 /// Decrypts and parses a RequisitionSpec, without verifying anything (3.11.1, 3.11.3).
