@@ -43,6 +43,8 @@ pub enum Fact {
     Server(Box<ServerEvent>),
     /// A run of probes ended.
     Probes(Box<Run>),
+    /// All that these callers' probes of the last run noticed was compared with what a step says.
+    ProbesJudged(Vec<String>),
     /// A phase of a procedure ended, or was undone.
     Phase(Box<PhaseRecord>),
     /// The Kingdom showed an API credential of a participant before and after a step.

@@ -11,8 +11,10 @@ Feature: Every authentication failure after a rotation is seen and named, and no
     And edp1 presents a leaf of its new root
     And the probes go on for 1000 ms
     And the probes stop
-    Then the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other
+    Then mc1 noticed nothing
+    And the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other
     And an alert was raised within 800 ms of the first failure
+    And edp1's probes of lane new_connection failed with unknown_issuer to the end
 
   @contract-2.8
   Scenario: a clean rotation raises none

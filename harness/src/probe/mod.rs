@@ -39,6 +39,10 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 4] =
+        [Self::NewConnection, Self::ReusedChannel, Self::ServerStream, Self::StraddlingCall];
+
     /// Its name in records.
     pub fn name(self) -> &'static str {
         match self {

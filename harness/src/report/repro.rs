@@ -105,6 +105,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
         Fact::StepDone => return all,
         Fact::Finished => json!({"finished": true}),
         Fact::Phase(phase) => json!({"phase": **phase}),
+        Fact::ProbesJudged(actors) => json!({"probes_judged": actors}),
         Fact::Changed { what, .. } => json!({"changed": hidden(what)}),
         Fact::Call(call) => json!({"call": {
             "actor": call.actor,

@@ -1,9 +1,9 @@
 //! A run of probes over time, as a page can draw it: what each lane saw, bin by bin, and what the
 //! scenario changed meanwhile. Pure.
 
-use crate::observation::{Fact, Observation};
+use crate::observation::Observation;
 use crate::probe::{Lane, Probe, Run};
-use crate::verdict::availability;
+use crate::verdict::{availability, outage};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,33 +81,12 @@ pub struct Mark {
 
 /// The timelines of a scenario's runs of probes, in their order.
 pub fn of(log: &[Observation]) -> Vec<Timeline> {
-    let mut timelines = Vec::new();
-    // When, what, and how far the clock has jumped until then: the probes' own time does not jump.
-    let mut changes: Vec<(i64, &str, i64)> = Vec::new();
-    for observation in log {
-        match &observation.fact {
-            Fact::Changed { what, jumped } => {
-                let jumped = i64::try_from(jumped.as_micros()).unwrap_or(i64::MAX);
-                changes.push((observation.time.micros(), what, jumped));
-            }
-            Fact::Probes(run) => {
-                let started = run.started.micros();
-                let mut jumps = 0;
-                let marks = changes
-                    .drain(..)
-                    .filter(|(at, _, _)| *at >= started)
-                    .map(|(at, what, jumped)| {
-                        jumps += jumped;
-                        let at_ms = (at - started - jumps) as f64 / 1000.0;
-                        Mark { at_ms, text: what.to_owned() }
-                    })
-                    .collect();
-                timelines.push(timeline(run, marks));
-            }
-            _ => {}
-        }
-    }
-    timelines
+    let mark = |change: &outage::Change<'_>| Mark {
+        at_ms: change.at_us as f64 / 1000.0,
+        text: change.what.to_owned(),
+    };
+    let runs = outage::runs(log).into_iter();
+    runs.map(|(run, changes)| timeline(run, changes.iter().map(mark).collect())).collect()
 }
 
 fn timeline(run: &Run, marks: Vec<Mark>) -> Timeline {

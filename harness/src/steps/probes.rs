@@ -2,9 +2,10 @@
 
 use super::{StepDefinition, step};
 use crate::error::Problem;
-use crate::observation::Check;
+use crate::observation::Fact;
+use crate::probe::schedule::RATE_PER_SECOND_MAX;
 use crate::probe::{Density, Lane, Run};
-use crate::verdict::{availability, check, credentials, monitor};
+use crate::verdict::{availability, check, credentials, monitor, outage};
 use crate::world::{StepResult, Var, World};
 use fake_kingdom::cause::Cause;
 use std::time::Duration;
@@ -30,7 +31,13 @@ fn actions() -> Vec<StepDefinition> {
             r"probes call the Kingdom (\d+) times a second as (\w+)(?:, (\w+))?(?: and (\w+))?",
             "Given probes call the Kingdom 100 times a second as edp1",
             |world, given| {
-                let density = Density { rate_per_second: given.number(0)?, ..Density::default() };
+                let rate_per_second: u32 = given.number(0)?;
+                if !(1..=RATE_PER_SECOND_MAX).contains(&rate_per_second) {
+                    let what = format!("{rate_per_second} probes a second");
+                    let next = format!("give a rate from 1 to {RATE_PER_SECOND_MAX}");
+                    return Err(Problem::author(what, next).into());
+                }
+                let density = Density { rate_per_second, ..Density::default() };
                 start(world, &[1, 2, 3].map(|i| given.text(i)), density).await
             }
         ),
@@ -141,7 +148,11 @@ fn checks() -> Vec<StepDefinition> {
             proves_something(&judged)?;
             let observed = judged.zero_downtime().err();
             let observed = observed.as_deref().unwrap_or("nothing noticed");
-            world.check(check::equal("downtime", "nothing noticed", observed))
+            world.check(check::equal("downtime", "nothing noticed", observed))?;
+            proves_each_credential(&judged, run(world)?)?;
+            let all = callers(run(world)?);
+            world.record(Fact::ProbesJudged(all));
+            Ok(())
         }),
         step!(
             Check,
@@ -158,18 +169,12 @@ fn checks() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
-            r"(\w+)'s probes of lane (new_connection|reused_channel|server_stream|straddling_call) failed with (\w+(?:, \w+)*)",
-            "Then edp1's probes of lane new_connection failed with unknown_issuer",
+            r"(\w+)'s probes of lanes? (\w+)(?:, (\w+))??(?:, (\w+))??(?: and (\w+))? failed with (\w+(?:, \w+)*?)( to the end)?",
+            "Then edp1's probes of lanes new_connection and reused_channel failed with unknown_issuer to the end",
             |world, given| {
-                let judged = availability::judge(run(world)?);
-                proves_something(&judged)?;
-                let (actor, lane) = (given.text(0), given.text(1));
-                let mut rows =
-                    judged.pooled().filter(|row| row.actor == actor && row.lane.name() == lane);
-                let observed = causes_of(&mut rows);
-                let what = format!("causes of {actor}'s failures");
-                let check = check::equal(what, given.text(2), &observed);
-                world.check(missing(check, &observed))
+                let lanes = [1, 2, 3, 4].map(|i| given.text(i));
+                let to_the_end = !given.text(6).is_empty();
+                outage(world, Some(given.text(0)), &lanes, given.text(5), to_the_end)
             }
         ),
         step!(
@@ -199,19 +204,17 @@ fn checks() -> Vec<StepDefinition> {
             }
             let observed = judged.zero_downtime().err();
             let observed = observed.as_deref().unwrap_or("nothing noticed");
-            world.check(check::equal("downtime", "nothing noticed", observed))
+            world.check(check::equal("downtime", "nothing noticed", observed))?;
+            world.record(Fact::ProbesJudged(vec![given.text(0).to_owned()]));
+            Ok(())
         }),
         step!(
             Check,
-            r"the probes of lane (new_connection|reused_channel|server_stream|straddling_call) failed with (\w+)",
+            r"the probes of lanes? (\w+)(?:, (\w+))??(?:, (\w+))??(?: and (\w+))? failed with (\w+(?:, \w+)*?)( to the end)?",
             "Then the probes of lane new_connection failed with unknown_issuer",
             |world, given| {
-                let judged = availability::judge(run(world)?);
-                proves_something(&judged)?;
-                let mut rows = judged.pooled().filter(|row| row.lane.name() == given.text(0));
-                let observed = causes_of(&mut rows);
-                let check = check::equal("causes", given.text(1), &observed);
-                world.check(missing(check, &observed))
+                let lanes = [0, 1, 2, 3].map(|i| given.text(i));
+                outage(world, None, &lanes, given.text(4), !given.text(5).is_empty())
             }
         ),
         step!(
@@ -255,8 +258,8 @@ fn checks() -> Vec<StepDefinition> {
                 let calls: Vec<_> = run
                     .probes
                     .iter()
-                    .filter(|probe| probe.caller == given.text(0) && probe.server.is_some())
-                    .filter(|probe| probe.lane == Lane::NewConnection)
+                    .filter(|probe| probe.caller == given.text(0))
+                    .filter(|probe| credentials::is_fresh(run, probe))
                     .collect();
                 let last = calls.last().ok_or_else(|| empty("new_connection"))?;
                 let observed = match last.credential {
@@ -283,6 +286,12 @@ fn checks() -> Vec<StepDefinition> {
             "Then the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other",
             |world, given| {
                 let least: u64 = given.number(0)?;
+                if least == 0 || !Cause::ALL.iter().any(|cause| cause.code() == given.text(2)) {
+                    let what =
+                        "at least 0 failures, or failures with an unknown cause, are always there";
+                    let next = "give a number from 1 on and a code of `halo-harness explain`";
+                    return Err(Problem::author(what, next).into());
+                }
                 let (who, why) = (given.text(1), given.text(2));
                 let events = world.events_of_probes()?;
                 let run = run(world)?;
@@ -353,16 +362,38 @@ fn checks() -> Vec<StepDefinition> {
     ]
 }
 
-/// A predicted failure of which nothing was seen is a cause of its own.
-fn missing(check: Check, observed: &str) -> Check {
-    if observed.is_empty() { check.or(Cause::FailureNotSeen) } else { check }
+/// Compares what was noticed with a predicted outage.
+fn outage(
+    world: &mut World,
+    actor: Option<&str>,
+    lanes: &[&str],
+    causes: &str,
+    to_the_end: bool,
+) -> StepResult {
+    let lanes: Vec<_> = lanes.iter().copied().filter(|lane| !lane.is_empty()).collect();
+    for lane in &lanes {
+        if !Lane::ALL.iter().any(|one| one.name() == *lane) {
+            let known = Lane::ALL.map(Lane::name).join(", ");
+            let what = format!("there is no lane `{lane}`");
+            return Err(Problem::author(what, format!("the lanes are {known}")).into());
+        }
+    }
+    proves_something(&availability::judge(run(world)?))?;
+    let runs = outage::runs(world.log.all());
+    let (run, changes) = runs.last().ok_or_else(no_probes)?;
+    let predicted = outage::Predicted { actor, lanes: &lanes, causes, to_the_end };
+    let check = outage::judge(run, changes, predicted);
+    let spoken = match actor {
+        Some(actor) => vec![actor.to_owned()],
+        None => callers(run),
+    };
+    world.check(check)?;
+    world.record(Fact::ProbesJudged(spoken));
+    Ok(())
 }
 
-/// The causes of the failures in these rows, in the order of the codes.
-fn causes_of(rows: &mut dyn Iterator<Item = &availability::LaneReport>) -> String {
-    let causes: std::collections::BTreeSet<&str> =
-        rows.flat_map(|row| row.failures_by_cause.keys().map(String::as_str)).collect();
-    causes.into_iter().collect::<Vec<_>>().join(", ")
+fn callers(run: &Run) -> Vec<String> {
+    run.callers.iter().map(|(actor, _)| actor.clone()).collect()
 }
 
 async fn start(world: &mut World, actors: &[&str], density: Density) -> StepResult {
@@ -371,9 +402,11 @@ async fn start(world: &mut World, actors: &[&str], density: Density) -> StepResu
 }
 
 fn run(world: &World) -> Result<&Run, Problem> {
-    world.log.probes().ok_or_else(|| {
-        Problem::author("no probes have stopped", "put `When the probes stop` in front")
-    })
+    world.log.probes().ok_or_else(no_probes)
+}
+
+fn no_probes() -> Problem {
+    Problem::author("no probes have stopped", "put `When the probes stop` in front")
 }
 
 fn empty(lane: &str) -> Problem {
@@ -396,6 +429,18 @@ fn proves_something(judged: &availability::Availability) -> Result<(), Problem> 
         Some((cause, _)) => problem.because(*cause),
         None => problem,
     })
+}
+
+/// A credential that nobody saw accepted was rotated in by nobody.
+fn proves_each_credential(judged: &availability::Availability, run: &Run) -> Result<(), Problem> {
+    let unproven = judged.unproven(run);
+    if unproven.is_empty() {
+        return Ok(());
+    }
+    let what =
+        format!("no new connection of {} was answered on its new credential", unproven.join(", "));
+    let next = "let the probes go on after the switch";
+    Err(Problem::author(what, next).because(Cause::ProbeNotSent))
 }
 
 async fn server_skid(world: &mut World, which: &str) -> Result<String, Problem> {

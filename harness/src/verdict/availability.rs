@@ -98,6 +98,7 @@ pub fn judge(run: &Run) -> Availability {
     let mut invalid = Vec::new();
     check_schedule(run, &main, &mut invalid);
     check_lanes(run, &lanes, &mut invalid);
+    check_records(run, &main, &mut invalid);
     check_control(run, control.as_ref(), &mut invalid);
     let causes = main.iter().flat_map(|probe| causes(run, probe)).collect();
     Availability { lanes, control, invalid, causes }
@@ -109,6 +110,26 @@ impl Availability {
     /// The pooled rows.
     pub fn pooled(&self) -> impl Iterator<Item = &LaneReport> {
         self.lanes.iter().filter(|lane| lane.replica.is_none())
+    }
+
+    /// Callers that began to present another credential than at the start, on which not one new
+    /// connection was answered before the negative control began: whether anybody would notice it is
+    /// not known.
+    pub fn unproven(&self, run: &Run) -> Vec<String> {
+        let presents = |actor: &str| {
+            let own = run.probes.iter().filter(|probe| probe.caller == actor);
+            own.map(|probe| probe.credential).any(|age| age == CredentialAge::New)
+        };
+        let is_proven = |actor: &str| {
+            self.pooled().any(|row| {
+                row.actor == actor
+                    && row.lane == Lane::NewConnection
+                    && row.credential == CredentialAge::New
+                    && row.sent > row.failed + row.excused
+            })
+        };
+        let callers = run.callers.iter().map(|(actor, _)| actor);
+        callers.filter(|actor| presents(actor) && !is_proven(actor)).cloned().collect()
     }
 
     /// Zero downtime: no unexcused failure, no drop, no gap above [`GAP_MS_MAX`]. The text says what
@@ -138,7 +159,7 @@ fn noticed(lane: &LaneReport) -> Option<String> {
     (!what.is_empty()).then(|| format!("{} {}: {}", lane.actor, lane.lane.name(), what.join(", ")))
 }
 
-fn in_control(run: &Run, probe: &Probe) -> bool {
+pub(super) fn in_control(run: &Run, probe: &Probe) -> bool {
     probe.lane != Lane::StraddlingCall && probe.intended_us >= run.length_us
 }
 
@@ -335,6 +356,19 @@ fn check_lanes(run: &Run, lanes: &[LaneReport], invalid: &mut Vec<(Cause, String
     }
 }
 
+/// An answer of which the server has no record says nothing about whom it was given to.
+fn check_records(run: &Run, main: &[&Probe], invalid: &mut Vec<(Cause, String)>) {
+    let unrecorded = main
+        .iter()
+        .filter(|probe| probe.lane != Lane::ServerStream)
+        .filter(|probe| failure(run, probe).is_none() && probe.server.is_none())
+        .count();
+    if unrecorded > 0 {
+        let what = format!("{unrecorded} answers have no record at the server");
+        invalid.push((Cause::HarnessFault, what));
+    }
+}
+
 /// The lanes of single calls, which the control's fault hits.
 fn is_unary(probe: &Probe) -> bool {
     matches!(probe.lane, Lane::NewConnection | Lane::ReusedChannel)
@@ -487,6 +521,30 @@ mod tests {
         assert!((reused.upper_bound_95.unwrap() - 0.001_663).abs() < 1e-5);
         assert_eq!(reused.failed, 0);
         assert!(reused.longest_gap_ms <= 15.0, "{}", reused.longest_gap_ms);
+    }
+
+    #[test]
+    fn an_answer_without_a_record_at_the_server_proves_nothing() {
+        let mut run = clean();
+        let at = run.probes.iter().position(|probe| probe.lane == Lane::ReusedChannel).unwrap();
+        run.probes[at].server = None;
+        assert_eq!(judge(&run).invalid.len(), 1);
+    }
+
+    #[test]
+    fn a_new_credential_is_proven_by_an_answer_before_the_control() {
+        let with_new_from = |from_us: u64, answer: &Answer| {
+            let mut run = clean();
+            for probe in run.probes.iter_mut().filter(|probe| probe.intended_us >= from_us) {
+                probe.credential = CredentialAge::New;
+            }
+            spoil(&mut run, from_us..10_000_000, answer);
+            judge(&run).unproven(&run)
+        };
+        assert_eq!(with_new_from(9_000_000, &Answer::Expected), Vec::<String>::new());
+        assert_eq!(with_new_from(9_000_000, &Answer::Broken(Cause::UnknownIssuer)), ["edp1"]);
+        assert_eq!(with_new_from(10_000_000, &Answer::Expected), ["edp1"]);
+        assert_eq!(judge(&clean()).unproven(&clean()), Vec::<String>::new());
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub fn outlived(run: &Run, actor: &str) -> Vec<Outlived> {
             Some(_) => event.server.as_ref().map(|server| server.serial.clone()),
         }
     };
-    let fresh = || run.probes.iter().filter(own).filter(|probe| is_fresh(probe));
+    let fresh = || run.probes.iter().filter(own).filter(|probe| is_fresh(run, probe));
     let mut old: Vec<String> = Vec::new();
     for probe in run.probes.iter().filter(own) {
         let skid = skid(probe);
@@ -116,12 +116,14 @@ pub fn changes(run: &Run) -> Vec<CredentialChange> {
             all.push(skid.to_owned());
         }
     };
-    for probe in run.probes.iter().filter(|probe| probe.lane == Lane::NewConnection) {
+    let in_time =
+        |probe: &&Probe| probe.lane == Lane::NewConnection && probe.intended_us < run.length_us;
+    for probe in run.probes.iter().filter(in_time) {
         // What the server has a record of was presented to it, accepted or not.
         if probe.server.is_some() {
             see(probe.caller.clone(), "tls_client", &probe.client.skid);
         }
-        if !is_fresh(probe) {
+        if !is_fresh(run, probe) {
             continue;
         }
         if let Some(answering) = &probe.answering {
@@ -145,15 +147,22 @@ pub fn changes(run: &Run) -> Vec<CredentialChange> {
         .collect()
 }
 
-/// A connection of its own, and an answer on it: what was presented was accepted by both ends.
-fn is_fresh(probe: &Probe) -> bool {
-    probe.lane == Lane::NewConnection && probe.answer == Answer::Expected
+/// A connection of its own and an answer on it, before the negative control began: what was presented
+/// was accepted by both ends.
+pub fn is_fresh(run: &Run, probe: &Probe) -> bool {
+    probe.lane == Lane::NewConnection
+        && probe.intended_us < run.length_us
+        && availability::failure(run, probe).is_none()
 }
 
 /// The subject key identifier that each replica answered the last new connection with.
 pub fn last_by_replica(run: &Run) -> BTreeMap<u32, String> {
     let mut last = BTreeMap::new();
-    for probe in run.probes.iter().filter(|probe| is_fresh(probe)) {
+    // The replicas go on during the negative control, and what they present then counts too.
+    let fresh = |probe: &&Probe| {
+        probe.lane == Lane::NewConnection && availability::failure(run, probe).is_none()
+    };
+    for probe in run.probes.iter().filter(fresh) {
         let replica = probe.server.as_ref().and_then(|event| event.replica);
         if let (Some(replica), Some(answering)) = (replica, &probe.answering) {
             last.insert(replica, answering.skid.clone());

@@ -6,10 +6,12 @@ pub mod credentials;
 pub mod deadness;
 pub mod fates;
 pub mod monitor;
+pub mod outage;
 pub mod refusal;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};
+use crate::probe::Run;
 use fake_kingdom::cause::Cause;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -188,6 +190,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
             | Fact::Impact(_)
             | Fact::Finding(_)
             | Fact::Credential(_)
+            | Fact::ProbesJudged(_)
             | Fact::Alert(_) => {}
         }
     }
@@ -195,9 +198,46 @@ pub fn judge(log: &[Observation]) -> Judgement {
         let reason = "the scenario was broken off before its last step".to_owned();
         return invalid(reason, Owner::Harness, step);
     }
+    if let Some(what) = not_predicted(log) {
+        return Judgement {
+            verdict: Verdict::Fail,
+            reason: Some(what),
+            owner: Some(Owner::Subject),
+            step: None,
+            ..pass
+        };
+    }
     if checks == 0 {
         let reason = "no `Then` was evaluated, so nothing is proved; add one".to_owned();
         return invalid(reason, Owner::ScenarioAuthor, step);
     }
     pass
+}
+
+/// Failures of probes that no step has compared with anything: those of a caller of whom nobody spoke,
+/// in any run.
+fn not_predicted(log: &[Observation]) -> Option<String> {
+    let mut run = None;
+    let mut spoken: BTreeSet<&str> = BTreeSet::new();
+    let silent = |run: Option<&Run>, spoken: &BTreeSet<&str>| {
+        let failed = run.map(outage::who_failed).unwrap_or_default();
+        let silent: Vec<_> = failed.difference(spoken).copied().collect();
+        (!silent.is_empty()).then(|| {
+            format!("probes of {} failed, and no step says that they must", silent.join(", "))
+        })
+    };
+    for observation in log {
+        match &observation.fact {
+            Fact::Probes(next) => {
+                if let Some(what) = silent(run, &spoken) {
+                    return Some(what);
+                }
+                run = Some(&**next);
+                spoken.clear();
+            }
+            Fact::ProbesJudged(actors) => spoken.extend(actors.iter().map(String::as_str)),
+            _ => {}
+        }
+    }
+    silent(run, &spoken)
 }

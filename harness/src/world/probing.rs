@@ -134,7 +134,8 @@ impl World {
                 if let Some(wardrobe) = probing.prober.wardrobe(&actor) {
                     wardrobe.change(tls);
                 }
-                probing.worn.insert(actor, now);
+                probing.worn.insert(actor.clone(), now);
+                self.changed(format!("{actor}'s calls go on with other TLS files"));
             }
         }
         Ok(())
