@@ -151,3 +151,141 @@ fn failed<'a>(
     }
     outages
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::StepFact;
+    use crate::probe::{Answer, ClientLeaf, CredentialAge, Density, Lane};
+    use crate::verdict::{Verdict, judge as judge_log};
+    use fake_kingdom::model::Timestamp;
+
+    /// A second of calls of edp1 in two lanes, a change at 300 ms, and what failed with `unknown_issuer`.
+    fn run(failed: &[(Lane, std::ops::Range<u64>)]) -> Run {
+        let lanes = [Lane::NewConnection, Lane::ReusedChannel];
+        let probe = |n: u64, lane: Lane| {
+            let at = n * 10_000;
+            let is_down = failed.iter().any(|(of, when)| *of == lane && when.contains(&at));
+            Probe {
+                n,
+                lane,
+                caller: "edp1".to_owned(),
+                request_id: String::new(),
+                intended_us: at,
+                sent_us: Some(at),
+                ended_us: at + 1_000,
+                credential: CredentialAge::Old,
+                client: ClientLeaf::default(),
+                answering: None,
+                local: None,
+                earlier_locals: Vec::new(),
+                reopened: false,
+                answer: if is_down {
+                    Answer::Broken(Cause::UnknownIssuer)
+                } else {
+                    Answer::Expected
+                },
+                server: None,
+            }
+        };
+        Run {
+            density: Density::default(),
+            callers: vec![("edp1".to_owned(), "dataProviders/x".to_owned())],
+            started: Timestamp::default(),
+            length_us: 1_000_000,
+            lag_us_max: 0,
+            control: None,
+            probes: (0..100).flat_map(|n| lanes.map(|lane| probe(n, lane))).collect(),
+        }
+    }
+
+    fn holds(run: &Run, lanes: &[&str], to_the_end: bool) -> bool {
+        let changes = [Change { from_us: 300_000, at_us: 310_000, what: "a change" }];
+        let causes = "unknown_issuer";
+        judge(run, &changes, Predicted { actor: Some("edp1"), lanes, causes, to_the_end }).holds
+    }
+
+    const BOTH: [&str; 2] = ["new_connection", "reused_channel"];
+
+    #[test]
+    fn a_predicted_outage_is_shown_in_its_lanes_and_until_its_end() {
+        let passing = run(&[(Lane::NewConnection, 400_000..600_000)]);
+        assert!(holds(&passing, &["new_connection"], false));
+        let lasting = run(&[(Lane::NewConnection, 400_000..u64::MAX)]);
+        assert!(holds(&lasting, &["new_connection"], true));
+    }
+
+    #[test]
+    fn another_lane_of_the_caller_must_not_fail_with_it_and_a_named_one_must() {
+        let one = run(&[(Lane::NewConnection, 400_000..600_000)]);
+        assert!(!holds(&one, &BOTH, false));
+        let both = run(&[
+            (Lane::NewConnection, 400_000..600_000),
+            (Lane::ReusedChannel, 400_000..410_000),
+        ]);
+        assert!(!holds(&both, &["new_connection"], false));
+        assert!(holds(&both, &BOTH, false));
+    }
+
+    #[test]
+    fn an_outage_that_ends_is_none_to_the_end_and_the_other_way_round() {
+        let passing = run(&[(Lane::NewConnection, 400_000..600_000)]);
+        assert!(!holds(&passing, &["new_connection"], true));
+        let lasting = run(&[(Lane::NewConnection, 400_000..u64::MAX)]);
+        assert!(!holds(&lasting, &["new_connection"], false));
+    }
+
+    #[test]
+    fn a_failure_before_the_first_change_is_not_of_it() {
+        let early = run(&[(Lane::NewConnection, 200_000..210_000)]);
+        assert!(!holds(&early, &["new_connection"], false));
+        // One that was under way when the change began is.
+        let under_way = run(&[(Lane::NewConnection, 299_999..300_001)]);
+        assert!(holds(&under_way, &["new_connection"], false));
+    }
+
+    #[test]
+    fn an_outage_that_was_not_seen_has_a_cause_of_its_own() {
+        let changes = [Change { from_us: 0, at_us: 0, what: "a change" }];
+        let lanes = ["new_connection"];
+        let predicted =
+            Predicted { actor: None, lanes: &lanes, causes: "unknown_issuer", to_the_end: false };
+        let check = judge(&run(&[]), &changes, predicted);
+        assert_eq!((check.holds, check.cause), (false, Some(Cause::FailureNotSeen)));
+    }
+
+    /// The log of a scenario with these runs, after each of which a step spoke of `spoken`.
+    fn verdict(runs: &[(Run, &[&str])]) -> Verdict {
+        let mut facts = Vec::new();
+        for (run, spoken) in runs {
+            let step = StepFact {
+                keyword: "Then".to_owned(),
+                text: "edp1 noticed nothing".to_owned(),
+                is_then: true,
+                is_background: false,
+            };
+            facts.push(Fact::Probes(Box::new(run.clone())));
+            facts.push(Fact::Step(step));
+            facts.push(Fact::Check(check::equal("something", "1", "1")));
+            facts.push(Fact::ProbesJudged(spoken.iter().map(ToString::to_string).collect()));
+            facts.push(Fact::StepDone);
+        }
+        facts.push(Fact::Finished);
+        let log: Vec<_> = (0..)
+            .zip(facts)
+            .map(|(n, fact)| Observation { n, time: Timestamp::default(), line: 1, fact })
+            .collect();
+        judge_log(&log).verdict
+    }
+
+    #[test]
+    fn failures_of_whom_no_step_speaks_are_red_in_every_run() {
+        let clean = || run(&[]);
+        let failing = || run(&[(Lane::ReusedChannel, 400_000..410_000)]);
+        assert_eq!(verdict(&[(clean(), &[])]), Verdict::Pass);
+        assert_eq!(verdict(&[(failing(), &["edp1"])]), Verdict::Pass);
+        assert_eq!(verdict(&[(failing(), &[])]), Verdict::Fail);
+        assert_eq!(verdict(&[(failing(), &[]), (clean(), &["edp1"])]), Verdict::Fail);
+        assert_eq!(verdict(&[(clean(), &["edp1"]), (failing(), &["mc1"])]), Verdict::Fail);
+    }
+}
