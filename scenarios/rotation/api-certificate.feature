@@ -17,7 +17,7 @@ Feature: An API certificate is rotated with measurements in flight
     And edp1 handles its requisitions
     And mc1 creates 1 reach measurement called late with edp1
     And edp1's certificate is in state REVOKED
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -47,7 +47,7 @@ Feature: An API certificate is rotated with measurements in flight
     And mc1 creates 2 reach measurements called after with edp1
     And edp1's certificate is in state REVOKED
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the requisitions of edp2 are exactly
@@ -73,7 +73,7 @@ Feature: An API certificate is rotated with measurements in flight
     And edp1 publishes its encryption key under the certificate that it signs with
     And mc1 creates 1 reach measurement called after with edp1
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -95,7 +95,7 @@ Feature: An API certificate is rotated with measurements in flight
     And edp1 handles its requisitions
     And edp1's certificate is in state REVOKED
     And reporting creates a reach measurement called later with edp1
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -129,7 +129,7 @@ Feature: An API certificate is rotated with measurements in flight
     Then reporting answers FAILED_PRECONDITION
     When the clock moves forward by 30 minutes
     And reporting creates a reach measurement called fresh with edp1
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly

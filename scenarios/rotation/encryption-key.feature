@@ -11,7 +11,7 @@ Feature: An encryption key is rotated with measurements in flight
     When edp1 puts a new encryption key in force
     And mc1 creates 2 reach measurements called after with edp1
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -32,7 +32,7 @@ Feature: An encryption key is rotated with measurements in flight
     When edp1 puts a new encryption key in force and drops the old one
     And mc1 creates 2 reach measurements called after with edp1
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the requisitions of edp1 are exactly
@@ -52,7 +52,7 @@ Feature: An encryption key is rotated with measurements in flight
     And edp1 puts a new encryption key in force
     And mc1 creates 1 reach measurement called after with edp1
     And edp1 handles the new requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -68,7 +68,7 @@ Feature: An encryption key is rotated with measurements in flight
     When edp1 puts a new encryption key in force
     And mc1 creates 1 reach measurement called after with edp1
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -86,7 +86,7 @@ Feature: An encryption key is rotated with measurements in flight
     When edp1 puts a new encryption key in force
     And mc1 creates 2 reach measurements called after with edp1
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -106,7 +106,7 @@ Feature: An encryption key is rotated with measurements in flight
     And the clock moves forward by 2 minutes
     And reporting creates a reach measurement called fresh with edp1
     And edp1 handles the new requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the requisitions of edp1 are exactly
@@ -126,7 +126,7 @@ Feature: An encryption key is rotated with measurements in flight
     And the clock moves forward by 2 minutes
     And reporting creates a reach measurement called fresh with edp1
     And edp1 handles the new requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the measurements of mc1 are exactly
@@ -142,7 +142,7 @@ Feature: An encryption key is rotated with measurements in flight
     When mc1 puts a new encryption key in force
     And mc1 creates 1 reach measurement called after with edp1
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And mc1 accepts the results of mc1.after1
@@ -155,7 +155,7 @@ Feature: An encryption key is rotated with measurements in flight
     When mc1 puts a new encryption key in force and drops the old one
     And mc1 creates 1 reach measurement called after with edp1
     And edp1 handles its requisitions
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And mc1 accepts the results of mc1.after1

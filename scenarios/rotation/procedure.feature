@@ -193,7 +193,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     And the procedure is aborted
     And the phase <next> is refused because "the procedure was aborted; roll it back and begin anew"
     And the procedure is rolled back
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And every replica answers with the Kingdom's old certificate
@@ -215,7 +215,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     When the phases up to <from> are done
     And the procedure is aborted
     And the procedure is rolled back
-    And the probes go on for 300 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then nobody noticed
     And the calls of edp1 ended on its old credential
