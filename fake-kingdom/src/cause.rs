@@ -157,6 +157,9 @@ causes! {
     RefusalProvesNothing "refusal_proves_nothing" Procedure "design.md 2"
         "An old credential was refused, and the new one was refused for the same call: that says nothing about the old one."
         "Let the same call succeed under the new credential first, then try the old one again.";
+    NeverSeenAlive "never_seen_alive" Procedure "design.md 2"
+        "An old credential was refused where it was never seen to be accepted: that shows no death."
+        "Try it there before it is retired, as by `Given edp1's first leaf works at every door`.";
     AuditMismatch "audit_mismatch" Procedure "interfaces.md 3"
         "The audit trail does not hold what the procedure did."
         "Compare the trail with the phases that were done; verify it with `halo-harness audit verify`.";

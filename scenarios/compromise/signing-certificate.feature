@@ -7,6 +7,7 @@ Feature: The key of a consent signalling certificate is stolen
   Scenario: a data provider's, in the order that loses nothing but what was open
     Given mc1 creates a reach measurement called stolen with edp1
     And edp1 handles its requisitions
+    And mc1 has read the results of mc1.stolen
     And mc1 creates a reach measurement called open with edp1
     And edp1 has a new certificate called second
     And edp1 registers its certificate second

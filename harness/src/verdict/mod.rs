@@ -7,6 +7,7 @@ pub mod deadness;
 pub mod fates;
 pub mod monitor;
 pub mod refusal;
+pub mod replay;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};
