@@ -121,6 +121,9 @@ causes! {
     CertificateNotYetValid "certificate_not_yet_valid" Client "1.6.1"
         "The API certificate that the rule needs is not valid yet."
         "Wait for notBefore, or compare clocks.";
+    KeyIdentifierTaken "key_identifier_taken" Client "1.1.8"
+        "Another certificate has this subject key identifier, and so as a rule the same key."
+        "Ask whose key it is: if it is nobody's by mistake, treat it as stolen; otherwise make a fresh key.";
     CertificateUnknown "certificate_unknown" Client "1.5.11"
         "The API certificate that the call names does not exist."
         "Register the certificate first, and use the name the Kingdom answered.";

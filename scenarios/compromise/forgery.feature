@@ -34,7 +34,7 @@ Feature: What a thief can forge with stolen material
       """
     Then the call fails with ALREADY_EXISTS and reason CERT_SUBJECT_KEY_ID_ALREADY_EXISTS
     And the monitor saw exactly
-      | mc1 | ALREADY_EXISTS | - |
+      | mc1 | key_identifier_taken | 1.1.8 |
 
   @contract-2.15
   Scenario: a leaf of a trusted authority that claims another's key identifier is refused, and raises an alert

@@ -31,6 +31,7 @@ Feature: A TLS leaf, or the key of its root, is stolen
   Scenario: a data provider's root is removed at the Kingdom first, and then at each Duchy
     Given edp1's first leaf works at every door
     And edp1's first root works at every door
+    And the clock moves forward by 30 minutes
     And edp1 gets a new root
     And the trust bundle includes edp1's new root
     And the principal map knows edp1's new root
@@ -65,6 +66,7 @@ Feature: A TLS leaf, or the key of its root, is stolen
   @contract-2.4
   Scenario: without the map's entry the stolen leaf passes the door and is nobody
     Given mc1's first leaf works at every door
+    And the clock moves forward by 30 minutes
     And mc1 gets a new root
     And the trust bundle includes mc1's new root
     And the principal map knows mc1's new root
@@ -79,6 +81,7 @@ Feature: A TLS leaf, or the key of its root, is stolen
   Scenario: a Duchy's root
     Given worker1's first root works at every door
     And worker1's first leaf works at every door
+    And the clock moves forward by 30 minutes
     And worker1 gets a new root
     And the trust bundle includes worker1's new root
     And the principal map knows worker1's new root
