@@ -256,8 +256,8 @@ fn findings() -> Vec<StepDefinition> {
                 };
                 world.check(check::equal(noticed, &expected, &observed).or(Cause::NotNoticed))?;
                 let text = format!(
-                    "the Kingdom's {method} accepts {owner}'s certificate {name}, which is no longer \
-                     valid; {noticer} must notice, and did by {by}"
+                    "the Kingdom's {method} accepts what stands under {owner}'s certificate {name} and is \
+                     not to be trusted; {noticer} must notice, and did by {by}"
                 );
                 let evidence = accepted.map(|call| call.attempt().events).unwrap_or_default();
                 world.found("dead_certificate_accepted", clause, text, evidence);

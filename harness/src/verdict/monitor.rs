@@ -240,11 +240,11 @@ pub fn saw_exactly(expected: &[[String; 3]], observed: &[Sighting]) -> Check {
     let mut check = check::same_members("failures that the monitor saw", &expected, &seen);
     check.evidence = observed.iter().filter_map(|one| one.event).collect();
     let mut left = seen;
-    let mut was_seen = |one: &String| {
+    let was_seen = |one: &String| {
         let place = left.iter().position(|other| other == one);
         place.map(|place| left.swap_remove(place)).is_some()
     };
-    if expected.iter().all(|one| was_seen(one)) {
+    if expected.iter().all(was_seen) {
         check.or(Cause::UnexpectedState)
     } else {
         check.or(Cause::FailureNotSeen)
