@@ -121,6 +121,9 @@ causes! {
     CertificateNotYetValid "certificate_not_yet_valid" Client "1.6.1"
         "The API certificate that the rule needs is not valid yet."
         "Wait for notBefore, or compare clocks.";
+    KeyIdentifierTaken "key_identifier_taken" Client "1.1.8"
+        "Another certificate has this subject key identifier, and so as a rule the same key."
+        "Ask whose key it is: if it is nobody's by mistake, treat it as stolen; otherwise make a fresh key.";
     CertificateUnknown "certificate_unknown" Client "1.5.11"
         "The API certificate that the call names does not exist."
         "Register the certificate first, and use the name the Kingdom answered.";
@@ -157,6 +160,9 @@ causes! {
     RefusalProvesNothing "refusal_proves_nothing" Procedure "design.md 2"
         "An old credential was refused, and the new one was refused for the same call: that says nothing about the old one."
         "Let the same call succeed under the new credential first, then try the old one again.";
+    NeverSeenAlive "never_seen_alive" Procedure "design.md 2"
+        "An old credential was refused where it was never seen to be accepted: that shows no death."
+        "Try it there before it is retired, as by `Given edp1's first leaf works at every door`.";
     AuditMismatch "audit_mismatch" Procedure "interfaces.md 3"
         "The audit trail does not hold what the procedure did."
         "Compare the trail with the phases that were done; verify it with `halo-harness audit verify`.";

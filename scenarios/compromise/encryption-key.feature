@@ -4,7 +4,10 @@ Feature: An encryption key is stolen
 
   @contract-3.10/7 @contract-1.2.4
   Scenario: a data provider's key: what was encrypted to the dropped key stays shut
-    Given mc1 creates a reach measurement called old with edp1
+    Given mc1 creates a reach measurement called before with edp1
+    And edp1 handles its requisitions
+    And the clock moves forward by 30 minutes
+    And mc1 creates a reach measurement called old with edp1
     And edp1 puts a new encryption key in force and drops the old one
     And mc1 creates a reach measurement called new with edp1
     When edp1 handles its requisitions
@@ -18,6 +21,9 @@ Feature: An encryption key is stolen
     And edp2 has an event group called h for mc1
     And edp1 encrypts the metadata "news" of its event group g to mc1's key stolen
     And edp2 encrypts the metadata "sport" of its event group h to mc1's key stolen
+    And mc1's encryption key stolen opens the metadata of edp1.g
+    And mc1's encryption key stolen opens the metadata of edp2.h
+    And the clock moves forward by 30 minutes
     And mc1 has a new encryption key called fresh
     And mc1 has published its encryption key fresh with its certificate certificate
     Then the event groups of mc1 that are not under its key fresh are edp1.g, edp2.h
@@ -42,7 +48,8 @@ Feature: An encryption key is stolen
     And edp1 encrypts the metadata "news" of its event group g to mc1's key fresh
     Then what mc1's encryption key stolen has touched is
       | event_group | encrypted_to | {edp2.h} |
-    Given mc1 gets a new root
+    Given the clock moves forward by 30 minutes
+    And mc1 gets a new root
     And the trust bundle includes mc1's new root
     And the principal map knows mc1's new root
     And mc1 presents a leaf of its new root

@@ -7,6 +7,8 @@ Feature: The key of a consent signalling certificate is stolen
   Scenario: a data provider's, in the order that loses nothing but what was open
     Given mc1 creates a reach measurement called stolen with edp1
     And edp1 handles its requisitions
+    And mc1 has read the results of mc1.stolen
+    And the clock moves forward by 30 minutes
     And mc1 creates a reach measurement called open with edp1
     And edp1 has a new certificate called second
     And edp1 registers its certificate second
@@ -51,6 +53,7 @@ Feature: The key of a consent signalling certificate is stolen
   Scenario: a Duchy's
     Given mc1 has an LLv2 reach measurement called open with edp1 and edp2
     And worker1 has set its parameters for mc1.open
+    And the clock moves forward by 30 minutes
     And mc1 has an LLv2 reach measurement called new with edp1 and edp2
     And worker1 has a new certificate called second
     And worker1 registers its certificate second

@@ -29,7 +29,10 @@ Feature: A TLS leaf, or the key of its root, is stolen
   # The Kingdom's files reach no Duchy: there the thief goes on until its own files change (5.9.1, 5.10).
   @contract-1.7.15 @contract-1.7.14
   Scenario: a data provider's root is removed at the Kingdom first, and then at each Duchy
-    Given edp1 gets a new root
+    Given edp1's first leaf works at every door
+    And edp1's first root works at every door
+    And the clock moves forward by 30 minutes
+    And edp1 gets a new root
     And the trust bundle includes edp1's new root
     And the principal map knows edp1's new root
     And the trust bundle no longer includes edp1's root
@@ -62,7 +65,9 @@ Feature: A TLS leaf, or the key of its root, is stolen
 
   @contract-2.4
   Scenario: without the map's entry the stolen leaf passes the door and is nobody
-    Given mc1 gets a new root
+    Given mc1's first leaf works at every door
+    And the clock moves forward by 30 minutes
+    And mc1 gets a new root
     And the trust bundle includes mc1's new root
     And the principal map knows mc1's new root
     And the principal map no longer knows mc1's old root
@@ -74,7 +79,10 @@ Feature: A TLS leaf, or the key of its root, is stolen
   # One root per Duchy, the last entry wins (2.10): the day the new one is in force the old one is nobody.
   @contract-2.10
   Scenario: a Duchy's root
-    Given worker1 gets a new root
+    Given worker1's first root works at every door
+    And worker1's first leaf works at every door
+    And the clock moves forward by 30 minutes
+    And worker1 gets a new root
     And the trust bundle includes worker1's new root
     And the principal map knows worker1's new root
     And the Duchy information gains

@@ -160,7 +160,8 @@ pub fn create(write: &mut Write<'_>, owner: Owner, new: NewCertificate) -> Outco
 pub fn insert(write: &mut Write<'_>, owner: Owner, new: NewCertificate) -> Outcome<Certificate> {
     if write.tables.certificates.index().by_skid.contains_key(new.subject_key_identifier.as_slice())
     {
-        return Err(InternalError::new(Code::AlreadyExists, Reason::CertSubjectKeyIdAlreadyExists));
+        let taken = InternalError::new(Code::AlreadyExists, Reason::CertSubjectKeyIdAlreadyExists);
+        return Err(taken.because(Cause::KeyIdentifierTaken));
     }
     let id = write.fresh_id(|tables, id| tables.certificates.contains(&(owner.clone(), id)));
     let row = Certificate {

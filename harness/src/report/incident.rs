@@ -19,7 +19,7 @@ pub struct Incident<'a> {
 }
 
 /// Codes of findings that say what the real system lets happen, and what to do about each.
-const OPEN: [(&str, &str); 3] = [
+const OPEN: [(&str, &str); 5] = [
     (
         "old_credential_accepted",
         "Take the root of the stolen leaf out of the bundle of every server that still accepts it, and \
@@ -34,6 +34,16 @@ const OPEN: [(&str, &str); 3] = [
         "dead_certificate_not_noticed",
         "Read results again with a reader that looks at revocation states (a reporting server does, \
          once its caches have expired; the official tool does not), and discard what it rejects.",
+    ),
+    (
+        "replay_not_noticed",
+        "Let whoever signed it list its own measurements, and cancel those that share a signed spec with \
+         another; change the stolen credential, as a replay needs one that may create.",
+    ),
+    (
+        "missing_oid_not_noticed",
+        "Ask the signer to sign again with the OID of its algorithm; until then the signature verifies \
+         only as long as its issuer signs certificates by the same algorithm.",
     ),
 ];
 

@@ -1,15 +1,18 @@
 //! Proof that old credentials are dead, and findings where the real system lets them live.
 
-use super::{StepDefinition, participants, step};
+use super::{StepDefinition, api_credentials, participants, step};
 use crate::client::Credential;
 use crate::error::Problem;
 use crate::observation::Fact;
 use crate::participant::{EventKind, ParticipantEvent};
 use crate::verdict::check;
-use crate::verdict::deadness::{self, Attempt, CredentialKind, Trial};
+use crate::verdict::deadness::{self, Attempt, CredentialKind, KINGDOM, Trial};
+use crate::verdict::{monitor, refusal, replay};
 use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;
 use kingdom_proto::v2alpha as pb;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -41,11 +44,46 @@ fn tls() -> Vec<StepDefinition> {
                 let old = old_credential(world, actor, what).await?;
                 let new = new_credential(world, actor, &old).await?;
                 for row in rows {
-                    let after = world.attempts(actor, &new, &row[0]).await?;
-                    let before = world.attempts(actor, &old.credential, &row[0]).await?;
-                    for (old_attempt, new_attempt) in before.into_iter().zip(after) {
-                        let trial = old.trial(actor, &row[0], old_attempt, Some(new_attempt));
+                    for trial in trials(world, actor, &old, &new, &row[0]).await? {
                         look_at(world, trial, &row[1])?;
+                    }
+                }
+                Ok(())
+            }
+        ),
+        step!(
+            Check,
+            r"(\w+)'s first leaf is refused with (\w+) where its present one is accepted",
+            "Then edp1's first leaf is refused with unknown_issuer where its present one is accepted",
+            |world, given| {
+                let (actor, cause) = (given.text(0), given.text(1));
+                let old = old_credential(world, actor, "leaf").await?;
+                let new = new_credential(world, actor, &old).await?;
+                for trial in trials(world, actor, &old, &new, KINGDOM).await? {
+                    let after = trial.new.as_ref().map(refusal::Try::from);
+                    let after = after.ok_or_else(|| Problem::harness("a trial of one alone"))?;
+                    let check = refusal::of_old_beside_new(cause, &(&trial.old).into(), &after);
+                    let alive = deadness::seen_alive(world.log.all(), &trial);
+                    world.tried(trial);
+                    world.check(check?)?;
+                    alive?;
+                }
+                Ok(())
+            }
+        ),
+        step!(
+            Either,
+            r"(\w+)'s first (leaf|root) works at every door",
+            "Given edp1's first leaf works at every door",
+            |world, given| {
+                let (actor, what) = (given.text(0), given.text(1));
+                let old = old_credential(world, actor, what).await?;
+                for door in world.doors(actor).await? {
+                    for attempt in world.attempts(actor, &old.credential, &door).await? {
+                        let trial = old.trial(actor, &door, attempt, None);
+                        let check = deadness::judge_alive(&trial);
+                        world.tried(trial);
+                        world.check(check)?;
                     }
                 }
                 Ok(())
@@ -133,7 +171,7 @@ fn keys() -> Vec<StepDefinition> {
                     what: format!("certificate {name}"),
                     kind: CredentialKind::SigningCertificate,
                     credential: certificate,
-                    door: format!("results read by {reader}"),
+                    door: deadness::door_of_reader(reader),
                     earlier: Vec::new(),
                     old,
                     new: Some(new),
@@ -149,17 +187,40 @@ fn keys() -> Vec<StepDefinition> {
                 let (owner, clause) = (given.text(0), given.text(1));
                 let old = opened(world, owner, given.text(2))?;
                 let new = opened(world, owner, given.text(3))?;
+                let keys = encrypted(world, owner).await?;
+                let (old_key, new_key) =
+                    (key_of(world, &keys, given.text(2))?, key_of(world, &keys, given.text(3))?);
+                let what = format!("the key of {}", given.text(3));
+                let other = |other| if other { "another" } else { "the old one" };
+                let check = check::equal(what, other(true), other(old_key != new_key));
+                world.check(check.or(Cause::NoChangeObserved))?;
                 let trial = Trial {
                     owner: owner.to_owned(),
                     what: "old encryption key".to_owned(),
                     kind: CredentialKind::EncryptionKey,
-                    credential: world.fill(&format!("{{{}}}", given.text(2)))?,
+                    earlier: opened_by(world, owner, &keys, &old_key),
+                    credential: old_key,
                     door: format!("requisitions read by {owner}"),
-                    earlier: Vec::new(),
                     old,
                     new: Some(new),
                 };
                 look_at(world, trial, clause)
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+) has read the results of (\w+\.\w+)",
+            "Given mc1 has read the results of mc1.m",
+            |world, given| {
+                let (reader, of) = (given.text(0), given.text(1));
+                match read(world, reader, of).await?.refused_for {
+                    None => Ok(()),
+                    Some(why) => {
+                        let what = format!("{reader} did not accept the results of {of}: {why}");
+                        let next = "let them be there, under a certificate that is valid";
+                        Err(Problem::author(what, next).into())
+                    }
+                }
             }
         ),
     ]
@@ -195,8 +256,8 @@ fn findings() -> Vec<StepDefinition> {
                 };
                 world.check(check::equal(noticed, &expected, &observed).or(Cause::NotNoticed))?;
                 let text = format!(
-                    "the Kingdom's {method} accepts {owner}'s certificate {name}, which is no longer \
-                     valid; {noticer} must notice, and did by {by}"
+                    "the Kingdom's {method} accepts what stands under {owner}'s certificate {name} and is \
+                     not to be trusted; {noticer} must notice, and did by {by}"
                 );
                 let evidence = accepted.map(|call| call.attempt().events).unwrap_or_default();
                 world.found("dead_certificate_accepted", clause, text, evidence);
@@ -254,6 +315,73 @@ fn findings() -> Vec<StepDefinition> {
                      their certificate: nobody but a reader that looks notices"
                 );
                 world.found("dead_certificate_not_noticed", clause, text, attempt.events);
+                Ok(())
+            }
+        ),
+        step!(
+            Check,
+            r"it is a finding by (\S+) that nobody noticed (\w+\.\w+) to be (\w+\.\w+) over again, which (\w+) must notice by their one signed spec",
+            "Then it is a finding by 3.1.2 that nobody noticed mc1.again to be mc1.m over again, which mc1 must notice by their one signed spec",
+            |world, given| {
+                let (clause, again, first, owner) =
+                    (given.text(0), given.text(1), given.text(2), given.text(3));
+                let taken = read(world, owner, again).await?.refused_for;
+                let what = format!("the results of {again}, read by {owner}");
+                let check = check::equal(what, "accepted", taken.as_deref().unwrap_or("accepted"));
+                world.check(check.or(Cause::FailureNotSeen))?;
+                // What the owner can see for itself: of its measurements, which share one signed spec.
+                let mut signed = Vec::new();
+                for one in measurements(world, owner).await? {
+                    let spec = one.measurement_spec.unwrap_or_default();
+                    let value = spec.message.map(|any| any.value).unwrap_or_default();
+                    signed.push((one.name, [value, spec.signature].concat()));
+                }
+                let mut pair = [again, first].map(|name| world.fill(&format!("{{{name}}}")));
+                pair.sort_by_key(|name| name.as_ref().ok().cloned());
+                let [one, other] = pair;
+                let expected = [format!("{} = {}", one?, other?)];
+                let observed: Vec<_> =
+                    replay::copies(&signed).iter().map(|same| same.join(" = ")).collect();
+                let what = format!("measurements of {owner} under one signed spec");
+                let check = check::same_members(what, &expected, &observed);
+                world.check(check.or(Cause::FailureNotSeen))?;
+                let name = world.fill(&format!("{{{again}}}"))?;
+                let calls = world.past_calls("Measurements.CreateMeasurement");
+                let replays = calls.iter().filter(|call| call.names(&name));
+                let evidence = replays.flat_map(|call| call.attempt().events).collect();
+                let text = format!(
+                    "nothing signed names the resource that it is for and nothing is used up, so \
+                     nobody notices {again} to be {first} over again; {owner} must notice, as the \
+                     only one who knows what it signed: its list of measurements shows the two \
+                     under one signed spec"
+                );
+                world.found("replay_not_noticed", clause, text, evidence);
+                Ok(())
+            }
+        ),
+        step!(
+            Check,
+            r"it is a finding by (\S+) that (\w+\.\w+) is signed without an OID, which (\w+) could notice and did not",
+            "Then it is a finding by 3.1.5 that mc1.m is signed without an OID, which edp1 could notice and did not",
+            |world, given| {
+                let (clause, of, provider) = (given.text(0), given.text(1), given.text(2));
+                let spec = measurement(world, of).await?.measurement_spec.unwrap_or_default();
+                let oid = spec.signature_algorithm_oid;
+                let observed = if oid.is_empty() { "none" } else { oid.as_str() };
+                let check =
+                    check::equal(format!("the OID of the signed spec of {of}"), "none", observed);
+                world.check(check.or(Cause::FailureNotSeen))?;
+                let attempt = opened(world, provider, of)?;
+                let observed = attempt.refused_for.as_deref().unwrap_or("fulfilled").to_owned();
+                let what = format!("the requisition of {of} at {provider}");
+                let check = check::equal(what, "fulfilled", &observed);
+                world.check(check.or(Cause::FailureNotSeen))?;
+                let text = format!(
+                    "the spec of {of} is signed without an OID and verifies by luck, by the \
+                     algorithm of the issuer's signature; {provider}, which verifies it, could \
+                     notice that the OID is absent, and did not"
+                );
+                world.found("missing_oid_not_noticed", clause, text, attempt.events);
                 Ok(())
             }
         ),
@@ -321,6 +449,20 @@ async fn new_credential(world: &mut World, actor: &str, old: &Old) -> Result<Cre
     Ok(now)
 }
 
+/// The old credential and the new one at each server behind a door.
+async fn trials(
+    world: &mut World,
+    actor: &str,
+    old: &Old,
+    new: &Credential,
+    door: &str,
+) -> Result<Vec<Trial>, Problem> {
+    let after = world.attempts(actor, new, door).await?;
+    let before = world.attempts(actor, &old.credential, door).await?;
+    let pairs = before.into_iter().zip(after);
+    Ok(pairs.map(|(old_one, new_one)| old.trial(actor, door, old_one, Some(new_one))).collect())
+}
+
 fn skid(credential: &Credential) -> Result<String, Problem> {
     Ok(hex::encode(facts(credential)?.skid.unwrap_or_default()))
 }
@@ -330,13 +472,15 @@ fn facts(credential: &Credential) -> Result<halo_pki::CertificateFacts, Problem>
     halo_pki::inspect(leaf).map_err(|error| Problem::harness(format!("a leaf: {error}")))
 }
 
-fn look_at(world: &mut World, trial: Trial, cause: &str) -> StepResult {
+pub(super) fn look_at(world: &mut World, trial: Trial, cause: &str) -> StepResult {
     let checks = deadness::judge(&trial, cause);
+    let alive = deadness::seen_alive(world.log.all(), &trial);
     world.tried(trial);
     for check in checks {
         world.check(check)?;
     }
-    Ok(())
+    // What is still accepted fails; only of what is refused it counts whether it ever was accepted.
+    Ok(alive?)
 }
 
 /// A reader's look at the results of `OWNER.NAME`.
@@ -406,18 +550,64 @@ fn opened(world: &mut World, provider: &str, of: &str) -> Result<Attempt, Proble
     Ok(Attempt { time: world.clock().now().to_string(), refused_for, events: Vec::new() })
 }
 
+/// The requisitions of a data provider with the measurement and the key that each was encrypted to.
+struct Encrypted {
+    requisition: String,
+    measurement: String,
+    key: String,
+}
+
+async fn encrypted(world: &mut World, provider: &str) -> Result<Vec<Encrypted>, Stop> {
+    let listed: pb::ListRequisitionsResponse =
+        api_credentials::list(world, provider, "Requisitions.ListRequisitions").await?;
+    api_credentials::no_more(&listed.next_page_token)?;
+    let all = listed.requisitions.into_iter().map(|one| {
+        let any = one.data_provider_public_key.unwrap_or_default();
+        let key = pb::EncryptionPublicKey::decode(any.value.as_slice()).unwrap_or_default();
+        let key = hex::encode(Sha256::digest(&key.data));
+        Encrypted { requisition: one.name, measurement: one.measurement, key }
+    });
+    Ok(all.collect())
+}
+
+fn key_of(world: &World, keys: &[Encrypted], of: &str) -> Result<String, Problem> {
+    let measurement = world.fill(&format!("{{{of}}}"))?;
+    let one = keys.iter().find(|one| one.measurement == measurement);
+    one.map(|one| one.key.clone()).ok_or_else(|| {
+        Problem::author(format!("{of} has no requisition here"), "name another measurement")
+    })
+}
+
+/// The requisitions under a key that the provider has opened, and fulfilled: uses of that key.
+fn opened_by(world: &World, provider: &str, keys: &[Encrypted], key: &str) -> Vec<Attempt> {
+    let under = |name: &str| keys.iter().any(|one| one.requisition == name && one.key == key);
+    let facts = world.log.all().iter();
+    facts
+        .filter_map(|observation| match &observation.fact {
+            Fact::Participant(event)
+                if event.actor == provider
+                    && event.kind == EventKind::RequisitionFulfilled
+                    && under(&event.subject) =>
+            {
+                let time = event.time.to_string();
+                Some(Attempt { time, refused_for: None, events: Vec::new() })
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The first page of what a consumer has measured.
+async fn measurements(world: &mut World, owner: &str) -> Result<Vec<pb::Measurement>, Stop> {
+    let listed: pb::ListMeasurementsResponse =
+        api_credentials::list(world, owner, "Measurements.ListMeasurements").await?;
+    api_credentials::no_more(&listed.next_page_token)?;
+    Ok(listed.measurements)
+}
+
 /// What a participant refused, rejected or ended over since the log had this many facts.
 fn noticed(world: &World, participant: &str, after: usize) -> Vec<ParticipantEvent> {
-    let minds = |event: &ParticipantEvent| {
-        event.actor == participant
-            && matches!(
-                event.kind,
-                EventKind::Rejected
-                    | EventKind::RequisitionRefused
-                    | EventKind::ComputationFailed
-                    | EventKind::ParticipantEnded
-            )
-    };
+    let minds = |event: &ParticipantEvent| event.actor == participant && monitor::minds(event.kind);
     world.log.all()[after..]
         .iter()
         .filter_map(|observation| match &observation.fact {

@@ -16,6 +16,7 @@ mod faults;
 mod impact;
 mod keys;
 mod measurements;
+mod monitoring;
 mod network;
 mod operator;
 mod participants;
@@ -170,6 +171,7 @@ impl Registry {
             keys::steps(),
             duchies::steps(),
             measurements::steps(),
+            monitoring::steps(),
             event_groups::steps(),
             operator::steps(),
             probes::steps(),

@@ -1,10 +1,13 @@
 //! Whether an old credential is dead: refused for the right cause wherever it could still work, while
 //! the same call on the new one is accepted (method.md section 4, recommendation 5). Pure.
 //!
-//! A refusal alone proves nothing: a door that is shut to everybody refuses the old credential too.
+//! A refusal alone proves nothing: a door that is shut to everybody refuses the old credential too,
+//! and so does a door that never knew it. What was never seen alive is not shown dead.
 
 use super::check;
+use crate::error::Problem;
 use crate::observation::{Check, Fact, Observation, ServerEvent};
+use crate::participant::{EventKind, ParticipantEvent};
 use crate::probe::Answer;
 use fake_kingdom::cause::Cause;
 use serde::Serialize;
@@ -22,7 +25,7 @@ pub enum CredentialKind {
     TlsRoot,
     /// A consent signalling certificate; known by its resource name.
     SigningCertificate,
-    /// An encryption key pair; known by the measurement whose requisition was encrypted to it.
+    /// An encryption key pair; known by the SHA-256 of its public key, or by what the scenario calls it.
     EncryptionKey,
 }
 
@@ -79,6 +82,24 @@ pub fn judge(trial: &Trial, cause: &str) -> Vec<Check> {
     checks
 }
 
+/// That the old credential was once accepted at the trial's door: what was never seen alive there is not
+/// shown dead by a refusal. `log` is all that was observed, with or without the trial itself.
+///
+/// # Errors
+/// It never was; the run proves nothing.
+pub fn seen_alive(log: &[Observation], trial: &Trial) -> Result<(), Problem> {
+    let before = trial.earlier.iter().chain(std::iter::once(&trial.old));
+    let all = all_uses(log, trial);
+    if all.iter().chain(before).any(|attempt| attempt.refused_for.is_none()) {
+        return Ok(());
+    }
+    let what = format!(
+        "{}'s {} was never seen to be accepted at {}, so its refusal there shows no death",
+        trial.owner, trial.what, trial.door
+    );
+    Err(Problem::author(what, "try it there before it is retired").because(Cause::NeverSeenAlive))
+}
+
 /// What must hold where the real system has no refusal: the old credential is accepted.
 pub fn judge_alive(trial: &Trial) -> Check {
     let what = format!("{}'s {} at {}", trial.owner, trial.what, trial.door);
@@ -131,15 +152,9 @@ pub fn of(log: &[Observation]) -> Vec<Deadness> {
         if all.iter().any(is_same) {
             continue;
         }
-        let mut uses = uses(log, trial);
-        for other in trials.iter().filter(|other| {
-            (other.kind, &other.credential, &other.door)
-                == (trial.kind, &trial.credential, &trial.door)
-        }) {
-            uses.extend(other.earlier.iter().cloned());
-            uses.push(other.old.clone());
-        }
-        uses.sort_by_key(|attempt| moment(&attempt.time));
+        let mut uses = all_uses(log, trial);
+        // On virtual time several things happen at one moment: there the server's numbers decide.
+        uses.sort_by_key(|attempt| (moment(&attempt.time), attempt.events.first().copied()));
         let last = uses.iter().rposition(|attempt| attempt.refused_for.is_none());
         let refused = uses.get(last.map_or(0, |last| last + 1));
         all.push(Deadness {
@@ -155,12 +170,28 @@ pub fn of(log: &[Observation]) -> Vec<Deadness> {
     all
 }
 
-/// What calls and probes show of the credential at the trial's door.
+/// Every use of the trial's credential at its door: in calls, probes and all trials.
+fn all_uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
+    let mut all = uses(log, trial);
+    for observation in log {
+        let Fact::Trial(other) = &observation.fact else { continue };
+        if (other.kind, &other.credential, &other.door)
+            == (trial.kind, &trial.credential, &trial.door)
+        {
+            all.extend(other.earlier.iter().cloned());
+            all.push(other.old.clone());
+        }
+    }
+    all
+}
+
+/// What calls, probes and readers show of the credential at the trial's door.
 fn uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
     let mut uses = Vec::new();
     for observation in log {
         match &observation.fact {
             Fact::Server(event) => uses.extend(of_event(event, trial)),
+            Fact::Participant(event) => uses.extend(of_reader(event, trial)),
             Fact::Probes(run) => {
                 for probe in &run.probes {
                     let attempt = probe.server.as_deref().and_then(|event| of_event(event, trial));
@@ -174,6 +205,20 @@ fn uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
         }
     }
     uses
+}
+
+/// A reader that read results under the certificate has accepted it.
+fn of_reader(event: &ParticipantEvent, trial: &Trial) -> Option<Attempt> {
+    let read = trial.kind == CredentialKind::SigningCertificate
+        && event.kind == EventKind::ResultRead
+        && event.cause == trial.credential
+        && door_of_reader(&event.actor) == trial.door;
+    read.then(|| Attempt { time: event.time.to_string(), refused_for: None, events: Vec::new() })
+}
+
+/// Where results are read, as doors are named.
+pub fn door_of_reader(reader: &str) -> String {
+    format!("results read by {reader}")
 }
 
 fn of_event(event: &ServerEvent, trial: &Trial) -> Option<Attempt> {
@@ -319,6 +364,84 @@ mod tests {
         assert_eq!(dead[0].last_accepted.as_deref(), Some("2026-01-01T00:00:03Z"));
         assert_eq!(dead[0].first_refused.as_deref(), Some("2026-01-01T00:00:05Z"));
         assert_eq!(dead[0].cause.as_deref(), Some("principal_unknown"));
+    }
+
+    fn recorded(facts: impl IntoIterator<Item = Fact>) -> ObservationLog {
+        let mut log = ObservationLog::default();
+        for fact in facts {
+            log.record(Timestamp::default(), fact);
+        }
+        log
+    }
+
+    #[test]
+    fn what_was_never_accepted_at_the_door_is_not_shown_dead() {
+        let refused = trial(attempt(6, Some("unknown_issuer")), attempt(7, None));
+        let strange = recorded([
+            server(1, "bb", Some("dataProviders/x"), None),
+            server(2, "aa", None, Some("principal_unknown")),
+            Fact::Trial(Box::new(refused.clone())),
+        ]);
+        let problem = seen_alive(strange.all(), &refused).expect_err("never accepted");
+        assert_eq!(problem.cause, Some(Cause::NeverSeenAlive));
+    }
+
+    #[test]
+    fn a_call_a_trial_or_an_earlier_use_shows_it_alive() {
+        let refused = trial(attempt(6, Some("unknown_issuer")), attempt(7, None));
+        let called = recorded([server(1, "aa", Some("dataProviders/x"), None)]);
+        assert!(seen_alive(called.all(), &refused).is_ok());
+        let tried = Trial { new: None, ..trial(attempt(1, None), attempt(1, None)) };
+        let tried = recorded([Fact::Trial(Box::new(tried))]);
+        assert!(seen_alive(tried.all(), &refused).is_ok());
+        let used = Trial { earlier: vec![attempt(1, None)], ..refused };
+        assert!(seen_alive(&[], &used).is_ok());
+    }
+
+    #[test]
+    fn a_trial_elsewhere_shows_nothing_of_this_door() {
+        let refused = trial(attempt(6, Some("unknown_issuer")), attempt(7, None));
+        let elsewhere =
+            Trial { door: "worker1".to_owned(), ..trial(attempt(1, None), attempt(1, None)) };
+        let elsewhere = recorded([Fact::Trial(Box::new(elsewhere))]);
+        assert!(seen_alive(elsewhere.all(), &refused).is_err());
+    }
+
+    #[test]
+    fn results_that_a_reader_accepted_show_their_certificate_alive_to_that_reader() {
+        let refused = Trial {
+            kind: CredentialKind::SigningCertificate,
+            credential: "dataProviders/x/certificates/c".to_owned(),
+            door: door_of_reader("mc1"),
+            ..trial(attempt(6, Some("3.13.2/d")), attempt(7, None))
+        };
+        let read = |actor: &str| {
+            Fact::Participant(Box::new(ParticipantEvent {
+                time: Timestamp::default(),
+                actor: actor.to_owned(),
+                kind: EventKind::ResultRead,
+                clause: "3.15.1",
+                cause: "dataProviders/x/certificates/c".to_owned(),
+                justification: "",
+                subject: "measurementConsumers/y/measurements/m".to_owned(),
+            }))
+        };
+        assert!(seen_alive(recorded([read("mc1")]).all(), &refused).is_ok());
+        assert!(seen_alive(recorded([read("reporting")]).all(), &refused).is_err());
+    }
+
+    #[test]
+    fn at_one_moment_the_servers_numbers_tell_first_from_last() {
+        let at = |seq: u64, refused_for: Option<&str>| Attempt {
+            events: vec![seq],
+            ..attempt(1, refused_for)
+        };
+        let dead = trial(at(9, Some("unknown_issuer")), at(8, None));
+        let alive = Trial { new: None, ..trial(at(2, None), at(2, None)) };
+        let log = recorded([Fact::Trial(Box::new(dead)), Fact::Trial(Box::new(alive))]);
+        let dead = of(log.all());
+        assert_eq!(dead[0].cause.as_deref(), Some("unknown_issuer"));
+        assert!(dead[0].last_accepted.is_some());
     }
 
     #[test]

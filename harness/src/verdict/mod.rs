@@ -8,6 +8,7 @@ pub mod fates;
 pub mod monitor;
 pub mod outage;
 pub mod refusal;
+pub mod replay;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};

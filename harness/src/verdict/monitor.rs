@@ -1,8 +1,14 @@
 //! Whether every authentication failure of a run was seen by the server and named, and no other was
 //! (design.md section 4, "monitor for authentication failures after rotation"). Pure.
+//!
+//! Probes fail at a server's door alone. What is forged inside a message passes the door, and it is a
+//! participant that refuses it: a monitor of a whole scenario reads the events of both.
 
-use crate::observation::ServerEvent;
+use crate::observation::{Check, Fact, Observation, ServerEvent};
+use crate::participant::EventKind;
 use crate::probe::{Probe, Run};
+use crate::verdict::check;
+use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -141,4 +147,202 @@ pub fn alert_after_ms(run: &Run, events: &[ServerEvent]) -> Option<i64> {
     let first = of_probes.filter(|event| refusal(event).is_some()).filter_map(time).min()?;
     let alert = events.iter().filter(|event| event.kind == "alert").filter_map(time).min()?;
     Some((alert - first) / 1000)
+}
+
+/// One failure of a scenario that a monitor over servers and participants sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Who failed at a server's door, or which participant refused.
+    pub who: String,
+    /// The server's cause code, its status where it gives no cause, or the participant's event.
+    pub what: String,
+    /// The clause of the contract that decided it; `-` where the server gives no cause.
+    pub clause: String,
+    /// Number of the server's event.
+    pub event: Option<u64>,
+}
+
+/// What a participant does that a monitor counts: it refuses, rejects, fails or ends.
+pub fn minds(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Rejected
+            | EventKind::RequisitionRefused
+            | EventKind::ComputationFailed
+            | EventKind::ParticipantEnded
+    )
+}
+
+/// All that servers refused and that participants refused, rejected or ended over: first the servers'
+/// `events`, then what the participants left in `log`, each in its order. `called` says what the
+/// scenario calls a principal.
+pub fn sightings(
+    events: &[ServerEvent],
+    log: &[Observation],
+    called: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Sighting> {
+    let callers = callers(log);
+    let at_servers = events
+        .iter()
+        .filter(|event| matches!(event.kind.as_str(), "handshake" | "call"))
+        .filter(|event| event.outcome == "refused")
+        .map(|event| {
+            let principal =
+                || event.principal.as_deref().map(|name| called(name).unwrap_or(name.to_owned()));
+            let who = callers.get(&event.seq).cloned().or_else(principal);
+            let cause =
+                Cause::ALL.iter().find(|cause| Some(cause.code()) == event.cause.as_deref());
+            let what = event.cause.clone().or_else(|| event.code.clone());
+            Sighting {
+                who: who.unwrap_or_else(|| self::who(&[], event)),
+                what: what.unwrap_or_else(|| "refused".to_owned()),
+                clause: cause.map_or("-", |cause| cause.clause()).to_owned(),
+                event: Some(event.seq),
+            }
+        });
+    let by_participants = log.iter().filter_map(|observation| match &observation.fact {
+        Fact::Participant(event) if minds(event.kind) => Some(Sighting {
+            who: event.actor.clone(),
+            what: event.kind.name().to_owned(),
+            clause: event.clause.to_owned(),
+            event: None,
+        }),
+        _ => None,
+    });
+    at_servers.chain(by_participants).collect()
+}
+
+/// Who made the scenario's own calls, by the number of the server's event.
+fn callers(log: &[Observation]) -> BTreeMap<u64, String> {
+    let mut callers = BTreeMap::new();
+    let mut calling = None;
+    for observation in log {
+        match &observation.fact {
+            Fact::Call(call) => calling = Some(call.actor.clone()),
+            // What was joined to the call stands behind it.
+            Fact::Server(event) => {
+                if let Some(actor) = calling.take() {
+                    callers.insert(event.seq, actor);
+                }
+            }
+            _ => {}
+        }
+    }
+    callers
+}
+
+/// That a monitor saw exactly these failures, each as often, given as who, what and clause. If not, the
+/// cause says whether one was missed.
+pub fn saw_exactly(expected: &[[String; 3]], observed: &[Sighting]) -> Check {
+    let show = |who: &str, what: &str, clause: &str| format!("{who}: {what} by {clause}");
+    let expected: Vec<_> = expected.iter().map(|[a, b, c]| show(a, b, c)).collect();
+    let seen: Vec<_> = observed.iter().map(|one| show(&one.who, &one.what, &one.clause)).collect();
+    let mut check = check::same_members("failures that the monitor saw", &expected, &seen);
+    check.evidence = observed.iter().filter_map(|one| one.event).collect();
+    let mut left = seen;
+    let was_seen = |one: &String| {
+        let place = left.iter().position(|other| other == one);
+        place.map(|place| left.swap_remove(place)).is_some()
+    };
+    if expected.iter().all(was_seen) {
+        check.or(Cause::UnexpectedState)
+    } else {
+        check.or(Cause::FailureNotSeen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::{CallFact, ObservationLog};
+    use crate::participant::ParticipantEvent;
+
+    fn event(seq: u64, outcome: &str, cause: Option<&str>) -> ServerEvent {
+        ServerEvent {
+            seq,
+            kind: "call".to_owned(),
+            outcome: outcome.to_owned(),
+            cause: cause.map(str::to_owned),
+            code: Some("ALREADY_EXISTS".to_owned()),
+            principal: Some("dataProviders/x".to_owned()),
+            ..ServerEvent::default()
+        }
+    }
+
+    fn participant(kind: EventKind) -> Fact {
+        Fact::Participant(Box::new(ParticipantEvent {
+            time: Timestamp::default(),
+            actor: "edp1".to_owned(),
+            kind,
+            clause: "3.10/5",
+            cause: String::new(),
+            justification: "",
+            subject: String::new(),
+        }))
+    }
+
+    fn log(facts: impl IntoIterator<Item = Fact>) -> ObservationLog {
+        let mut log = ObservationLog::default();
+        for fact in facts {
+            log.record(Timestamp::default(), fact);
+        }
+        log
+    }
+
+    fn called(resource: &str) -> Option<String> {
+        (resource == "dataProviders/x").then(|| "edp1".to_owned())
+    }
+
+    fn row(who: &str, what: &str, clause: &str) -> [String; 3] {
+        [who, what, clause].map(str::to_owned)
+    }
+
+    #[test]
+    fn refusals_of_servers_and_of_participants_are_seen_and_nothing_else() {
+        let events = [
+            event(1, "ok", None),
+            event(2, "refused", Some("certificate_expired")),
+            event(3, "refused", None),
+        ];
+        let log = log([
+            participant(EventKind::RequisitionFulfilled),
+            participant(EventKind::RequisitionRefused),
+        ]);
+        let seen = sightings(&events, log.all(), &called);
+        let rows = [
+            row("edp1", "certificate_expired", "1.6.1"),
+            row("edp1", "ALREADY_EXISTS", "-"),
+            row("edp1", "requisition_refused", "3.10/5"),
+        ];
+        let check = saw_exactly(&rows, &seen);
+        assert!(check.holds, "{check:?}");
+        assert_eq!(check.evidence, [2, 3]);
+    }
+
+    #[test]
+    fn a_call_of_the_scenarios_own_is_its_callers_whoever_it_claims_to_be() {
+        let refused = event(2, "refused", Some("akid_not_of_issuer"));
+        let call = CallFact {
+            actor: "mc1".to_owned(),
+            method: String::new(),
+            request_id: String::new(),
+            code: None,
+            transport: None,
+        };
+        let log = log([Fact::Call(call), Fact::Server(Box::new(refused.clone()))]);
+        assert_eq!(sightings(&[refused], log.all(), &called)[0].who, "mc1");
+    }
+
+    #[test]
+    fn one_that_was_missed_and_one_too_many_have_causes_of_their_own() {
+        let one = sightings(&[event(2, "refused", Some("expired"))], &[], &called);
+        let expected = [row("edp1", "expired", "2.1")];
+        assert!(saw_exactly(&expected, &one).holds);
+        let missed = saw_exactly(&expected, &[]);
+        assert_eq!((missed.holds, missed.cause), (false, Some(Cause::FailureNotSeen)));
+        let more = saw_exactly(&[], &one);
+        assert_eq!((more.holds, more.cause), (false, Some(Cause::UnexpectedState)));
+        let twice = [one.clone(), one].concat();
+        assert!(!saw_exactly(&expected, &twice).holds, "each as often");
+    }
 }

@@ -4,6 +4,7 @@
 use crate::error::Problem;
 use crate::observation::Check;
 use crate::verdict::check;
+use crate::verdict::deadness::Attempt;
 use fake_kingdom::cause::Cause;
 
 /// How one try ended.
@@ -17,6 +18,17 @@ pub struct Try {
     pub event: Option<u64>,
     /// Subject key identifier of the client's leaf, as the server saw it.
     pub peer_skid: Option<String>,
+}
+
+impl From<&Attempt> for Try {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            accepted: attempt.refused_for.is_none(),
+            cause: attempt.refused_for.clone(),
+            event: attempt.events.first().copied(),
+            peer_skid: None,
+        }
+    }
 }
 
 /// The old credential was refused for `cause`, where the new one was accepted for the same call.
