@@ -1,6 +1,7 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
 mod assessing;
+mod cutting;
 mod fleet;
 mod hooks;
 mod orders;
@@ -12,7 +13,7 @@ mod trying;
 
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
-pub use trying::PastCall;
+pub use trying::{PastCall, Tried};
 
 use crate::client::dynamic::Method;
 use crate::client::{
@@ -153,6 +154,7 @@ pub struct World {
     probed_after: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
+    cutting: Option<cutting::Cutting>,
     fleet: fleet::Fleet,
     /// By how much the clock was moved forward since that was recorded last.
     jumped: Duration,
@@ -193,6 +195,7 @@ impl World {
             probed_after: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
+            cutting: None,
             fleet: fleet::Fleet::default(),
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),

@@ -252,6 +252,15 @@ impl World {
         self.running()?.events(self.probed_after)
     }
 
+    /// What the server recorded so far since the run of probes that goes on, or the last one, began.
+    ///
+    /// # Errors
+    /// Some of it is no longer kept.
+    pub fn events_while_probing(&self) -> Result<Vec<ServerEvent>, Problem> {
+        let after = self.probing.as_ref().map_or(self.probed_after, |probing| probing.after_event);
+        self.running()?.events(after)
+    }
+
     /// Whether probes go on as this actor.
     pub(super) fn is_probing_as(&self, actor: &str) -> bool {
         self.probing.as_ref().is_some_and(|probing| probing.worn.contains_key(actor))
