@@ -1,4 +1,3 @@
-@cutover
 Feature: Who has no certificate yet is named before certificates are required
 
   # edp1 has its certificate and is known by it; mc1 calls with an API key alone, and is known by that.
@@ -7,7 +6,7 @@ Feature: Who has no certificate yet is named before certificates are required
     And a stopping replica waits 100 ms
     And client certificates are optional
 
-  @contract-2.1 @contract-2.6
+  @cutover @contract-2.1 @contract-2.6
   Scenario: switch waits for the caller that shows no certificate
     Given mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
@@ -33,14 +32,15 @@ Feature: Who has no certificate yet is named before certificates are required
     And probes call the Kingdom as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peer edp1
     When the phases up to distribute are done
-    Then the gate of switch stays shut for 300 ms because "{mc1} shows no certificate"
+    Then the gate of switch stays shut for 300 ms because "mc1 shows no certificate"
 
-  @contract-2.1
+  @cutover @contract-2.1
   Scenario: drain waits for a replica that was not restarted
     Given mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
     And probes call the Kingdom as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    And the probes go on for 200 ms
     When replica 1 lags behind
     And the phases up to switch are done
     Then the gate of drain stays shut for 300 ms because "replica 1 does not require a certificate"

@@ -1,4 +1,3 @@
-@cutover
 Feature: The cutover to mTLS phase by phase, from off over optional to required
 
   # Prepare hands each caller its leaf, distribute lets the replicas ask for one, switch lets them
@@ -11,8 +10,9 @@ Feature: The cutover to mTLS phase by phase, from off over optional to required
     And mc1 sends the API key "{mc1.api_key}"
     And probes call the Kingdom as mc1
     And a procedure cuts the Kingdom over to mTLS, with the peer mc1
+    And the probes go on for 200 ms
 
-  @contract-2.1 @contract-2.6
+  @cutover @contract-2.1 @contract-2.6
   Scenario: prepare, distribute, switch, drain, retire
     When the phases up to retire are done
     And the probes go on for 300 ms
@@ -23,7 +23,7 @@ Feature: The cutover to mTLS phase by phase, from off over optional to required
     And the phases that are done are prepare, distribute, switch, drain, retire
     And the audit trail has 5 entries with action "rotation_phase"
 
-  @contract-2.1
+  @cutover @contract-2.1
   Scenario: a replica that asks nobody for a certificate keeps switch shut
     When the phase prepare is done
     And replica 1 lags behind
@@ -44,9 +44,10 @@ Feature: The cutover to mTLS phase by phase, from off over optional to required
     Then the gate of distribute stays shut for 300 ms because "replica 0 does not trust mc1's root; replica 1 does not trust mc1's root"
 
   # The way back, from every phase: in the end nobody needs a certificate, as at the start.
-  @contract-2.1 @contract-2.6
+  @cutover @contract-2.1 @contract-2.6
   Scenario Outline: rolled back
     When the phases up to <from> are done
+    And the probes go on for 200 ms
     And the procedure is aborted
     And the procedure is rolled back
     And the probes go on for 300 ms

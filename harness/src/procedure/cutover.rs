@@ -79,6 +79,14 @@ pub struct Observed {
     pub connections: Vec<OpenConnection>,
     /// Who has called since the procedure began.
     pub callers: Callers,
+    /// Name of each principal, as scenarios call it.
+    pub names: BTreeMap<String, String>,
+}
+
+impl Observed {
+    fn name<'a>(&'a self, principal: &'a str) -> &'a str {
+        self.names.get(principal).map_or(principal, String::as_str)
+    }
 }
 
 /// The gate of a phase at this moment.
@@ -94,7 +102,7 @@ pub fn gate(phase: Phase, peers: &[Peer], seen: &Observed) -> Gate {
             shown(peers, seen),
         ),
         Phase::Drain => ("every replica requires a certificate", required(seen)),
-        Phase::Retire => ("no connection without a certificate is open", closed(peers, seen)),
+        Phase::Retire => ("no connection without a certificate is open", closed(seen)),
     };
     Gate::of(waits_for, missing)
 }
@@ -148,7 +156,7 @@ fn shown(peers: &[Peer], seen: &Observed) -> Vec<String> {
     }
     // Also those whom nobody named as a peer.
     let bare = seen.callers.without_certificate();
-    let text = |principal| format!("{} shows no certificate", name(peers, principal));
+    let text = |principal| format!("{} shows no certificate", seen.name(principal));
     missing.extend(bare.into_iter().map(text));
     missing
 }
@@ -159,21 +167,16 @@ fn required(seen: &Observed) -> Vec<String> {
 }
 
 /// Contract 5.5.4: a connection that was made without a certificate goes on without one.
-fn closed(peers: &[Peer], seen: &Observed) -> Vec<String> {
+fn closed(seen: &Observed) -> Vec<String> {
     let bare = seen.connections.iter().filter(|open| {
         open.replica.is_some() && open.listener == Listener::Public && open.peer.is_none()
     });
     let whose = |open: &OpenConnection| match seen.callers.owners.get(&open.id) {
-        Some(principal) => format!("open connections of {}", name(peers, principal)),
+        Some(principal) => format!("open connections of {}", seen.name(principal)),
         None => "open connections of nobody known".to_owned(),
     };
     let whose: BTreeSet<_> = bare.map(whose).collect();
     whose.into_iter().map(|whose| format!("{whose} came without a certificate")).collect()
-}
-
-fn name<'a>(peers: &'a [Peer], principal: &'a str) -> &'a str {
-    let peer = peers.iter().find(|peer| peer.principal == principal);
-    peer.map_or(principal, |peer| peer.actor.as_str())
 }
 
 #[cfg(test)]
@@ -248,6 +251,7 @@ mod tests {
             replicas: vec![replica(0), replica(1)],
             connections: vec![open(4, true)],
             callers,
+            names: peers().into_iter().map(|peer| (peer.principal, peer.actor)).collect(),
         }
     }
 

@@ -93,12 +93,14 @@ impl World {
         let events = environment.events(self.cutting()?.after_event)?;
         let (now, replicas) = (environment.now(), environment.replica_statuses());
         let connections = environment.connections();
+        let participants = environment.sandbox().participants().iter();
+        let names = participants.map(|one| (one.resource.clone(), one.name.clone())).collect();
         let cutting = self.cutting_mut()?;
         for event in &events {
             cutting.after_event = cutting.after_event.max(event.seq);
             cutting.callers.see(event);
         }
-        let seen = Observed { now, replicas, connections, callers: cutting.callers.clone() };
+        let seen = Observed { now, replicas, connections, callers: cutting.callers.clone(), names };
         Ok(gate(phase, &cutting.peers, &seen))
     }
 
