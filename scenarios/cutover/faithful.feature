@@ -16,4 +16,3 @@ Feature: Faithfully, optional is no step between: an API key alone is answered U
     When mc1 presents a fresh leaf of its root
     And mc1 reads the certificate mc1.certificate
     Then the call succeeds
-    And the server knew the caller as "{mc1}"

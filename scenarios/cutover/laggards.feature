@@ -10,11 +10,11 @@ Feature: Who has no certificate yet is named before certificates are required
   Scenario: switch waits for the caller that shows no certificate
     Given mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
-    And probes call the Kingdom as edp1 and mc1
+    And probes call the Kingdom 600 times a second as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
     When mc1 lags behind
     And the phases up to distribute are done
-    Then the gate of switch stays shut for 300 ms because "mc1 shows no certificate"
+    Then the gate of switch stays shut for 500 ms because "mc1 shows no certificate"
     And the callers without a certificate are mc1
     When mc1 catches up
     Then the gate of switch opens within 1000 ms
@@ -29,10 +29,10 @@ Feature: Who has no certificate yet is named before certificates are required
   Scenario: the caller that nobody thought of keeps switch shut too
     Given mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
-    And probes call the Kingdom as edp1 and mc1
+    And probes call the Kingdom 600 times a second as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peer edp1
     When the phases up to distribute are done
-    Then the gate of switch stays shut for 300 ms because "mc1 shows no certificate"
+    Then the gate of switch stays shut for 500 ms because "mc1 shows no certificate"
 
   @cutover @contract-2.1
   Scenario: drain waits for a replica that was not restarted
@@ -85,3 +85,26 @@ Feature: Who has no certificate yet is named before certificates are required
     And edp1 noticed nothing
     And mc1 is served without a certificate by every replica
     And the callers without a certificate are mc1
+
+  # From required to optional: edp1 goes on with its certificate, mc1 needs none any more.
+  @cutover @contract-2.1 @contract-2.6
+  Scenario Outline: rolled back to optional
+    Given mc1 presents no certificate
+    And mc1 sends the API key "{mc1.api_key}"
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    And the probes go on for 200 ms
+    When the phases up to <from> are done
+    And the probes go on for 100 ms
+    And the procedure is aborted
+    And the procedure is rolled back
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And mc1 is served without a certificate by every replica
+    And the callers without a certificate are mc1
+
+    Examples:
+      | from   |
+      | switch |
+      | retire |

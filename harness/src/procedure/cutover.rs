@@ -93,10 +93,9 @@ impl Observed {
 pub fn gate(phase: Phase, peers: &[Peer], seen: &Observed) -> Gate {
     let (waits_for, missing) = match phase {
         Phase::Prepare => ("every replica runs, and every peer has been seen", met(peers, seen)),
-        Phase::Distribute => (
-            "every new leaf is valid, and every replica trusts its root",
-            acceptable(peers, seen),
-        ),
+        Phase::Distribute => {
+            ("every new leaf is valid, and every replica trusts its root", acceptable(peers, seen))
+        }
         Phase::Switch => (
             "every replica asks for a certificate, and every caller has been seen to show one",
             shown(peers, seen),

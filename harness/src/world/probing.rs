@@ -241,6 +241,7 @@ impl World {
         };
         self.record(Fact::Probes(Box::new(run)));
         self.probed_after = after_event;
+        self.probed_until = self.running()?.last_event();
         Ok(())
     }
 
@@ -257,8 +258,13 @@ impl World {
     /// # Errors
     /// Some of it is no longer kept.
     pub fn events_while_probing(&self) -> Result<Vec<ServerEvent>, Problem> {
-        let after = self.probing.as_ref().map_or(self.probed_after, |probing| probing.after_event);
-        self.running()?.events(after)
+        let Some(probing) = &self.probing else {
+            // What a scenario calls afterwards is no part of the run.
+            let mut events = self.events_of_probes()?;
+            events.retain(|event| event.seq <= self.probed_until);
+            return Ok(events);
+        };
+        self.running()?.events(probing.after_event)
     }
 
     /// Whether probes go on as this actor.
