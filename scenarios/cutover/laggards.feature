@@ -10,7 +10,7 @@ Feature: Who has no certificate yet is named before certificates are required
   Scenario: switch waits for the caller that shows no certificate
     Given mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
-    And probes call the Kingdom 600 times a second as edp1 and mc1
+    And probes call the Kingdom 400 times a second as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
     When mc1 lags behind
     And the phases up to distribute are done
@@ -29,7 +29,7 @@ Feature: Who has no certificate yet is named before certificates are required
   Scenario: the caller that nobody thought of keeps switch shut too
     Given mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
-    And probes call the Kingdom 600 times a second as edp1 and mc1
+    And probes call the Kingdom 400 times a second as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peer edp1
     When the phases up to distribute are done
     Then the gate of switch stays shut for 500 ms because "mc1 shows no certificate"
