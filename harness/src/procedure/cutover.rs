@@ -3,7 +3,8 @@
 //!
 //! Who shows no certificate is known from the calls that the servers recorded, by the principal that
 //! its API key gives it, never from a list of who ought to have one: the caller that nobody thought
-//! of is the one that the switch would cut off.
+//! of is the one that the switch would cut off. Programs that share an API key are one principal, so
+//! one caller: it is named as long as the newest connection to some replica came from the one without.
 
 use super::gate::Identity;
 use super::{Gate, Phase};

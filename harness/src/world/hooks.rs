@@ -62,6 +62,7 @@ impl World {
                 "a command for a phase runs on loopback only: virtual time does not wait for it",
             ));
         };
+        // Whether replicas ask for certificates stands in no file that a command could change.
         if self.cutting.is_some() {
             return Err(Problem::author(
                 "a command can do a phase of a rotation, not of a cutover to mTLS",
