@@ -607,6 +607,7 @@ impl Control {
             server: status.server,
             trust: status.trust,
             principals: status.principals,
+            client_auth: status.client_auth,
         })
     }
 
@@ -798,6 +799,7 @@ struct Status {
     server: Option<crate::event::ServerFacts>,
     trust: Vec<String>,
     principals: Vec<(String, String)>,
+    client_auth: Option<&'static str>,
 }
 
 /// What a replica is doing, for the state snapshot.
@@ -817,6 +819,9 @@ pub struct ReplicaStatus {
     pub trust: Vec<String>,
     /// AKID in lower-case hex, and the principal it stands for.
     pub principals: Vec<(String, String)>,
+    /// Whether it asks new connections for a client certificate: `off`, `optional`, `required`; `None` if
+    /// it does not run.
+    pub client_auth: Option<&'static str>,
 }
 
 /// A connection that is open: which credentials of both ends live on in it, whatever the files say
@@ -954,6 +959,8 @@ pub(crate) struct LoadedFiles {
     operator: Arc<ServerConfig>,
     limiter: Option<Arc<Mutex<RateLimiter>>>,
     server: Arc<crate::event::ServerFacts>,
+    /// Of the public listener.
+    client_auth: ClientAuth,
     /// A Duchy's service, whose client of the Kingdom is made of the Duchy's files.
     routes: Option<tonic::service::Routes>,
 }
@@ -1005,6 +1012,7 @@ impl LoadedFiles {
             operator: config.clone(),
             public: config,
             limiter: None,
+            client_auth: ClientAuth::Required,
             routes: Some(api.routes()),
         })
     }
@@ -1020,14 +1028,16 @@ impl LoadedFiles {
             )
             .map_err(|source| StartError::Tls { role, source })
         };
-        let public = config(&contents.trust, **shared.client_auth.load(), Role::CertCollection)?;
+        let client_auth = **shared.client_auth.load();
+        let public = config(&contents.trust, client_auth, Role::CertCollection)?;
         let operator =
             config(&contents.operator_trust, ClientAuth::Required, Role::OperatorCertCollection)?;
         let limits = contents.limits.clone();
         let limiter =
             limits.map(|limits| Arc::new(Mutex::new(RateLimiter::new(limits, shared.now()))));
         let server = Arc::new(connection::server_facts(&contents.certificate_der));
-        Ok(Self { contents: Arc::new(contents), public, operator, limiter, server, routes: None })
+        let contents = Arc::new(contents);
+        Ok(Self { contents, public, operator, limiter, server, client_auth, routes: None })
     }
 }
 
@@ -1217,6 +1227,7 @@ impl Server {
                         .collect()
                 })
                 .unwrap_or_default(),
+            client_auth: loaded.as_ref().map(|loaded| loaded.client_auth.name()),
         }
     }
 

@@ -34,6 +34,17 @@ pub enum ClientAuth {
     Required,
 }
 
+impl ClientAuth {
+    /// Its name in flags and in the state snapshot.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// A client-auth mode that is none of the three.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is none of `off`, `optional` and `required`")]

@@ -1,6 +1,7 @@
 //! One scenario's world: its Kingdom, its actors, its variables and its log.
 
 mod assessing;
+mod cutting;
 mod fleet;
 mod hooks;
 mod orders;
@@ -12,7 +13,7 @@ mod trying;
 
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
-pub use trying::PastCall;
+pub use trying::{PastCall, Tried};
 
 use crate::client::dynamic::Method;
 use crate::client::{
@@ -151,8 +152,10 @@ pub struct World {
     probe_runs: u64,
     looked_at: bool,
     probed_after: u64,
+    probed_until: u64,
     first_credentials: BTreeMap<String, Option<Credential>>,
     rotating: Option<rotating::Rotating>,
+    cutting: Option<cutting::Cutting>,
     fleet: fleet::Fleet,
     /// By how much the clock was moved forward since that was recorded last.
     jumped: Duration,
@@ -191,8 +194,10 @@ impl World {
             probe_runs: 0,
             looked_at: false,
             probed_after: 0,
+            probed_until: 0,
             first_credentials: BTreeMap::new(),
             rotating: None,
+            cutting: None,
             fleet: fleet::Fleet::default(),
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),

@@ -18,15 +18,18 @@ Feature: From server TLS to mTLS under traffic
     And replicas ask for optional client certificates from their next start on
     And all 2 replicas are restarted
     And the probes go on for 300 ms
-    And mc1 presents a fresh leaf of its root
+    Then the callers without a certificate are mc1
+    When mc1 presents a fresh leaf of its root
     And the probing caller mc1 starts again
     And the probes go on for 400 ms
-    And replicas ask for required client certificates from their next start on
+    Then the callers without a certificate are none
+    When replicas ask for required client certificates from their next start on
     And all 2 replicas are restarted
-    And the probes go on for 800 ms
+    And the probes go on for 400 ms
     And the probes stop
     Then nobody noticed
     And the calls of mc1 ended on its new credential
+    And mc1 is refused without a certificate by every replica, and accepted with its leaf
 
   @contract-2.1
   Scenario: required too early cuts off who has no certificate yet, and names it

@@ -366,6 +366,7 @@ mod tests {
             server: Some(server_leaf("old-leaf")),
             trust: trust.clone(),
             principals: principals.clone(),
+            client_auth: Some("required"),
         };
         let duchy = DuchyStatus {
             id: "worker1".to_owned(),

@@ -3,6 +3,7 @@
 //!
 //! What a gate looks at is in [`gate`]; what a phase does is the world's business.
 
+pub mod cutover;
 pub mod gate;
 pub mod hook;
 pub mod orders;

@@ -8,6 +8,7 @@ mod api_credentials;
 mod authentication;
 mod calls;
 mod certificates;
+mod cutover;
 mod deadness;
 mod duchies;
 mod event_groups;
@@ -176,6 +177,7 @@ impl Registry {
             operator::steps(),
             probes::steps(),
             procedures::steps(),
+            cutover::steps(),
             participants::steps(),
             deadness::steps(),
             reencryption::steps(),

@@ -3,6 +3,7 @@
 pub mod availability;
 pub mod check;
 pub mod credentials;
+pub mod cutover;
 pub mod deadness;
 pub mod fates;
 pub mod monitor;

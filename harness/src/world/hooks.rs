@@ -62,6 +62,13 @@ impl World {
                 "a command for a phase runs on loopback only: virtual time does not wait for it",
             ));
         };
+        // Whether replicas ask for certificates stands in no file that a command could change.
+        if self.cutting.is_some() {
+            return Err(Problem::author(
+                "a command can do a phase of a rotation, not of a cutover to mTLS",
+                "leave out `--hook` for this scenario",
+            ));
+        }
         self.before_hook(phase).await?;
         let clients = self.clients_of_rotation()?;
         let files: Vec<_> =

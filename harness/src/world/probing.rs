@@ -242,6 +242,7 @@ impl World {
         };
         self.record(Fact::Probes(Box::new(run)));
         self.probed_after = after_event;
+        self.probed_until = self.running()?.last_event();
         Ok(())
     }
 
@@ -251,6 +252,20 @@ impl World {
     /// Some of it is no longer kept.
     pub fn events_of_probes(&self) -> Result<Vec<ServerEvent>, Problem> {
         self.running()?.events(self.probed_after)
+    }
+
+    /// What the server recorded so far since the run of probes that goes on, or the last one, began.
+    ///
+    /// # Errors
+    /// Some of it is no longer kept.
+    pub fn events_while_probing(&self) -> Result<Vec<ServerEvent>, Problem> {
+        let Some(probing) = &self.probing else {
+            // What a scenario calls afterwards is no part of the run.
+            let mut events = self.events_of_probes()?;
+            events.retain(|event| event.seq <= self.probed_until);
+            return Ok(events);
+        };
+        self.running()?.events(probing.after_event)
     }
 
     /// Whether probes go on as this actor.

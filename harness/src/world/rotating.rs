@@ -63,14 +63,25 @@ enum Place {
 
 type Contents = BTreeMap<(Place, Role), Vec<u8>>;
 
-/// A procedure that goes on.
-pub(super) struct Rotating {
-    procedure: Procedure,
-    rotation: Rotation,
-    title: String,
-    scope: Scope,
+/// Where a procedure stands, whatever it is about.
+pub(super) struct Course {
+    pub(super) procedure: Procedure,
+    pub(super) title: String,
     /// Peers that the actions leave out, as `replica 1`, `worker1`, `mc1`.
-    lagging: BTreeSet<String>,
+    pub(super) lagging: BTreeSet<String>,
+}
+
+impl Course {
+    pub(super) fn new(title: String) -> Self {
+        Self { procedure: Procedure::new(), title, lagging: BTreeSet::new() }
+    }
+}
+
+/// A rotation that goes on.
+pub(super) struct Rotating {
+    course: Course,
+    rotation: Rotation,
+    scope: Scope,
     made: Option<(Leaf, Authority)>,
     old_credential: Option<Credential>,
     /// Bundles and maps as they were, and with both roots.
@@ -92,9 +103,7 @@ impl World {
         scope: Scope,
         peers: Vec<String>,
     ) -> Result<(), Problem> {
-        if self.rotating.is_some() {
-            return Err(Problem::author("a procedure goes on already", "write one in a scenario"));
-        }
+        self.no_procedure_yet()?;
         self.kingdom().await?;
         for peer in &peers {
             self.actor(peer).await?;
@@ -142,11 +151,9 @@ impl World {
             probing.prober.forget_sightings();
         }
         self.rotating = Some(Rotating {
-            procedure: Procedure::new(),
+            course: Course::new(title),
             rotation: Rotation { holder, old, new: None, peers },
-            title,
             scope,
-            lagging: BTreeSet::new(),
             made: None,
             old_credential,
             before: BTreeMap::new(),
@@ -156,6 +163,25 @@ impl World {
             answered: BTreeSet::new(),
         });
         Ok(())
+    }
+
+    /// There is one procedure in a scenario.
+    pub(super) fn no_procedure_yet(&self) -> Result<(), Problem> {
+        match self.course() {
+            Ok(_) => Err(Problem::author("a procedure goes on already", "write one in a scenario")),
+            Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn course(&self) -> Result<&Course, Problem> {
+        let rotating = self.rotating.as_ref().map(|rotating| &rotating.course);
+        rotating.or(self.cutting.as_ref().map(|cutting| &cutting.course)).ok_or_else(no_procedure)
+    }
+
+    pub(super) fn course_mut(&mut self) -> Result<&mut Course, Problem> {
+        let rotating = self.rotating.as_mut().map(|rotating| &mut rotating.course);
+        let cutting = self.cutting.as_mut().map(|cutting| &mut cutting.course);
+        rotating.or(cutting).ok_or_else(no_procedure)
     }
 
     fn rotating(&self) -> Result<&Rotating, Problem> {
@@ -171,7 +197,7 @@ impl World {
     /// # Errors
     /// No procedure goes on.
     pub fn phases_done(&self) -> Result<Vec<Phase>, Problem> {
-        Ok(self.rotating()?.procedure.done())
+        Ok(self.course()?.procedure.done())
     }
 
     /// The actions of the phases to come leave this peer out, as a rollout that gets stuck does.
@@ -187,7 +213,7 @@ impl World {
                 format!("its peers are {}", names.join(", ")),
             ));
         }
-        self.rotating_mut()?.lagging.insert(peer.to_owned());
+        self.course_mut()?.lagging.insert(peer.to_owned());
         self.changed(format!("{peer} lags behind"));
         Ok(())
     }
@@ -197,12 +223,12 @@ impl World {
     /// # Errors
     /// It does not lag behind, or what it missed cannot be done.
     pub async fn catch_up(&mut self, peer: &str) -> Result<Result<(), NotDone>, Problem> {
-        let rotating = self.rotating_mut()?;
-        if !rotating.lagging.remove(peer) {
+        let course = self.course_mut()?;
+        if !course.lagging.remove(peer) {
             let what = format!("{peer} does not lag behind");
             return Err(Problem::author(what, "let it lag behind first"));
         }
-        for phase in rotating.procedure.done() {
+        for phase in course.procedure.done() {
             if let Err(not_done) = self.act(phase, Some(peer)).await? {
                 return Ok(Err(not_done));
             }
@@ -216,6 +242,10 @@ impl World {
         let replicas = environment.replica_statuses();
         let mut peers: BTreeSet<String> =
             replicas.iter().map(|replica| format!("replica {}", replica.id)).collect();
+        if let Some(cutting) = &self.cutting {
+            peers.extend(cutting.actors());
+            return Ok(peers);
+        }
         peers.extend(environment.duchy_statuses().into_iter().map(|duchy| duchy.id));
         let rotation = &self.rotating()?.rotation;
         peers.extend(rotation.peers.iter().cloned());
@@ -230,6 +260,9 @@ impl World {
     /// # Errors
     /// No procedure goes on, or the server's events cannot be read.
     pub fn gate(&mut self, phase: Phase) -> Result<Gate, Problem> {
+        if self.cutting.is_some() {
+            return self.gate_of_cutover(phase);
+        }
         let seen = self.observed()?;
         Ok(gate(phase, &self.rotating()?.rotation, &seen))
     }
@@ -290,7 +323,7 @@ impl World {
             }
         };
         let now = self.running()?.now();
-        let procedure = &mut self.rotating_mut()?.procedure;
+        let procedure = &mut self.course_mut()?.procedure;
         let (record, action) = match outcome {
             Ok(()) => (procedure.finish(now), PHASE_DONE),
             Err(_) => (procedure.abort(now), PHASE_BROKEN_OFF),
@@ -309,24 +342,31 @@ impl World {
         if force {
             let gate = self.gate(phase)?;
             let now = self.running()?.now();
-            return Ok(self.rotating_mut()?.procedure.force(phase, &gate, now));
+            return Ok(self.course_mut()?.procedure.force(phase, &gate, now));
         }
         // What is out of order is refused at once; only a gate is worth waiting for.
-        if let Err(refusal) = self.rotating()?.procedure.may_begin(phase) {
+        if let Err(refusal) = self.course()?.procedure.may_begin(phase) {
             return Ok(Err(refusal));
         }
         let gate = self.gate_within(phase, GATE_PATIENCE).await?;
         let now = self.running()?.now();
-        Ok(self.rotating_mut()?.procedure.begin(phase, &gate, now))
+        Ok(self.course_mut()?.procedure.begin(phase, &gate, now))
     }
 
     fn keep_phase(&mut self, record: PhaseRecord, action: &'static str) -> Result<(), Problem> {
-        let rotating = self.rotating()?;
+        let (before, after) = match &self.cutting {
+            Some(cutting) => cutting.modes(),
+            None => {
+                let rotation = &self.rotating()?.rotation;
+                let new = rotation.new.as_ref().map(|new| new.leaf.clone());
+                (Some(rotation.old.leaf.clone()), new)
+            }
+        };
         let entry = Mutation {
             action: action.into(),
-            subject: format!("{} of {}", record.name, rotating.title),
-            before: Some(rotating.rotation.old.leaf.clone()),
-            after: rotating.rotation.new.as_ref().map(|new| new.leaf.clone()),
+            subject: format!("{} of {}", record.name, self.course()?.title),
+            before,
+            after,
         };
         self.running()?.append_audit(OPERATOR, entry)?;
         self.record(Fact::Phase(Box::new(record)));
@@ -339,7 +379,7 @@ impl World {
     /// No procedure goes on.
     pub fn abort_rotation(&mut self) -> Result<(), Problem> {
         let now = self.running()?.now();
-        if let Some(record) = self.rotating_mut()?.procedure.abort(now) {
+        if let Some(record) = self.course_mut()?.procedure.abort(now) {
             self.keep_phase(record, PHASE_BROKEN_OFF)?;
         }
         Ok(())
@@ -351,7 +391,7 @@ impl World {
     /// No procedure goes on, or the harness or environment fails.
     pub async fn roll_back(&mut self) -> Result<Result<(), NotDone>, Problem> {
         loop {
-            let phase = match self.rotating()?.procedure.to_undo() {
+            let phase = match self.course()?.procedure.to_undo() {
                 Ok(Some(phase)) => phase,
                 Ok(None) => return Ok(Ok(())),
                 Err(refusal) => return Ok(Err(refusal.into())),
@@ -361,9 +401,9 @@ impl World {
                 return Ok(Err(not_done));
             }
             let end = self.running()?.now();
-            let record = self.rotating_mut()?.procedure.undone(phase, start, end);
+            let record = self.course_mut()?.procedure.undone(phase, start, end);
             self.keep_phase(record, PHASE_ROLLED_BACK)?;
-            if !self.rotating()?.procedure.is_aborted() {
+            if !self.course()?.procedure.is_aborted() {
                 return Ok(Ok(()));
             }
         }
@@ -375,6 +415,9 @@ impl World {
         phase: Phase,
         only: Option<&str>,
     ) -> Result<Result<(), NotDone>, Problem> {
+        if self.cutting.is_some() {
+            return self.cut(phase, only).await;
+        }
         let rotating = self.rotating()?;
         let holder = rotating.rotation.holder.clone();
         let root_too = rotating.scope == Scope::Root;
@@ -438,7 +481,10 @@ impl World {
 
     /// Takes back what [`Self::act`] did, for all peers: a way back leaves nobody out.
     async fn undo(&mut self, phase: Phase) -> Result<Result<(), NotDone>, Problem> {
-        self.rotating_mut()?.lagging.clear();
+        self.course_mut()?.lagging.clear();
+        if self.cutting.is_some() {
+            return self.undo_cut(phase).await;
+        }
         let rotating = self.rotating()?;
         let holder = rotating.rotation.holder.clone();
         let root_too = rotating.scope == Scope::Root;
@@ -486,8 +532,8 @@ impl World {
         }
     }
 
-    fn is_meant(&self, peer: &str, only: Option<&str>) -> Result<bool, Problem> {
-        let lags = self.rotating()?.lagging.contains(peer);
+    pub(super) fn is_meant(&self, peer: &str, only: Option<&str>) -> Result<bool, Problem> {
+        let lags = self.course()?.lagging.contains(peer);
         Ok(!lags && only.is_none_or(|only| only == peer))
     }
 
@@ -631,7 +677,7 @@ impl World {
     }
 
     /// A rolling restart of the replicas that are meant and do not lag behind.
-    async fn restart_replicas(
+    pub(super) async fn restart_replicas(
         &mut self,
         only: Option<&str>,
         wanted: impl Fn(u32) -> bool,
@@ -788,7 +834,7 @@ impl Rotating {
     }
 }
 
-fn identity(leaf: &[u8], root: String) -> Result<Identity, Problem> {
+pub(super) fn identity(leaf: &[u8], root: String) -> Result<Identity, Problem> {
     let facts = halo_pki::inspect(leaf).map_err(|error| Problem::harness(error.to_string()))?;
     let at = |time: time::OffsetDateTime| Timestamp::from_seconds(time.unix_timestamp());
     Ok(Identity {
@@ -799,7 +845,7 @@ fn identity(leaf: &[u8], root: String) -> Result<Identity, Problem> {
     })
 }
 
-fn no_procedure() -> Problem {
+pub(super) fn no_procedure() -> Problem {
     Problem::author(
         "no procedure goes on",
         "begin with `Given a procedure rotates the Kingdom's leaf, with the peers edp1 and mc1`",

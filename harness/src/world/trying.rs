@@ -62,6 +62,22 @@ impl PastCall {
     }
 }
 
+/// One call of a trial.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// Why it was refused; `None` if its caller was taken for its owner.
+    pub refused_for: Option<String>,
+    /// What the server recorded: of the call, or of its refused handshake.
+    pub event: Option<ServerEvent>,
+}
+
+/// Whether a trial sends the actor's own metadata, its API key among it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeepsKey {
+    Yes,
+    No,
+}
+
 /// One server that tells callers apart by their certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Server {
@@ -125,11 +141,47 @@ impl World {
         credential: &Credential,
         server: Server,
     ) -> Result<Attempt, Problem> {
+        // Only the certificate is tried: an API key would be an identity of its own.
+        let tried = self.try_at(actor, Some(credential.clone()), KeepsKey::No, server).await?;
+        let now = self.clock().now().to_string();
+        Ok(Attempt {
+            time: tried.event.as_ref().map_or(now, |event| event.time.clone()),
+            refused_for: tried.refused_for,
+            events: tried.event.map(|event| event.seq).into_iter().collect(),
+        })
+    }
+
+    /// Calls every replica with this leaf or none, and with the actor's own API key, in their order.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn try_by_key(
+        &mut self,
+        actor: &str,
+        credential: Option<&Credential>,
+    ) -> Result<Vec<Tried>, Problem> {
+        let mut all = Vec::new();
+        for id in 0..self.replicas() {
+            let server = Server::Replica(id);
+            all.push(self.try_at(actor, credential.cloned(), KeepsKey::Yes, server).await?);
+        }
+        Ok(all)
+    }
+
+    async fn try_at(
+        &mut self,
+        actor: &str,
+        credential: Option<Credential>,
+        keeps_key: KeepsKey,
+        server: Server,
+    ) -> Result<Tried, Problem> {
         let kept = self.open.remove(actor);
         let guise = self.actor(actor).await?;
-        let worn = guise.credential.replace(credential.clone());
-        // Only the certificate is tried: an API key would be an identity of its own.
-        let metadata = std::mem::take(&mut guise.metadata);
+        let worn = std::mem::replace(&mut guise.credential, credential);
+        let metadata = guise.metadata.clone();
+        if keeps_key == KeepsKey::No {
+            guise.metadata.clear();
+        }
         let (method, text, target) = match server {
             Server::Replica(id) => (
                 "Certificates.ListCertificates",
@@ -165,12 +217,7 @@ impl World {
             Outcome::Broken(_) => self.handshake_event().await?,
         };
         let refused_for = refusal(self.last()?, event.as_ref(), &own, &server);
-        let now = self.clock().now().to_string();
-        Ok(Attempt {
-            time: event.as_ref().map_or(now, |event| event.time.clone()),
-            refused_for,
-            events: event.map(|event| event.seq).into_iter().collect(),
-        })
+        Ok(Tried { refused_for, event })
     }
 
     /// Notes a trial.

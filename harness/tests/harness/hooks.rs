@@ -113,6 +113,16 @@ fn in_simulation_a_hook_is_not_applicable_and_one_that_never_ran_proves_nothing(
 }
 
 #[test]
+fn a_script_cannot_do_a_phase_of_a_cutover_and_is_told_so() {
+    let scenario = "cutover/procedure/prepare-distribute-switch-drain-retire";
+    let (exit, record) = run(scenario, "loopback", &["--hook", "switch=true"]);
+    assert_eq!(exit, Exit::Invalid);
+    let reason = record["scenarios"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("not of a cutover"), "{reason}");
+    assert_eq!(run(scenario, "loopback", &[]).0, Exit::Passed, "without a script it is fine");
+}
+
+#[test]
 fn a_hook_that_cannot_be_meant_is_a_usage_error() {
     for bad in [
         &["--hook", "swich=true"][..],

@@ -64,6 +64,26 @@ fn mistakes_of_the_author_are_invalid_and_named() {
         ("Given a running Kingdom\nAnd a Kingdom with 3 replicas", "already running"),
         ("When replica 9 is restarted", "no replica 9"),
         ("Then the call succeeds", "no call was made yet"),
+        (
+            "Given a procedure cuts the Kingdom over to mTLS, with the peer mc1",
+            "client certificates are required already",
+        ),
+        (
+            "Given client certificates are off\n\
+             And a procedure cuts the Kingdom over to mTLS, with the peer operator",
+            "no participant of the sandbox",
+        ),
+        (
+            "Given client certificates are off\n\
+             And a procedure cuts the Kingdom over to mTLS, with the peer mc1\n\
+             And a procedure rotates the Kingdom's leaf, with the peer mc1",
+            "a procedure goes on already",
+        ),
+        (
+            "Given mc1 presents no certificate\n\
+             Then mc1 is refused without a certificate by every replica, and accepted with its leaf",
+            "mc1 has no leaf, so its refusal proves nothing",
+        ),
     ] {
         let (owner, reason) = invalid(&format!("{steps}\nThen the call succeeds"));
         assert_eq!(owner, Owner::ScenarioAuthor, "{steps}");

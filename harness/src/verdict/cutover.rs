@@ -1,0 +1,152 @@
+//! Whether a cutover to mTLS took place, and who would be cut off by it. Pure.
+//!
+//! That all callers are served says nothing: they are served as well where nothing was switched.
+
+use super::check;
+use crate::observation::{Check, ServerEvent};
+use crate::procedure::cutover::Callers;
+use fake_kingdom::cause::Cause;
+use std::collections::BTreeSet;
+
+/// How one call ended at one replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Why it was refused; `None` if its caller was taken for its owner.
+    pub refused_for: Option<String>,
+    /// Whether the handshake refused it.
+    pub in_handshake: bool,
+    /// Number of the server's event.
+    pub event: Option<u64>,
+}
+
+impl Ending {
+    /// Of a call with this outcome and the server's record of it.
+    pub fn of(refused_for: Option<String>, event: Option<&ServerEvent>) -> Self {
+        let in_handshake = event.is_some_and(|event| event.kind == "handshake");
+        Self { refused_for, in_handshake, event: event.map(|event| event.seq) }
+    }
+
+    fn show(&self) -> String {
+        match &self.refused_for {
+            None => "accepted".to_owned(),
+            Some(cause) if self.in_handshake => format!("refused in the handshake with {cause}"),
+            Some(cause) => format!("refused after the handshake with {cause}"),
+        }
+    }
+}
+
+/// What one replica must show for certificates to be required there: first that the caller is
+/// accepted with its leaf, then that the same call without it is refused in the handshake.
+pub fn required(actor: &str, replica: u32, bare: &Ending, with_leaf: &Ending) -> [Check; 2] {
+    let what = format!("{actor} with its leaf at replica {replica}");
+    let mut accepted = check::equal(what, "accepted", &with_leaf.show());
+    accepted.evidence.extend(with_leaf.event);
+    let what = format!("{actor} without a certificate at replica {replica}");
+    let expected = format!("refused in the handshake with {}", Cause::NoClientCertificate.code());
+    let mut refused = check::equal(what, &expected, &bare.show());
+    refused.evidence.extend(bare.event);
+    if bare.refused_for.is_none() {
+        refused = refused.or(Cause::StillAccepted);
+    }
+    [accepted.or(Cause::CounterpartRefused), refused]
+}
+
+/// What one replica must show after a way back: the caller is served without a certificate again.
+pub fn served_without(actor: &str, replica: u32, bare: &Ending) -> Check {
+    let what = format!("{actor} without a certificate at replica {replica}");
+    let mut check = check::equal(what, "accepted", &bare.show());
+    check.evidence.extend(bare.event);
+    match &bare.refused_for {
+        Some(cause) if cause == Cause::NoClientCertificate.code() => {
+            check.or(Cause::NoClientCertificate)
+        }
+        _ => check,
+    }
+}
+
+/// Who calls without a certificate, by these names, as the servers recorded it.
+pub fn without_certificate(
+    events: &[ServerEvent],
+    expected: &str,
+    name: impl Fn(&str) -> String,
+) -> Check {
+    let mut callers = Callers::default();
+    for event in events {
+        callers.see(event);
+    }
+    let names: BTreeSet<_> = callers.without_certificate().into_iter().map(name).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    let observed = match names.as_slice() {
+        // Silence proves nothing.
+        [] if callers.all().is_empty() => "unknown, for nobody has called".to_owned(),
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    let check = check::equal("callers without a certificate", expected, &observed);
+    if names.is_empty() {
+        check.or(Cause::FailureNotSeen)
+    } else {
+        check.or(Cause::NoClientCertificate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(refused_for: Option<&str>, in_handshake: bool) -> Ending {
+        Ending { refused_for: refused_for.map(str::to_owned), in_handshake, event: Some(1) }
+    }
+
+    fn holds(bare: &Ending, with_leaf: &Ending) -> [bool; 2] {
+        required("mc1", 0, bare, with_leaf).map(|check| check.holds)
+    }
+
+    const ACCEPTED: Ending = Ending { refused_for: None, in_handshake: false, event: Some(2) };
+
+    #[test]
+    fn required_is_a_refusal_in_the_handshake_beside_an_acceptance() {
+        let refused = ending(Some("no_client_certificate"), true);
+        assert_eq!(holds(&refused, &ACCEPTED), [true, true]);
+        assert_eq!(holds(&refused, &refused), [false, true], "a shut door proves nothing");
+        assert_eq!(holds(&ACCEPTED, &ACCEPTED), [true, false]);
+        let late = ending(Some("no_client_certificate"), false);
+        assert_eq!(holds(&late, &ACCEPTED), [true, false], "the faithful UNKNOWN is no mTLS");
+        let other = ending(Some("unknown_issuer"), true);
+        assert_eq!(holds(&other, &ACCEPTED), [true, false]);
+    }
+
+    #[test]
+    fn what_is_still_accepted_without_a_certificate_says_so() {
+        let [_, check] = required("mc1", 1, &ACCEPTED, &ACCEPTED);
+        assert_eq!(check.cause, Some(Cause::StillAccepted));
+        assert_eq!(check.observed, "accepted");
+        assert!(served_without("mc1", 1, &ACCEPTED).holds);
+        let shut = ending(Some("no_client_certificate"), true);
+        let check = served_without("mc1", 1, &shut);
+        assert!(!check.holds);
+        assert_eq!(check.cause, Some(Cause::NoClientCertificate));
+    }
+
+    #[test]
+    fn who_shows_no_certificate_is_named_and_silence_is_not_none() {
+        let call = |principal: &str, has_certificate: bool| ServerEvent {
+            kind: "call".to_owned(),
+            listener: Some("public".to_owned()),
+            replica: Some(0),
+            connection: Some(1),
+            principal: Some(principal.to_owned()),
+            peer: has_certificate.then(Default::default),
+            ..ServerEvent::default()
+        };
+        let named = |events: &[ServerEvent], expected: &str| {
+            without_certificate(events, expected, |principal| principal.replace("x/", ""))
+        };
+        let both = [call("x/mc1", false), call("x/edp1", true)];
+        assert!(named(&both, "mc1").holds);
+        assert_eq!(named(&both, "none").cause, Some(Cause::NoClientCertificate));
+        assert!(named(&both[1..], "none").holds);
+        assert_eq!(named(&both[1..], "mc1").cause, Some(Cause::FailureNotSeen));
+        assert!(!named(&[], "none").holds);
+    }
+}
