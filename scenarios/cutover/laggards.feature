@@ -14,13 +14,13 @@ Feature: Who has no certificate yet is named before certificates are required
     And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
     When mc1 lags behind
     And the phases up to distribute are done
-    Then the gate of switch stays shut for 500 ms because "mc1 shows no certificate"
+    Then the gate of switch stays shut for 400 ms because "mc1 shows no certificate"
     And the callers without a certificate are mc1
     When mc1 catches up
     Then the gate of switch opens within 1000 ms
     And the callers without a certificate are none
     When the phases up to retire are done
-    And the probes go on for 300 ms
+    And the probes go on for 100 ms
     And the probes stop
     Then nobody noticed
     And mc1 is refused without a certificate by every replica, and accepted with its leaf
