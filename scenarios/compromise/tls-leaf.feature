@@ -121,5 +121,5 @@ Feature: A TLS leaf, or the key of its root, is stolen
     And the probes stop
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
-    And the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other
     And edp1's probes of lanes new_connection, reused_channel and server_stream failed with unknown_issuer
+    And the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other
