@@ -68,6 +68,18 @@ const STREAM_LOST: &str = "Given probes call the Kingdom as edp1\nWhen the probe
 
 /// What happens, and the comparison that must not hold then.
 const TWINS: &[(&str, &str)] = &[
+    (
+        "Given mc1 has a new encryption key called used\n\
+         And mc1 has a new encryption key called other\n\
+         And edp1 has an event group called g for mc1\n\
+         And edp1 encrypts the metadata \"news\" of its event group g to mc1's key used\n",
+        "Then mc1's encryption key other opens the metadata of edp1.g",
+    ),
+    (
+        "Given mc1 gets a new root\nAnd the trust bundle no longer includes mc1's root\n\
+         And all 2 replicas are restarted\n",
+        "Then mc1's first leaf works at every door",
+    ),
     (DENIED, "Then the call succeeds"),
     (NO_CERTIFICATE, "Then the call succeeds"),
     (READ, "Then the call fails with PERMISSION_DENIED"),
