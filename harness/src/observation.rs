@@ -224,6 +224,11 @@ impl ObservationLog {
         })
     }
 
+    /// Everything so far, which is no longer here afterwards.
+    pub fn take(&mut self) -> Vec<Observation> {
+        std::mem::take(&mut self.all)
+    }
+
     /// How many comparisons there were.
     pub fn checks(&self) -> usize {
         self.all.iter().filter(|o| matches!(o.fact, Fact::Check(_))).count()

@@ -16,7 +16,7 @@ use fake_kingdom::seam::entropy::Seed;
 use futures::FutureExt as _;
 use gherkin::StepType;
 use rand_core::RngCore as _;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,7 +109,8 @@ pub fn run(
         std::cmp::Reverse(if is_elsewhere { 0 } else { scenario.waits_ms() })
     });
     let queue = VecDeque::from(queue);
-    let order: Vec<_> = scenarios.iter().map(Scenario::label).collect();
+    let labels = scenarios.iter().map(Scenario::label);
+    let order: BTreeMap<String, usize> = labels.zip(0..).collect();
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..plan.jobs.min(scenarios.len()).max(1) {
         let (queue, sender, plan) = (queue.clone(), sender.clone(), plan.clone());
@@ -139,15 +140,13 @@ pub fn run(
         }
     }
     queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let finished: BTreeSet<_> = done.iter().map(|result| result.scenario.label()).collect();
     for scenario in scenarios {
-        if !done.iter().any(|result| result.scenario.label() == scenario.label()) {
+        if !finished.contains(&scenario.label()) {
             done.push(stillborn(scenario, Problem::interrupted()));
         }
     }
-    done.sort_by_key(|result| {
-        let label = result.scenario.label();
-        order.iter().position(|other| *other == label)
-    });
+    done.sort_by_cached_key(|result| order.get(&result.scenario.label()).copied());
     done
 }
 
@@ -173,7 +172,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         world.note_alerts();
         let audit_head = world.audit_head();
         let finished = world.clock().now();
-        let log = world.log.all().to_vec();
+        let log = world.log.take();
         let claims_change = scenario.tags.iter().any(|tag| tag == "rotation" || tag == "cutover");
         let judgement = if claims_change { judge_change(&log) } else { judge(&log) };
         let secrets = world.secrets();

@@ -196,6 +196,7 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
     for scenario in all {
         outline_is_whole(scenario).map_err(|reason| wrong(scenario.position.line, reason))?;
     }
+    no_step_is_a_description(&feature, text).map_err(|(line, reason)| wrong(line, reason))?;
     let source: Arc<str> = text.into();
     let feature = feature.expand_examples().map_err(|error| {
         let reason = format!("no column of the examples is named <{}>", error.name);
@@ -242,6 +243,48 @@ pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageE
             })
         })
         .collect()
+}
+
+/// Gherkin takes lines that begin with no keyword for a description, a misspelt step among them, which
+/// would then silently not run: nothing but features and rules has one here.
+fn no_step_is_a_description(feature: &Feature, text: &str) -> Result<(), (usize, String)> {
+    let scenarios =
+        || feature.scenarios.iter().chain(feature.rules.iter().flat_map(|r| &r.scenarios));
+    let backgrounds =
+        feature.background.iter().chain(feature.rules.iter().flat_map(|r| &r.background));
+    let of_background = backgrounds.map(|one| (one.position.line, &one.description));
+    let of_scenario = scenarios().map(|one| (one.position.line, &one.description));
+    let examples = scenarios().flat_map(|scenario| &scenario.examples);
+    let of_examples = examples.map(|one| (one.position.line, &one.description));
+    for (line, description) in of_background.chain(of_scenario).chain(of_examples) {
+        let Some(first) = description.as_deref().and_then(|text| text.trim().lines().next()) else {
+            continue;
+        };
+        let below = text.lines().enumerate().skip(line);
+        let at = below.clone().find(|(_, text)| text.trim() == first.trim());
+        let line = at.map_or(line, |(index, _)| index + 1);
+        return Err((
+            line,
+            format!(
+                "`{}` begins with no keyword and would not run; begin a step with Given, When, Then, And \
+                 or But, and a comment with #",
+                first.trim()
+            ),
+        ));
+    }
+    // Under a misspelt `Scenario:` at the head of the file its steps become the feature's description.
+    let is_step = |line: &str| {
+        ["Given ", "When ", "Then ", "And ", "But ", "* "].iter().any(|word| line.starts_with(word))
+    };
+    let descriptions = feature.rules.iter().map(|rule| &rule.description);
+    for description in descriptions.chain([&feature.description]).flatten() {
+        if let Some(step) = description.lines().map(str::trim).find(|line| is_step(line)) {
+            let at = text.lines().position(|line| line.trim() == step);
+            let reason = format!("`{step}` stands in no scenario; is its `Scenario:` misspelt?");
+            return Err((at.map_or(feature.position.line, |index| index + 1), reason));
+        }
+    }
+    Ok(())
 }
 
 /// An outline must have a row in each of its tables, and what has no table no placeholder: else it

@@ -702,6 +702,25 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
     let mut gaps = facts.gaps.clone();
     let owner = facts.subject.owner();
     let by_certificate = matches!(facts.subject, Subject::Certificate(_));
+    if matches!(facts.subject, Subject::PublicKey(_)) && !is_in_force(facts) && affected.is_empty()
+    {
+        gaps.push(Gap::not_recorded(
+            format!("whether {owner} ever had this key"),
+            "it is not in force and nothing that was read is encrypted to it; the Kingdom keeps no earlier \
+             keys (1.2.4)",
+            "compare the digest with that of the key file, `sha256sum NAME_enc_public.tink`: with another \
+             one nothing is found either",
+        ));
+    }
+    if let (Some(since), Some((_, finished))) = (facts.since, facts.read)
+        && since > finished
+    {
+        gaps.push(Gap::not_recorded(
+            "what happened after the suspected time",
+            format!("{since} is later than this reading"),
+            "give an earlier --since",
+        ));
+    }
     match &facts.audit {
         None => {
             gaps.push(Gap::not_looked_at(

@@ -464,3 +464,22 @@ fn seeds_of_share_shuffle_are_not_the_kingdoms_to_know() {
     facts.measurements[0].requisitions[0].state = RequisitionState::Unfulfilled;
     assert!(!has_gap(&facts));
 }
+
+/// 1.2.4: the Kingdom keeps no earlier keys, so that a mistyped digest looks like one of which nothing
+/// is left.
+#[test]
+fn a_key_that_nothing_names_and_a_time_to_come_are_no_all_clear() {
+    let is_told = |facts: &Facts, part: &str| {
+        assess(facts).not_known.iter().any(|gap| gap.what.contains(part))
+    };
+    let mut facts = of_key("dataProviders/AAAAAAAAAZQ");
+    assert!(!is_told(&facts, "ever had this key"));
+    facts.key = Some("aa".repeat(32));
+    assert!(is_told(&facts, "ever had this key"));
+    let now = at(10).unwrap();
+    facts.read = Some((now, now));
+    facts.since = at(9);
+    assert!(!is_told(&facts, "after the suspected time"));
+    facts.since = at(11);
+    assert!(is_told(&facts, "after the suspected time"));
+}

@@ -173,7 +173,11 @@ fn not_known(out: &mut String, all: &Assessment) -> Written {
 fn next(out: &mut String, all: &Assessment) -> Written {
     writeln!(out, "\n4. What to do next, in this order")?;
     if all.plan.is_empty() {
-        return writeln!(out, "   Nothing: what is affected is history.");
+        let why = match all.affected.is_empty() {
+            true => "nothing of what was looked at is affected; see what is not known",
+            false => "what is affected is history",
+        };
+        return writeln!(out, "   Nothing: {why}.");
     }
     let mut groups: BTreeMap<(ActionKind, &str, &str), Vec<&Action>> = BTreeMap::new();
     for action in &all.plan {

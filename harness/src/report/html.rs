@@ -343,6 +343,10 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
             );
         }
         page.push_str("</tbody></table></div>\n");
+        page.push_str(
+            "<p>Times are of tries: a credential can have been dead for some time before it was first \
+             refused, and it was dead no earlier than it was last accepted.</p>\n",
+        );
     }
     for assessment in &scenario.impact {
         impact(page, assessment);

@@ -121,15 +121,17 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
     for one in &dead {
         match one.kind {
             CredentialKind::SigningCertificate => add(format!(
-                "Assess what {} signed: `halo-harness impact --certificate {}`, then re-create, re-sign \
-                 and delete as its plan says.",
+                "Assess what {} signed: `halo-harness impact --certificate {}` with the addresses and \
+                 identities of docs/tools.md, then re-create, re-sign and delete as its plan says.",
                 one.owner,
                 if one.credential.contains('/') { one.credential.as_str() } else { "NAME" }
             )),
+            // Without its digest the command would look for the key in force, which is the new one.
             CredentialKind::EncryptionKey => add(format!(
-                "Assess what was encrypted to {}'s old key: `halo-harness impact --public-key NAME`, then \
+                "Assess what was encrypted to {}'s old key: `halo-harness impact --public-key \
+                 OWNER/publicKey --key-sha256 {}` with the addresses and identities of docs/tools.md, then \
                  re-encrypt, cancel and create again, and have the operator delete the rest.",
-                one.owner
+                one.owner, one.credential
             )),
             CredentialKind::TlsLeaf | CredentialKind::TlsRoot => add(
                 "Watch authentication failures with the cause above: whoever still presents the old \

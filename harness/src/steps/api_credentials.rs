@@ -15,7 +15,6 @@ use crate::world::{StepResult, Stop, Var, World};
 use fake_kingdom::cause::Cause;
 use kingdom_proto::v2alpha as pb;
 use prost::Message as _;
-use sha2::{Digest as _, Sha256};
 
 pub(super) fn steps() -> Vec<StepDefinition> {
     vec![
@@ -199,7 +198,7 @@ pub(super) async fn shown(world: &mut World, actor: &str) -> Result<Shown, Stop>
         let facts = halo_pki::inspect(&der).ok();
         let skid = facts.and_then(|facts| facts.skid).map(hex::encode).unwrap_or_default();
         let message = key.and_then(|signed| signed.message).unwrap_or_default();
-        let digest = hex::encode(Sha256::digest(&message.value));
+        let digest = crate::impact::read::key_digest(&message.value);
         Ok([("api_certificate", skid), ("encryption_key", digest)])
     })
     .await

@@ -140,3 +140,28 @@ fn a_background_alone_makes_no_scenario() {
         assert_eq!(verdict, halo_harness::verdict::Verdict::Invalid, "{}", result.scenario.id);
     }
 }
+
+/// Gherkin takes a line without a keyword for a description, and would drop the step without a word.
+#[test]
+fn a_misspelt_keyword_is_refused_with_its_line() {
+    let whole = "Feature: f\n  A description.\n\n  Background:\n    Given a running Kingdom\n\n  \
+                 Scenario: s\n    When edp1 reads the certificate edp1.certificate\n    Then the call succeeds\n";
+    assert_eq!(parse(whole).unwrap().len(), 1);
+    for (right, misspelt, line) in [
+        ("Given a running", "Gven a running", 5),
+        ("When edp1", "Whn edp1", 8),
+        ("Scenario: s", "Scenaro: s", 8),
+    ] {
+        let text = match misspelt {
+            "Scenaro: s" => whole
+                .replace("  Background:\n    Given a running Kingdom\n\n", "")
+                .replace(right, misspelt),
+            _ => whole.replace(right, misspelt),
+        };
+        let UsageError::Feature { line: at, reason, .. } = parse(&text).unwrap_err() else {
+            panic!("{misspelt}")
+        };
+        let line = if misspelt == "Scenaro: s" { 5 } else { line };
+        assert_eq!(at, line, "{misspelt}: {reason}");
+    }
+}
