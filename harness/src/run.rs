@@ -234,6 +234,13 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
             }
         }
     }
+    // Probes that the scenario leaves running are stopped, and what they noticed is judged like the rest.
+    if world.is_probing()
+        && let Err(problem) = world.stop_probes().await
+    {
+        world.record(Fact::Problem(problem));
+        return;
+    }
     match world.fault_that_never_fired() {
         Some(problem) => world.record(Fact::Problem(problem)),
         None => world.record(Fact::Finished),

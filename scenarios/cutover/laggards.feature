@@ -66,6 +66,9 @@ Feature: Who has no certificate yet is named before certificates are required
     Then the gate of retire stays shut for 300 ms because "open connections of mc1 came without a certificate"
     When replica 0 catches up
     Then the gate of retire opens within 1000 ms
+    When the probes go on for 900 ms
+    And the probes stop
+    Then the probes of lanes new_connection and reused_channel failed with nobody_listens
 
   @contract-2.1
   Scenario: a switch that is forced past its gate cuts off who lags, it alone, and only until the way back

@@ -141,6 +141,7 @@ fn keys() -> Vec<StepDefinition> {
                 ))?;
                 let earlier = calls[..calls.len() - 2].iter().filter(|call| call.names(&old));
                 let earlier = earlier.map(PastCall::attempt).collect();
+                let certificate = old.clone();
                 let trial = Trial {
                     owner: owner.to_owned(),
                     what: format!("certificate {}", given.text(1)),
@@ -151,7 +152,8 @@ fn keys() -> Vec<StepDefinition> {
                     old: before.attempt(),
                     new: Some(after.attempt()),
                 };
-                look_at(world, trial, given.text(2))
+                look_at(world, trial, given.text(2))?;
+                is_to_blame(world, owner, &certificate, given.text(2)).await
             }
         ),
         step!(
@@ -166,6 +168,7 @@ fn keys() -> Vec<StepDefinition> {
                 let signers = signers(world, given.text(4)).await?;
                 let what = format!("the signers of {}", given.text(4));
                 world.check(check::member(what, &certificate, &signers, true))?;
+                let signer = certificate.clone();
                 let trial = Trial {
                     owner: owner.to_owned(),
                     what: format!("certificate {name}"),
@@ -176,7 +179,8 @@ fn keys() -> Vec<StepDefinition> {
                     old,
                     new: Some(new),
                 };
-                look_at(world, trial, given.text(3))
+                look_at(world, trial, given.text(3))?;
+                is_to_blame(world, owner, &signer, given.text(3)).await
             }
         ),
         step!(
@@ -185,6 +189,12 @@ fn keys() -> Vec<StepDefinition> {
             "Then edp1's old encryption key is dead by 3.10/8: it did not open mc1.old, and opened mc1.new",
             |world, given| {
                 let (owner, clause) = (given.text(0), given.text(1));
+                // Another refusal says nothing of the key.
+                if !CANNOT_OPEN.contains(&clause) {
+                    let what = format!("what is refused by {clause} may well have been opened");
+                    let next = format!("a key is dead by {}", CANNOT_OPEN.join(" or "));
+                    return Err(Problem::author(what, next).into());
+                }
                 let old = opened(world, owner, given.text(2))?;
                 let new = opened(world, owner, given.text(3))?;
                 let keys = encrypted(world, owner).await?;
@@ -255,6 +265,7 @@ fn findings() -> Vec<StepDefinition> {
                     (None, None) => "nothing".to_owned(),
                 };
                 world.check(check::equal(noticed, &expected, &observed).or(Cause::NotNoticed))?;
+                is_to_blame(world, owner, &certificate, by).await?;
                 let text = format!(
                     "the Kingdom's {method} accepts what stands under {owner}'s certificate {name} and is \
                      not to be trusted; {noticer} must notice, and did by {by}"
@@ -508,6 +519,35 @@ async fn measurement(world: &mut World, of: &str) -> Result<pb::Measurement, Sto
     super::certificates::must(world, owner, "Measurements.GetMeasurement", &text).await?;
     let response = world.response()?;
     Ok(response.transcode_to().map_err(|error| Problem::harness(error.to_string()))?)
+}
+
+/// The rows of contract 3.10 that a provider without the key refuses by.
+const CANNOT_OPEN: [&str; 2] = ["3.10/7", "3.10/8"];
+
+/// A refusal for revocation is of this certificate only if this one is on hold or revoked: the same call
+/// can name another that is.
+async fn is_to_blame(
+    world: &mut World,
+    owner: &str,
+    certificate: &str,
+    refused_for: &str,
+) -> StepResult {
+    let states: &[&str] = match refused_for {
+        "certificate_revoked" => &["REVOKED"],
+        "certificate_on_hold" => &["HOLD"],
+        "3.13.1/c" | "3.13.2/d" => &["HOLD", "REVOKED"],
+        _ => return Ok(()),
+    };
+    // What came before was for this step to look at.
+    world.look();
+    let text = format!("name: \"{certificate}\"");
+    super::certificates::must(world, owner, "Certificates.GetCertificate", &text).await?;
+    let read: pb::Certificate =
+        world.response()?.transcode_to().map_err(|error| Problem::harness(error.to_string()))?;
+    let state = read.revocation_state().as_str_name().to_owned();
+    let states = states.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let check = check::member(format!("state of {certificate} among"), &state, &states, true);
+    world.check(check.or(Cause::UnexpectedState))
 }
 
 /// When a certificate was revoked, and the server's record of it.

@@ -170,6 +170,25 @@ pub fn of(log: &[Observation]) -> Vec<Deadness> {
     all
 }
 
+/// A credential that a trial showed to be dead, and that was accepted at the same door later on.
+pub fn revived(log: &[Observation]) -> Option<String> {
+    let dead = log.iter().find_map(|observation| match &observation.fact {
+        Fact::Trial(trial) if trial.new.is_some() && trial.old.refused_for.is_some() => {
+            let same = |one: &Deadness| {
+                (one.kind, &one.credential, &one.door)
+                    == (trial.kind, &trial.credential, &trial.door)
+            };
+            of(log).into_iter().find(|one| same(one) && one.first_refused.is_none())
+        }
+        _ => None,
+    })?;
+    let when = dead.last_accepted.unwrap_or_default();
+    Some(format!(
+        "{}'s credential {} was dead at {}, and was accepted there again at {when}",
+        dead.owner, dead.credential, dead.door
+    ))
+}
+
 /// Every use of the trial's credential at its door: in calls, probes and all trials.
 fn all_uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
     let mut all = uses(log, trial);

@@ -200,7 +200,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
         let reason = "the scenario was broken off before its last step".to_owned();
         return invalid(reason, Owner::Harness, step);
     }
-    if let Some(what) = not_predicted(log) {
+    if let Some(what) = not_predicted(log).or_else(|| deadness::revived(log)) {
         return Judgement {
             verdict: Verdict::Fail,
             reason: Some(what),

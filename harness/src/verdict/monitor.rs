@@ -145,7 +145,9 @@ pub fn alert_after_ms(run: &Run, events: &[ServerEvent]) -> Option<i64> {
     let time = |event: &ServerEvent| Timestamp::parse_rfc3339(&event.time).map(Timestamp::micros);
     let of_probes = run.probes.iter().filter_map(|probe| probe.server.as_deref());
     let first = of_probes.filter(|event| refusal(event).is_some()).filter_map(time).min()?;
-    let alert = events.iter().filter(|event| event.kind == "alert").filter_map(time).min()?;
+    // One that came before is of something else.
+    let alerts = events.iter().filter(|event| event.kind == "alert").filter_map(time);
+    let alert = alerts.filter(|alert| *alert >= first).min()?;
     Some((alert - first) / 1000)
 }
 

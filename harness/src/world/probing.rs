@@ -194,6 +194,11 @@ impl World {
         })
     }
 
+    /// Whether probes go on.
+    pub fn is_probing(&self) -> bool {
+        self.probing.is_some()
+    }
+
     /// Ends the run of probes with its negative control, and records what it observed.
     ///
     /// # Errors
