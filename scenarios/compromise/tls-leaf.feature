@@ -117,7 +117,7 @@ Feature: A TLS leaf, or the key of its root, is stolen
     And the probes go on for 500 ms
     And edp1 presents a leaf of its new root
     And the probing caller edp1 starts again
-    And the probes go on for 500 ms
+    And the probes go on for 900 ms
     And the probes stop
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential

@@ -82,7 +82,7 @@ Feature: Who has no certificate yet is named before certificates are required
     And the probes go on for 300 ms
     And the procedure is aborted
     And the procedure is rolled back
-    And the probes go on for 300 ms
+    And the probes go on for 900 ms
     And the probes stop
     Then edp1 noticed nothing
     And mc1 is served without a certificate by every replica

@@ -38,7 +38,7 @@ Feature: A rotation over a network that is not perfect
     And edp1 presents a fresh leaf of its root
     And the probes go on for 300 ms
     And the open connections of edp1 are lost
-    And the probes go on for 600 ms
+    And the probes go on for 900 ms
     And the probes stop
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
