@@ -37,10 +37,16 @@ pub enum Fact {
         /// By how much the clock was moved forward since the change before.
         jumped: std::time::Duration,
     },
+    /// The scenario gave a participant, or `kingdom`, another TLS leaf.
+    Replaced(String),
+    /// Without a certificate, a call was tried at the door of every replica.
+    TriedBare,
     /// A call and its outcome as the caller saw it.
     Call(CallFact),
     /// What the server recorded, joined to a call of ours.
     Server(Box<ServerEvent>),
+    /// A run of probes began.
+    ProbesStarted,
     /// A run of probes ended.
     Probes(Box<Run>),
     /// All that these callers' probes of the last run noticed was compared with what a step says.

@@ -7,7 +7,7 @@ use crate::observation::{Fact, Observation, StepFact};
 use crate::report::evidence::Secrets;
 use crate::scenario::Scenario;
 use crate::steps::Registry;
-use crate::verdict::{Judgement, Verdict, judge, judge_change};
+use crate::verdict::{Claim, Judgement, Verdict, judge, judge_change};
 use crate::world::{Hooks, Stop, World};
 use fake_kingdom::audit::Head;
 use fake_kingdom::model::Timestamp;
@@ -173,8 +173,13 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         let audit_head = world.audit_head();
         let finished = world.clock().now();
         let log = world.log.take();
-        let claims_change = scenario.tags.iter().any(|tag| tag == "rotation" || tag == "cutover");
-        let judgement = if claims_change { judge_change(&log) } else { judge(&log) };
+        let claim = |tag: &String| match tag.as_str() {
+            "rotation" => Some(Claim::Rotation),
+            "cutover" => Some(Claim::Cutover),
+            _ => None,
+        };
+        let claims: Vec<_> = scenario.tags.iter().filter_map(claim).collect();
+        let judgement = if claims.is_empty() { judge(&log) } else { judge_change(&claims, &log) };
         let secrets = world.secrets();
         ScenarioResult { judgement, scenario, started, finished, log, audit_head, secrets }
     });

@@ -143,7 +143,11 @@ pub fn parse(text: &str) -> Result<Vec<Fault>, UsageError> {
     Ok(file.fault)
 }
 
-/// The twins of these scenarios: each with each fault that names it.
+/// The tag of scenarios that only simulation can run: so can it only their twins.
+const VIRTUAL_TIME: &str = "virtual-time";
+
+/// The twins of these scenarios: each with each fault that names it. Those of a scenario that is
+/// tagged `@virtual-time` run in simulation, wherever the others do.
 ///
 /// # Errors
 /// An edit finds no step: the fault would never fire.
@@ -154,6 +158,8 @@ pub fn of(
 ) -> Result<Vec<Scenario>, UsageError> {
     let mut twins = Vec::new();
     for scenario in scenarios {
+        let needs_virtual_time = scenario.tags.iter().any(|tag| tag == VIRTUAL_TIME);
+        let environment = if needs_virtual_time { EnvironmentKind::Simulated } else { environment };
         for fault in faults.iter().filter(|fault| fault.scenarios.contains(&scenario.id)) {
             twins.push(twin(scenario, fault, environment)?);
         }

@@ -246,6 +246,11 @@ impl World {
         self.record(Fact::Changed { what: what.into(), jumped });
     }
 
+    /// Notes that an actor, or [`crate::verdict::credentials::KINGDOM`], was given another TLS leaf.
+    pub fn replaced_leaf_of(&mut self, actor: &str) {
+        self.record(Fact::Replaced(actor.to_owned()));
+    }
+
     /// Puts a comparison into the log; one that does not hold ends the scenario.
     ///
     /// # Errors

@@ -122,4 +122,6 @@ Feature: A TLS leaf, or the key of its root, is stolen
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
     And edp1's probes of lanes new_connection, reused_channel and server_stream failed with unknown_issuer
+      | from  | all 2 replicas are restarted         |
+      | until | edp1 presents a leaf of its new root |
     And the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other

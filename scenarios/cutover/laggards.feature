@@ -69,6 +69,7 @@ Feature: Who has no certificate yet is named before certificates are required
     When the probes go on for 900 ms
     And the probes stop
     Then the probes of lanes new_connection and reused_channel failed with nobody_listens
+      | from | replica 0 catches up |
 
   @contract-2.1
   Scenario: a switch that is forced past its gate cuts off who lags, it alone, and only until the way back
@@ -88,6 +89,8 @@ Feature: Who has no certificate yet is named before certificates are required
     And mc1 is served without a certificate by every replica
     And the callers without a certificate are mc1
     And mc1's probes of lanes new_connection, reused_channel and server_stream failed with no_client_certificate
+      | from  | the phase switch is forced   |
+      | until | the procedure is rolled back |
 
   # From required to optional: edp1 goes on with its certificate, mc1 needs none any more.
   @cutover @contract-2.1 @contract-2.6

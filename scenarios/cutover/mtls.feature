@@ -43,3 +43,5 @@ Feature: From server TLS to mTLS under traffic
     And the probes stop
     Then the calls of mc1 ended on its new credential
     And mc1's probes of lanes new_connection, reused_channel and server_stream failed with no_client_certificate
+      | from  | all 2 replicas are restarted          |
+      | until | mc1 presents a fresh leaf of its root |

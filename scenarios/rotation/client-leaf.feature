@@ -43,6 +43,8 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
     And edp1's probes of lanes new_connection, reused_channel and server_stream failed with unknown_issuer
+      | from  | all 2 replicas are restarted         |
+      | until | edp1 presents a leaf of its new root |
 
   @contract-2.3
   Scenario: a leaf sent with its intermediate loses its identity
@@ -54,6 +56,7 @@ Feature: A participant's client leaf is rotated while it calls the Kingdom
     Then edp1's probes of lane reused_channel noticed nothing
     And mc1 noticed nothing
     And edp1's probes of lane new_connection failed with chain_not_single to the end
+      | from | edp1 presents a "through-intermediate" certificate |
 
   @contract-2.8
   Scenario: twenty rotations back to back

@@ -15,6 +15,7 @@ Feature: Every authentication failure after a rotation is seen and named, and no
     And the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other
     And an alert was raised within 800 ms of the first failure
     And edp1's probes of lane new_connection failed with unknown_issuer to the end
+      | from | edp1 presents a leaf of its new root |
 
   @contract-2.8
   Scenario: a clean rotation raises none

@@ -29,6 +29,8 @@ Feature: A rotation over a network that is not perfect
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
     And edp1's probes of lanes new_connection, reused_channel and server_stream failed with timeout
+      | from  | what edp1 is sent does not arrive |
+      | until | the network of edp1 works again   |
 
   @contract-5.5.4
   Scenario: every open connection is lost, and the caller comes back with its new leaf
@@ -43,6 +45,7 @@ Feature: A rotation over a network that is not perfect
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
     And edp1's probes of lanes new_connection and reused_channel failed with connection_cut
+      | from | the open connections of edp1 are lost |
 
   # A handshake is some kilobytes: at this rate it takes longer than a caller waits.
   @contract-2.1
@@ -60,6 +63,8 @@ Feature: A rotation over a network that is not perfect
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
     And edp1's probes of lanes new_connection, reused_channel and server_stream failed with timeout
+      | from  | edp1 is sent at most 600 bytes a second |
+      | until | the network of edp1 works again         |
 
   # Certificates are judged by the clock of whoever judges.
   @contract-2.1
@@ -77,6 +82,7 @@ Feature: A rotation over a network that is not perfect
     Then edp1 noticed nothing
     And every replica answers with the Kingdom's new certificate
     And mc1's probes of lanes new_connection, reused_channel and server_stream failed with <cause> to the end
+      | from | all 2 replicas are restarted |
 
     Examples:
       | clock  | skew          | cause         |

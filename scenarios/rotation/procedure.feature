@@ -182,6 +182,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     And the probes stop
     Then edp1 noticed nothing
     And mc1's probes of lanes new_connection, reused_channel and server_stream failed with unknown_issuer to the end
+      | from | the phase switch is forced |
 
   # The way back, from every phase and from the middle of one.
 

@@ -46,6 +46,8 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
     And edp1's probes of lanes <lanes> failed with <causes>
+      | from  | edp1 presents a leaf of its new root |
+      | until | all 2 replicas are restarted         |
 
     Examples:
       | order           | first                                     | second                                    | third                                     | causes                           | lanes |
@@ -99,6 +101,8 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     Then edp1 noticed nothing
     And the calls of mc1 ended on its new credential
     And mc1's probes of lanes <lanes> failed with <causes>
+      | from  | mc1 presents a leaf of its new root |
+      | until | all 2 replicas are restarted        |
 
     Examples:
       | order           | first                                     | second                                    | third                                     | causes                           | lanes |
@@ -152,6 +156,7 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     Then mc1 noticed nothing
     And every replica answers with the Kingdom's new certificate
     And edp1's probes of lanes new_connection, reused_channel and server_stream failed with unknown_issuer to the end
+      | from | all 2 replicas are restarted |
 
   # A Duchy has a bundle and a map of its own: without them the provider is cut off there, whatever the
   # Kingdom's say (5.10).

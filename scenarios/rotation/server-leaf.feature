@@ -71,6 +71,8 @@ Feature: The Kingdom's own leaf is rotated while participants call it
     And the probes stop
     Then the probes of lane reused_channel noticed nothing
     And the probes of lane new_connection failed with <cause> to the end
+      | from   | the Kingdom gets a new certificate that <what> |
+      | within | 1500 ms                                        |
 
     Examples:
       | what                 | cause                |

@@ -3,6 +3,7 @@
 use super::{StepDefinition, step};
 use crate::client::{Credential, Security};
 use crate::error::Problem;
+use crate::verdict::credentials::KINGDOM;
 use crate::world::trust_files::{without_entry, without_root};
 use crate::world::{OPERATOR, Var, World};
 use fake_kingdom::files::Role;
@@ -204,7 +205,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 } else {
                     world.new_root(OPERATOR)?.clone()
                 };
-                let leaf = issue(world, "kingdom", &root)?;
+                let leaf = issue(world, KINGDOM, &root)?;
                 let key = leaf.key().pkcs8_pem();
                 install(world, leaf, key).await
             }
@@ -375,7 +376,8 @@ async fn install(
 ) -> crate::world::StepResult {
     let certificate = leaf.certificate_pem();
     world.kingdom().await?;
-    world.keep_leaf("kingdom", "new", leaf);
+    world.keep_leaf(KINGDOM, "new", leaf);
+    world.replaced_leaf_of(KINGDOM);
     set(world, Role::TlsCert, certificate.into_bytes()).await?;
     set(world, Role::TlsKey, key_pem.into_bytes()).await
 }

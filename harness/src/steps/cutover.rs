@@ -2,6 +2,7 @@
 
 use super::{StepDefinition, step};
 use crate::error::Problem;
+use crate::observation::Fact;
 use crate::verdict::cutover::{self, Ending};
 use crate::world::{StepResult, Tried, World};
 
@@ -36,6 +37,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 })?;
                 let with_leaf = world.try_by_key(actor, Some(&leaf)).await?;
                 let bare = world.try_by_key(actor, None).await?;
+                world.record(Fact::TriedBare);
                 for ((replica, bare), with_leaf) in (0..).zip(&bare).zip(&with_leaf) {
                     let (bare, with_leaf) = (ending(bare), ending(with_leaf));
                     for check in cutover::required(actor, replica, &bare, &with_leaf) {
@@ -51,6 +53,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then mc1 is served without a certificate by every replica",
             |world, given| {
                 let bare = world.try_by_key(given.text(0), None).await?;
+                world.record(Fact::TriedBare);
                 for (replica, bare) in (0..).zip(&bare) {
                     world.check(cutover::served_without(given.text(0), replica, &ending(bare)))?;
                 }

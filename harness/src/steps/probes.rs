@@ -1,11 +1,12 @@
 //! Probes that go on while a scenario changes certificates, and what they must or must not notice.
 
-use super::{StepDefinition, step};
+use super::{Arguments, StepDefinition, step};
 use crate::error::Problem;
 use crate::observation::Fact;
 use crate::probe::schedule::RATE_PER_SECOND_MAX;
 use crate::probe::{Density, Lane, Run};
-use crate::verdict::{availability, check, credentials, monitor, outage};
+use crate::verdict::outage::{self, Until, Window};
+use crate::verdict::{availability, check, credentials, monitor};
 use crate::world::{StepResult, Var, World};
 use fake_kingdom::cause::Cause;
 use std::time::Duration;
@@ -174,7 +175,7 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let lanes = [1, 2, 3, 4].map(|i| given.text(i));
                 let to_the_end = !given.text(6).is_empty();
-                outage(world, Some(given.text(0)), &lanes, given.text(5), to_the_end)
+                outage(world, given, Some(given.text(0)), &lanes, given.text(5), to_the_end)
             }
         ),
         step!(
@@ -214,7 +215,7 @@ fn checks() -> Vec<StepDefinition> {
             "Then the probes of lane new_connection failed with unknown_issuer",
             |world, given| {
                 let lanes = [0, 1, 2, 3].map(|i| given.text(i));
-                outage(world, None, &lanes, given.text(4), !given.text(5).is_empty())
+                outage(world, given, None, &lanes, given.text(4), !given.text(5).is_empty())
             }
         ),
         step!(
@@ -362,9 +363,10 @@ fn checks() -> Vec<StepDefinition> {
     ]
 }
 
-/// Compares what was noticed with a predicted outage.
+/// Compares what was noticed with a predicted outage, whose window the table gives.
 fn outage(
     world: &mut World,
+    given: &Arguments,
     actor: Option<&str>,
     lanes: &[&str],
     causes: &str,
@@ -378,10 +380,11 @@ fn outage(
             return Err(Problem::author(what, format!("the lanes are {known}")).into());
         }
     }
+    let window = window(given.table(2)?, to_the_end)?;
     proves_something(&availability::judge(run(world)?))?;
     let runs = outage::runs(world.log.all());
     let (run, changes) = runs.last().ok_or_else(no_probes)?;
-    let predicted = outage::Predicted { actor, lanes: &lanes, causes, to_the_end };
+    let predicted = outage::Predicted { actor, lanes: &lanes, causes, window };
     let check = outage::judge(run, changes, predicted);
     let spoken = match actor {
         Some(actor) => vec![actor.to_owned()],
@@ -390,6 +393,47 @@ fn outage(
     world.check(check)?;
     world.record(Fact::ProbesJudged(spoken));
     Ok(())
+}
+
+/// The window of an outage: `from` and `until` name steps by their text, `within` says how long after
+/// them it may begin and end.
+fn window(rows: &[Vec<String>], to_the_end: bool) -> Result<Window<'_>, Problem> {
+    let (mut from, mut until, mut within_us) = (None, None, outage::WITHIN_US);
+    for row in rows {
+        let [name, value] = row.as_slice() else { continue };
+        match name.as_str() {
+            "from" => from = Some(value.as_str()),
+            "until" => until = Some(value.as_str()),
+            "within" => {
+                let ms = value.strip_suffix(" ms").and_then(|ms| ms.parse::<i64>().ok());
+                within_us = ms
+                    .filter(|ms| (1..=60_000).contains(ms))
+                    .map(|ms| ms * 1000)
+                    .ok_or_else(|| {
+                        Problem::author(format!("`{value}` is no time"), "write it like `1300 ms`")
+                    })?;
+            }
+            _ => {
+                let what = format!("an outage has no `{name}`");
+                return Err(Problem::author(what, "its rows are from, until and within"));
+            }
+        }
+    }
+    let from = from.ok_or_else(|| {
+        let next =
+            "put a table below, with the step that causes it: `| from | edp1 presents ... |`";
+        Problem::author("the outage has no cause of its own", next)
+    })?;
+    let until = match (until, to_the_end) {
+        (Some(_), true) => {
+            let next = "leave out the row `until`, or `to the end`";
+            return Err(Problem::author("an outage to the end is ended by no step", next));
+        }
+        (Some(step), false) => Until::Step(step),
+        (None, true) => Until::Nothing,
+        (None, false) => Until::Itself,
+    };
+    Ok(Window { from, until, within_us })
 }
 
 fn callers(run: &Run) -> Vec<String> {
@@ -421,10 +465,13 @@ fn proves_something(judged: &availability::Availability) -> Result<(), Problem> 
     }
     let what: Vec<_> =
         judged.invalid.iter().map(|(cause, what)| format!("{cause}: {what}")).collect();
-    let problem = Problem::environment(
-        format!("the probes prove nothing: {}", what.join("; ")),
-        "run again on a less busy machine, or let the probes go on for longer",
-    );
+    let what = format!("the probes prove nothing: {}", what.join("; "));
+    let problem = if judged.is_too_short {
+        Problem::author(what, "let the probes go on for longer, or call more often")
+    } else {
+        let next = "run again on a less busy machine, or let the probes go on for longer";
+        Problem::environment(what, next)
+    };
     Err(match judged.invalid.first() {
         Some((cause, _)) => problem.because(*cause),
         None => problem,
@@ -445,7 +492,7 @@ fn proves_each_credential(judged: &availability::Availability, run: &Run) -> Res
 
 async fn server_skid(world: &mut World, which: &str) -> Result<String, Problem> {
     if which == "new" {
-        let leaf = world.leaf("kingdom", "new").map_err(|_| {
+        let leaf = world.leaf(credentials::KINGDOM, "new").map_err(|_| {
             Problem::author(
                 "the Kingdom has got no new certificate",
                 "put `When the Kingdom gets a new certificate` in front",

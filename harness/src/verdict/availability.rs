@@ -65,6 +65,8 @@ pub struct Availability {
     pub control: Option<ControlReport>,
     /// What keeps it from proving anything; empty if it does prove something.
     pub invalid: Vec<(Cause, String)>,
+    /// Whether all that keeps it from that is how short it was: then nobody but its author is to blame.
+    pub is_too_short: bool,
     /// Every cause that was seen from either end.
     pub causes: BTreeSet<String>,
 }
@@ -99,11 +101,15 @@ pub fn judge(run: &Run) -> Availability {
     let control = run.control.map(|control| seen(run, control));
     let mut invalid = Vec::new();
     check_schedule(run, &main, &mut invalid);
+    let was_kept = invalid.is_empty();
     check_lanes(run, &lanes, &mut invalid);
     check_records(run, &main, &mut invalid);
     check_control(run, control.as_ref(), &mut invalid);
     let causes = main.iter().flat_map(|probe| causes(run, probe)).collect();
-    Availability { lanes, control, invalid, causes }
+    let is_too_short = was_kept
+        && !invalid.is_empty()
+        && invalid.iter().all(|(cause, _)| *cause == Cause::ProbeNotSent);
+    Availability { lanes, control, invalid, is_too_short, causes }
 }
 
 type Cell<'a> = ((Lane, &'a str, CredentialAge), Option<u32>);
@@ -538,6 +544,7 @@ mod tests {
                 probe.lane = Lane::ReusedChannel;
             }
             assert_eq!(judge(&run).invalid.is_empty(), is_valid, "{kept}");
+            assert_eq!(judge(&run).is_too_short, !is_valid, "{kept}");
         }
     }
 
@@ -620,6 +627,7 @@ mod tests {
         stopped.probes.retain(|probe| !(4_000_000..9_000_000).contains(&probe.intended_us));
         let mut empty = clean();
         empty.callers.push(("mc1".to_owned(), "measurementConsumers/x".to_owned()));
+        assert!(!judge(&dropped).is_too_short && !judge(&stopped).is_too_short);
         for run in [dropped, stopped, empty] {
             let causes: Vec<_> = judge(&run).invalid.iter().map(|(cause, _)| *cause).collect();
             assert!(causes.contains(&Cause::ProbeNotSent), "{causes:?}");

@@ -7,6 +7,9 @@ use crate::probe::{Answer, CredentialAge, Lane, Probe, Run};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The Kingdom, as the holder of a credential.
+pub const KINGDOM: &str = "kingdom";
+
 /// One credential at the start and at the end of a run, as the record shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CredentialChange {
@@ -52,6 +55,35 @@ pub fn of_log(log: &[Observation]) -> Vec<CredentialChange> {
         _ => Vec::new(),
     };
     log.iter().flat_map(of).collect()
+}
+
+/// What keeps a scenario from having changed a credential: none was seen to change, or one that it
+/// replaced while probes went on was not. `None` if every change was seen.
+pub fn unseen(log: &[Observation]) -> Option<String> {
+    let mut replaced: BTreeSet<&str> = BTreeSet::new();
+    for observation in log {
+        match &observation.fact {
+            Fact::ProbesStarted => replaced.clear(),
+            Fact::Replaced(actor) => {
+                replaced.insert(actor);
+            }
+            Fact::Probes(run) => {
+                let seen = changes(run);
+                let has_changed = |actor: &&str| {
+                    seen.iter().any(|change| change.changed && change.actor == *actor)
+                };
+                let missing: Vec<_> =
+                    std::mem::take(&mut replaced).into_iter().filter(|a| !has_changed(a)).collect();
+                if !missing.is_empty() {
+                    let whose = missing.join(" and ");
+                    return Some(format!("no probe saw another TLS leaf of {whose} than before"));
+                }
+            }
+            _ => {}
+        }
+    }
+    let any = of_log(log).iter().any(|change| change.changed);
+    (!any).then(|| "nobody was seen to present another credential than before".to_owned())
 }
 
 /// Which of its replaced credentials an actor's open connections outlived: a participant's by its
@@ -127,7 +159,7 @@ pub fn changes(run: &Run) -> Vec<CredentialChange> {
             continue;
         }
         if let Some(answering) = &probe.answering {
-            see("kingdom".to_owned(), "tls_server", &answering.skid);
+            see(KINGDOM.to_owned(), "tls_server", &answering.skid);
             if let Some(replica) = probe.server.as_ref().and_then(|event| event.replica) {
                 see(format!("kingdom/{replica}"), "tls_server", &answering.skid);
             }
@@ -226,7 +258,7 @@ pub fn per_rotation(run: &Run) -> Option<PerRotation> {
         }
         let of_client = (probe.caller.as_str(), probe.client.skid.as_str());
         let of_server =
-            probe.answering.as_ref().map(|answering| ("kingdom", answering.skid.as_str()));
+            probe.answering.as_ref().map(|answering| (KINGDOM, answering.skid.as_str()));
         for credential in [Some(of_client), of_server].into_iter().flatten() {
             let first_of_all = !seen.iter().any(|(who, _)| *who == credential.0);
             if !credential.1.is_empty() && seen.insert(credential) && !first_of_all {

@@ -3,7 +3,7 @@
 //! That all callers are served says nothing: they are served as well where nothing was switched.
 
 use super::check;
-use crate::observation::{Check, ServerEvent};
+use crate::observation::{Check, Fact, Observation, ServerEvent};
 use crate::procedure::cutover::Callers;
 use fake_kingdom::cause::Cause;
 use std::collections::BTreeSet;
@@ -64,7 +64,8 @@ pub fn served_without(actor: &str, replica: u32, bare: &Ending) -> Check {
     }
 }
 
-/// Who calls without a certificate, by these names, as the servers recorded it.
+/// Who calls without a certificate, by these names, as the servers recorded it. One who is refused for
+/// it and of whom nothing else is known is one more.
 pub fn without_certificate(
     events: &[ServerEvent],
     expected: &str,
@@ -75,7 +76,12 @@ pub fn without_certificate(
         callers.see(event);
     }
     let names: BTreeSet<_> = callers.without_certificate().into_iter().map(name).collect();
-    let names: Vec<_> = names.into_iter().collect();
+    let mut names: Vec<_> = names.into_iter().collect();
+    let refused = events.iter().filter(|event| {
+        let cause = event.cause.as_deref();
+        cause == Some(Cause::NoClientCertificate.code()) && event.principal.is_none()
+    });
+    names.extend(refused.map(|event| format!("nobody known (event {})", event.seq)).take(1));
     let observed = match names.as_slice() {
         // Silence proves nothing.
         [] if callers.all().is_empty() => "unknown, for nobody has called".to_owned(),
@@ -88,6 +94,21 @@ pub fn without_certificate(
     } else {
         check.or(Cause::NoClientCertificate)
     }
+}
+
+/// What keeps a scenario from being a cutover: that nobody looked what a door does to a caller without
+/// a certificate, neither at every replica nor by a probe that was refused there.
+pub fn unseen(log: &[Observation]) -> Option<String> {
+    let looked = log.iter().any(|observation| match &observation.fact {
+        Fact::TriedBare => true,
+        Fact::Probes(run) => run.probes.iter().any(|probe| {
+            let event = probe.server.as_deref();
+            let cause = event.and_then(|event| event.cause.as_deref());
+            cause == Some(Cause::NoClientCertificate.code())
+        }),
+        _ => false,
+    });
+    (!looked).then(|| "nobody tried the door without a certificate".to_owned())
 }
 
 #[cfg(test)]
@@ -148,5 +169,13 @@ mod tests {
         assert!(named(&both[1..], "none").holds);
         assert_eq!(named(&both[1..], "mc1").cause, Some(Cause::FailureNotSeen));
         assert!(!named(&[], "none").holds);
+
+        let refused = ServerEvent {
+            outcome: "refused".to_owned(),
+            cause: Some("no_client_certificate".to_owned()),
+            principal: None,
+            ..call("", false)
+        };
+        assert!(!named(&[call("x/edp1", true), refused], "none").holds, "it is one, whoever it is");
     }
 }

@@ -70,25 +70,31 @@ pub struct DecidingStep {
     pub text: String,
 }
 
-/// Judges a scenario that claims to change a credential (tagged `@rotation` or `@cutover`): one in
-/// which no peer was seen to present another than before proves nothing.
-pub fn judge_change(log: &[Observation]) -> Judgement {
+/// What a scenario claims to change, by its tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// `@rotation`: a credential.
+    Rotation,
+    /// `@cutover`: who is let in without a certificate.
+    Cutover,
+}
+
+/// Judges a scenario that claims to change something: one in which nobody saw the change proves
+/// nothing (design.md section 2).
+pub fn judge_change(claims: &[Claim], log: &[Observation]) -> Judgement {
     let judgement = judge(log);
-    let changed = log.iter().any(|observation| match &observation.fact {
-        Fact::Probes(run) => credentials::changes(run).iter().any(|change| change.changed),
-        Fact::Credential(credential) => credential.before != credential.after,
-        _ => false,
-    });
-    if judgement.verdict != Verdict::Pass || changed {
+    let unseen = credentials::unseen(log)
+        .or_else(|| claims.contains(&Claim::Cutover).then(|| cutover::unseen(log)).flatten());
+    let Some(what) = unseen.filter(|_| judgement.verdict == Verdict::Pass) else {
         return judgement;
-    }
+    };
     let cause = Cause::NoChangeObserved;
     let mut causes = judgement.causes.clone();
     causes.push(cause.code().to_owned());
     causes.sort();
     Judgement {
         verdict: Verdict::Invalid,
-        reason: Some(format!("{cause}: {} {}", cause.meaning(), cause.next_step())),
+        reason: Some(format!("{cause}: {what}. {}", cause.next_step())),
         owner: Some(Owner::Subject),
         causes,
         ..judgement
@@ -185,6 +191,9 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Server(event) => last_event = Some(event.seq),
             Fact::StepDone
             | Fact::Changed { .. }
+            | Fact::Replaced(_)
+            | Fact::TriedBare
+            | Fact::ProbesStarted
             | Fact::Probes(_)
             | Fact::Phase(_)
             | Fact::Participant(_)

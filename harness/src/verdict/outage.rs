@@ -1,7 +1,7 @@
 //! Outages that a scenario predicts: shown only with the predicted causes, in the predicted lanes and
 //! in their window, and with nothing else failing. Pure.
 
-use super::availability::failure;
+use super::availability::{GAP_MS_MAX, failure};
 use super::check;
 use crate::observation::{Check, Fact, Observation};
 use crate::probe::{Probe, Run};
@@ -9,7 +9,7 @@ use fake_kingdom::cause::Cause;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a scenario says that callers must notice.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Predicted<'a> {
     /// Who notices; `None` = every caller.
     pub actor: Option<&'a str>,
@@ -17,9 +17,35 @@ pub struct Predicted<'a> {
     pub lanes: &'a [&'a str],
     /// The causes, all of them, in the order of their codes.
     pub causes: &'a str,
-    /// Whether the outage lasts to the end of the run; otherwise each lane has to be answered again.
-    pub to_the_end: bool,
+    /// When.
+    pub window: Window<'a>,
 }
+
+/// When an outage is predicted. Steps are named by their text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window<'a> {
+    /// The step that begins it: the first of this text that changed something.
+    pub from: &'a str,
+    /// What ends it.
+    pub until: Until<'a>,
+    /// How long after its step an outage may begin or end, in microseconds.
+    pub within_us: i64,
+}
+
+/// What ends an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until<'a> {
+    /// Itself: it is over soon after it began.
+    Itself,
+    /// A step: the last of this text that changed something.
+    Step(&'a str),
+    /// Nothing: it lasts to the end of the run.
+    Nothing,
+}
+
+/// How long after its step an outage may begin or end, if the scenario does not say: as long as a gap
+/// that nobody notices.
+pub const WITHIN_US: i64 = GAP_MS_MAX as i64 * 1000;
 
 /// A change of surroundings during a run of probes.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +56,8 @@ pub struct Change<'a> {
     pub at_us: i64,
     /// What, in words.
     pub what: &'a str,
+    /// The text of its step.
+    pub step: &'a str,
 }
 
 /// The runs of probes of a scenario, each with what was changed while it went on.
@@ -37,25 +65,28 @@ pub fn runs(log: &[Observation]) -> Vec<(&Run, Vec<Change<'_>>)> {
     let mut runs = Vec::new();
     // From when, until when, what, and how far the clock has jumped meanwhile: the probes' own time
     // does not jump.
-    let mut changes: Vec<(i64, i64, &str, i64)> = Vec::new();
-    let mut step_began = i64::MIN;
+    let mut changes: Vec<(i64, i64, &str, &str, i64)> = Vec::new();
+    let (mut step_began, mut step) = (i64::MIN, "");
     for observation in log {
         match &observation.fact {
             Fact::Changed { what, jumped } => {
                 let jumped = i64::try_from(jumped.as_micros()).unwrap_or(i64::MAX);
-                changes.push((step_began, observation.time.micros(), what, jumped));
+                changes.push((step_began, observation.time.micros(), what, step, jumped));
             }
-            Fact::Step(_) => step_began = observation.time.micros(),
+            Fact::Step(fact) => {
+                (step_began, step) = (observation.time.micros(), fact.text.as_str());
+            }
+            // What was changed before stands at the same moment, if nothing took time.
+            Fact::ProbesStarted => changes.clear(),
             Fact::Probes(run) => {
                 let started = run.started.micros();
                 let mut jumps = 0;
                 let changes = changes
                     .drain(..)
-                    .filter(|(_, at, _, _)| *at >= started)
-                    .map(|(from, at, what, jumped)| {
+                    .map(|(from, at, what, step, jumped)| {
                         let from_us = (from.max(started) - started - jumps).max(0);
                         jumps += jumped;
-                        Change { from_us, at_us: at - started - jumps, what }
+                        Change { from_us, at_us: at - started - jumps, what, step }
                     })
                     .collect();
                 runs.push((&**run, changes));
@@ -67,23 +98,45 @@ pub fn runs(log: &[Observation]) -> Vec<(&Run, Vec<Change<'_>>)> {
 }
 
 /// Compares what callers noticed with what was predicted. A caller's lane that is not named must not
-/// fail; no failure may come before the first change.
+/// fail, and the outage must begin and end with its own steps.
 pub fn judge(run: &Run, changes: &[Change<'_>], predicted: Predicted<'_>) -> Check {
     let actors: Vec<&str> = match predicted.actor {
         Some(actor) => vec![actor],
         None => run.callers.iter().map(|(actor, _)| actor.as_str()).collect(),
     };
-    let end = if predicted.to_the_end { "to the end" } else { "answered again" };
+    let window = predicted.window;
+    let ends = match window.until {
+        Until::Itself => "passes".to_owned(),
+        Until::Step(step) => format!("until `{step}`"),
+        Until::Nothing => "to the end".to_owned(),
+    };
+    let expected_window = format!("from `{}`, {ends}", window.from);
+    let span = match Span::of(window, changes) {
+        Ok(span) => span,
+        Err(missing) => {
+            let check = check::equal("outage", &expected_window, &missing);
+            return check.or(Cause::FailureNotSeen);
+        }
+    };
     let (mut expected, mut observed) = (Vec::new(), Vec::new());
     let mut causes = BTreeSet::new();
     for actor in actors {
-        let mut lanes: Vec<_> =
-            predicted.lanes.iter().map(|lane| format!("{actor} {lane} ({end})")).collect();
+        let mut lanes: Vec<_> = predicted
+            .lanes
+            .iter()
+            .map(|lane| format!("{actor} {lane} ({expected_window})"))
+            .collect();
         lanes.sort();
         expected.extend(lanes);
-        let failed = failed(run, actor, changes.iter().map(|change| change.from_us).min());
-        for (lane, outage) in failed {
-            observed.push(format!("{actor} {lane} ({})", outage.window()));
+        let outages = failed(run, actor);
+        // A lane may notice later than another, as a connection that is kept; one begins with the step,
+        // and one lasts until the other step.
+        let first_us = outages.values().map(|outage| outage.first_us).min().unwrap_or_default();
+        let over_us = outages.values().map(|outage| outage.over_us).max().unwrap_or_default();
+        for (lane, outage) in outages {
+            let wrong = outage.outside(&span, window, first_us, over_us);
+            let shown = wrong.unwrap_or_else(|| expected_window.clone());
+            observed.push(format!("{actor} {lane} ({shown})"));
             causes.extend(outage.causes);
         }
     }
@@ -98,71 +151,160 @@ pub fn judge(run: &Run, changes: &[Change<'_>], predicted: Predicted<'_>) -> Che
 
 /// Callers of whom a probe failed.
 pub fn who_failed(run: &Run) -> BTreeSet<&str> {
-    let failed = |actor: &&str| !failed(run, actor, None).is_empty();
+    let failed = |actor: &&str| !failed(run, actor).is_empty();
     run.callers.iter().map(|(actor, _)| actor.as_str()).filter(failed).collect()
+}
+
+/// The steps of a window, in microseconds from the run's start.
+struct Span {
+    /// When the first step began.
+    began_us: i64,
+    /// When it had made its change.
+    begun_us: i64,
+    /// When the step that ends it began.
+    ending_us: i64,
+    /// When that had made its change.
+    ended_us: i64,
+}
+
+impl Span {
+    /// Where these steps stand among the changes; else what is missing.
+    fn of(window: Window<'_>, changes: &[Change<'_>]) -> Result<Self, String> {
+        let none = |step: &str| format!("`{step}` changed nothing while the probes went on");
+        let first = changes.iter().find(|change| change.step == window.from);
+        let first = first.ok_or_else(|| none(window.from))?;
+        let of_first = changes
+            .iter()
+            .filter(|change| change.step == window.from && change.from_us == first.from_us);
+        let begun_us = of_first.map(|change| change.at_us).max().unwrap_or(first.at_us);
+        let (ending_us, ended_us) = match window.until {
+            Until::Itself => (first.from_us, begun_us),
+            Until::Nothing => (i64::MAX, i64::MAX),
+            Until::Step(step) => {
+                let behind =
+                    |change: &&Change<'_>| change.step == step && change.from_us > first.from_us;
+                let last = changes.iter().rev().find(behind);
+                let last = last.ok_or_else(|| format!("{} after `{}`", none(step), window.from))?;
+                (last.from_us, last.at_us)
+            }
+        };
+        Ok(Self { began_us: first.from_us, begun_us, ending_us, ended_us })
+    }
 }
 
 #[derive(Default)]
 struct Outage {
     causes: BTreeSet<String>,
-    first_us: u64,
-    last_us: u64,
+    failures: u64,
+    /// When the first probe that failed was due, and when the last one was.
+    first_us: i64,
+    last_us: i64,
+    /// When the first one had failed, and when the last one had.
+    first_ended_us: i64,
+    over_us: i64,
     /// Answers between the first failure and the last.
     between: u64,
+    /// The longest span of answers alone between them.
+    longest_rest_us: i64,
     /// Answers after the last failure.
     after: u64,
-    too_early: bool,
 }
 
-/// One answer after a failure can be the luck of a replica that still works.
-const ANSWERS_AGAIN_MIN: u64 = 2;
+/// One answer after a failure can be the luck of a replica that still works; and one failure at the
+/// end is no outage that lasts.
+const IN_A_ROW_MIN: u64 = 2;
 
 impl Outage {
-    fn window(&self) -> &'static str {
-        if self.too_early {
-            "before anything was changed"
-        } else if self.after >= ANSWERS_AGAIN_MIN {
-            "answered again"
-        } else if self.after + self.between == 0 {
-            "to the end"
-        } else {
-            "now and then to the end"
+    /// What keeps it from being the outage of this window; `first_us` and `over_us` are those of all
+    /// lanes of its caller.
+    fn outside(
+        &self,
+        span: &Span,
+        window: Window<'_>,
+        first_us: i64,
+        over_us: i64,
+    ) -> Option<String> {
+        let Window { from, until, within_us } = window;
+        let late = |since_us: i64, at_us: i64| at_us > since_us.saturating_add(within_us);
+        let ms = |us: i64| us / 1000;
+        if self.first_ended_us < span.began_us {
+            return Some(format!("before `{from}`"));
+        }
+        if late(span.begun_us, first_us) {
+            return Some(format!("first {} ms after `{from}`", ms(first_us - span.begun_us)));
+        }
+        if self.longest_rest_us > within_us {
+            return Some(format!("more than one, {} ms apart", ms(self.longest_rest_us)));
+        }
+        let is_over = self.after >= IN_A_ROW_MIN;
+        match until {
+            Until::Nothing if is_over => Some("answered again".to_owned()),
+            Until::Nothing if self.after + self.between > 0 => {
+                Some("now and then to the end".to_owned())
+            }
+            Until::Nothing if self.failures < IN_A_ROW_MIN => Some("a single one".to_owned()),
+            Until::Nothing => None,
+            _ if !is_over && self.after + self.between == 0 => Some("to the end".to_owned()),
+            _ if !is_over => Some("now and then to the end".to_owned()),
+            Until::Itself if late(span.ended_us, self.last_us) => {
+                Some(format!("still {} ms after `{from}`", ms(self.last_us - span.ended_us)))
+            }
+            Until::Step(step) if late(span.ended_us, self.last_us) => {
+                Some(format!("still {} ms after `{step}`", ms(self.last_us - span.ended_us)))
+            }
+            Until::Step(step) if late(over_us, span.ending_us) => {
+                Some(format!("over {} ms before `{step}`", ms(span.ending_us - over_us)))
+            }
+            Until::Itself | Until::Step(_) => None,
         }
     }
 }
 
-fn failed<'a>(
-    run: &'a Run,
-    actor: &str,
-    first_change_us: Option<i64>,
-) -> BTreeMap<&'static str, Outage> {
+fn failed<'a>(run: &'a Run, actor: &str) -> BTreeMap<&'static str, Outage> {
     let own = |probe: &&'a Probe| {
         probe.caller == actor
             && probe.sent_us.is_some()
             && !super::availability::in_control(run, probe)
     };
+    let at_us = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
     let mut outages: BTreeMap<&'static str, Outage> = BTreeMap::new();
     for probe in run.probes.iter().filter(own) {
         let Some(cause) = failure(run, probe) else { continue };
         if cause == Cause::HarnessFault.code() {
             continue;
         }
-        let outage = outages
-            .entry(probe.lane.name())
-            .or_insert_with(|| Outage { first_us: probe.intended_us, ..Outage::default() });
-        outage.first_us = outage.first_us.min(probe.intended_us);
+        let (due_us, ended_us) = (at_us(probe.intended_us), at_us(probe.ended_us));
+        let outage = outages.entry(probe.lane.name()).or_insert_with(|| Outage {
+            first_us: due_us,
+            last_us: due_us,
+            first_ended_us: ended_us,
+            ..Outage::default()
+        });
+        outage.failures += 1;
         outage.causes.insert(cause);
-        outage.last_us = outage.last_us.max(probe.intended_us);
-        let ended_us = i64::try_from(probe.ended_us).unwrap_or(i64::MAX);
-        outage.too_early |= first_change_us.is_some_and(|first_us| ended_us < first_us);
+        outage.first_us = outage.first_us.min(due_us);
+        outage.first_ended_us = outage.first_ended_us.min(ended_us);
+        outage.last_us = outage.last_us.max(due_us);
+        outage.over_us = outage.over_us.max(ended_us);
     }
-    for probe in run.probes.iter().filter(own) {
-        if failure(run, probe).is_none()
-            && let Some(outage) = outages.get_mut(probe.lane.name())
-        {
-            let at_us = probe.intended_us;
-            outage.after += u64::from(at_us > outage.last_us);
-            outage.between += u64::from(at_us > outage.first_us && at_us < outage.last_us);
+    for (lane, outage) in &mut outages {
+        let mut due: Vec<_> = run
+            .probes
+            .iter()
+            .filter(own)
+            .filter(|probe| probe.lane.name() == *lane)
+            .map(|probe| (at_us(probe.intended_us), failure(run, probe).is_some()))
+            .collect();
+        due.sort_unstable();
+        let mut failed_us = outage.first_us;
+        for (at_us, has_failed) in due {
+            if has_failed {
+                outage.longest_rest_us = outage.longest_rest_us.max(at_us - failed_us);
+                failed_us = at_us;
+                outage.between += std::mem::take(&mut outage.after);
+            } else if at_us > outage.first_us {
+                outage.after += 1;
+            }
         }
     }
     outages
@@ -215,29 +357,42 @@ mod tests {
         }
     }
 
+    /// The change at 300 ms, and the one that ends an outage, at 590 ms.
+    const CHANGES: [Change<'static>; 3] = [
+        Change { from_us: 300_000, at_us: 310_000, what: "a change", step: "a bad step" },
+        Change { from_us: 340_000, at_us: 350_000, what: "a change", step: "another step" },
+        Change { from_us: 590_000, at_us: 600_000, what: "a change", step: "the way back" },
+    ];
+
+    fn observed(run: &Run, lanes: &[&str], from: &str, until: Until<'_>) -> (bool, String) {
+        let window = Window { from, until, within_us: 100_000 };
+        let predicted = Predicted { actor: Some("edp1"), lanes, causes: "unknown_issuer", window };
+        let check = judge(run, &CHANGES, predicted);
+        (check.holds, check.observed)
+    }
+
     fn holds(run: &Run, lanes: &[&str], to_the_end: bool) -> bool {
-        let changes = [Change { from_us: 300_000, at_us: 310_000, what: "a change" }];
-        let causes = "unknown_issuer";
-        judge(run, &changes, Predicted { actor: Some("edp1"), lanes, causes, to_the_end }).holds
+        let until = if to_the_end { Until::Nothing } else { Until::Step("the way back") };
+        observed(run, lanes, "a bad step", until).0
     }
 
     const BOTH: [&str; 2] = ["new_connection", "reused_channel"];
 
     #[test]
     fn a_predicted_outage_is_shown_in_its_lanes_and_until_its_end() {
-        let passing = run(&[(Lane::NewConnection, 400_000..600_000)]);
+        let passing = run(&[(Lane::NewConnection, 350_000..600_000)]);
         assert!(holds(&passing, &["new_connection"], false));
-        let lasting = run(&[(Lane::NewConnection, 400_000..u64::MAX)]);
+        let lasting = run(&[(Lane::NewConnection, 350_000..u64::MAX)]);
         assert!(holds(&lasting, &["new_connection"], true));
     }
 
     #[test]
     fn another_lane_of_the_caller_must_not_fail_with_it_and_a_named_one_must() {
-        let one = run(&[(Lane::NewConnection, 400_000..600_000)]);
+        let one = run(&[(Lane::NewConnection, 350_000..600_000)]);
         assert!(!holds(&one, &BOTH, false));
         let both = run(&[
-            (Lane::NewConnection, 400_000..600_000),
-            (Lane::ReusedChannel, 400_000..410_000),
+            (Lane::NewConnection, 350_000..600_000),
+            (Lane::ReusedChannel, 500_000..510_000),
         ]);
         assert!(!holds(&both, &["new_connection"], false));
         assert!(holds(&both, &BOTH, false));
@@ -245,9 +400,9 @@ mod tests {
 
     #[test]
     fn an_outage_that_ends_is_none_to_the_end_and_the_other_way_round() {
-        let passing = run(&[(Lane::NewConnection, 400_000..600_000)]);
+        let passing = run(&[(Lane::NewConnection, 350_000..600_000)]);
         assert!(!holds(&passing, &["new_connection"], true));
-        let lasting = run(&[(Lane::NewConnection, 400_000..u64::MAX)]);
+        let lasting = run(&[(Lane::NewConnection, 350_000..u64::MAX)]);
         assert!(!holds(&lasting, &["new_connection"], false));
     }
 
@@ -263,21 +418,88 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_before_the_first_change_is_not_of_it() {
-        let early = run(&[(Lane::NewConnection, 200_000..210_000)]);
-        assert!(!holds(&early, &["new_connection"], false));
-        // One that was under way when the change began is.
-        let under_way = run(&[(Lane::NewConnection, 299_999..300_001)]);
+    fn a_single_failure_at_the_end_does_not_last() {
+        let run = run(&[(Lane::NewConnection, 990_000..u64::MAX)]);
+        let (holds, observed) = observed(&run, &["new_connection"], "a bad step", Until::Nothing);
+        assert!(!holds, "{observed}");
+    }
+
+    #[test]
+    fn a_failure_before_its_step_is_not_of_it() {
+        let early = run(&[(Lane::NewConnection, 200_000..600_000)]);
+        let (holds, observed) = observed(&early, &["new_connection"], "a bad step", Until::Nothing);
+        assert!(!holds && observed.contains("before `a bad step`"), "{observed}");
+    }
+
+    #[test]
+    fn a_call_that_was_under_way_when_the_step_began_is_of_it() {
+        let under_way = run(&[(Lane::NewConnection, 299_999..600_000)]);
         assert!(holds(&under_way, &["new_connection"], false));
     }
 
     #[test]
+    fn an_outage_of_an_earlier_step_is_none_of_a_later_one() {
+        let run = run(&[(Lane::NewConnection, 320_000..600_000)]);
+        let back = Until::Step("the way back");
+        assert!(observed(&run, &["new_connection"], "a bad step", back).0);
+        let (holds, observed) = observed(&run, &["new_connection"], "another step", back);
+        assert!(!holds && observed.contains("before `another step`"), "{observed}");
+    }
+
+    #[test]
+    fn an_outage_that_begins_long_after_its_step_is_of_something_else() {
+        let run = run(&[(Lane::NewConnection, 450_000..600_000)]);
+        let back = Until::Step("the way back");
+        let (holds, observed) = observed(&run, &["new_connection"], "a bad step", back);
+        assert!(!holds && observed.contains("140 ms after `a bad step`"), "{observed}");
+    }
+
+    #[test]
+    fn an_outage_ends_with_the_step_that_ends_it_and_not_before_or_later() {
+        let back = Until::Step("the way back");
+        let before = run(&[(Lane::NewConnection, 350_000..450_000)]);
+        let (holds, observed_) = observed(&before, &["new_connection"], "a bad step", back);
+        assert!(!holds && observed_.contains("before `the way back`"), "{observed_}");
+        let later = run(&[(Lane::NewConnection, 350_000..750_000)]);
+        let (holds, observed_) = observed(&later, &["new_connection"], "a bad step", back);
+        assert!(!holds && observed_.contains("still 140 ms after `the way back`"), "{observed_}");
+    }
+
+    #[test]
+    fn an_outage_that_nothing_ends_is_over_soon_by_itself() {
+        let short = run(&[(Lane::NewConnection, 350_000..400_000)]);
+        assert!(observed(&short, &["new_connection"], "a bad step", Until::Itself).0);
+        let long = run(&[(Lane::NewConnection, 350_000..500_000)]);
+        assert!(!observed(&long, &["new_connection"], "a bad step", Until::Itself).0);
+    }
+
+    #[test]
+    fn two_outages_with_service_between_are_not_one() {
+        let run = run(&[
+            (Lane::NewConnection, 350_000..400_000),
+            (Lane::NewConnection, 550_000..600_000),
+        ]);
+        let back = Until::Step("the way back");
+        let (holds, observed) = observed(&run, &["new_connection"], "a bad step", back);
+        assert!(!holds && observed.contains("more than one"), "{observed}");
+    }
+
+    #[test]
+    fn an_outage_of_a_step_that_changed_nothing_is_not_seen() {
+        let run = run(&[(Lane::NewConnection, 350_000..u64::MAX)]);
+        let window = Window { from: "no step", until: Until::Nothing, within_us: WITHIN_US };
+        let lanes = &["new_connection"];
+        let predicted = Predicted { actor: None, lanes, causes: "unknown_issuer", window };
+        let check = judge(&run, &CHANGES, predicted);
+        assert_eq!((check.holds, check.cause), (false, Some(Cause::FailureNotSeen)));
+    }
+
+    #[test]
     fn an_outage_that_was_not_seen_has_a_cause_of_its_own() {
-        let changes = [Change { from_us: 0, at_us: 0, what: "a change" }];
-        let lanes = ["new_connection"];
-        let predicted =
-            Predicted { actor: None, lanes: &lanes, causes: "unknown_issuer", to_the_end: false };
-        let check = judge(&run(&[]), &changes, predicted);
+        let window = Window { from: "a bad step", until: Until::Nothing, within_us: WITHIN_US };
+        let lanes = &["new_connection"];
+        let predicted = Predicted { actor: None, lanes, causes: "unknown_issuer", window };
+        let check = judge(&run(&[]), &CHANGES, predicted);
         assert_eq!((check.holds, check.cause), (false, Some(Cause::FailureNotSeen)));
     }
 

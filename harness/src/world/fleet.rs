@@ -8,6 +8,7 @@ use super::World;
 use crate::client::Credential;
 use crate::environment::{EnvironmentKind, ReplicaAction};
 use crate::error::Problem;
+use crate::verdict::credentials::KINGDOM;
 use fake_kingdom::files::Role;
 use halo_pki::{Authority, Leaf, LeafSpec, Validity};
 use std::time::Duration;
@@ -18,8 +19,6 @@ const RENEWED_AFTER_HOURS: u64 = 60 * 24;
 const HOUR: Duration = Duration::from_secs(3600);
 /// How long the clock stands still on each side of a switch.
 const AROUND: Duration = Duration::from_millis(50);
-/// The member that is no participant.
-const KINGDOM: &str = "kingdom";
 
 /// Where the schedule stands.
 #[derive(Default)]
@@ -82,6 +81,7 @@ impl World {
             let root = self.authority(super::OPERATOR).await?;
             let leaf = self.leaf_of_schedule(member, &root)?;
             let (certificate, key) = (leaf.certificate_pem(), leaf.key().pkcs8_pem());
+            self.replaced_leaf_of(KINGDOM);
             self.running()?.set_file(Role::TlsCert, certificate.into_bytes());
             self.running()?.set_file(Role::TlsKey, key.into_bytes());
             for id in 0..self.replicas() {

@@ -60,6 +60,7 @@ impl World {
         let started = environment.now();
         let prober = Prober::start(label, density, environment.dialler(), callers);
         self.probing = Some(Probing { prober, after_event, started, worn });
+        self.record(Fact::ProbesStarted);
         Ok(())
     }
 
@@ -129,12 +130,17 @@ impl World {
             let tls = self.tls_of(&actor).await?;
             let now = (tls.credential.clone(), tls.roots.clone());
             if let Some(probing) = &mut self.probing
-                && probing.worn.get(&actor) != Some(&now)
+                && let Some(worn) = probing.worn.get(&actor)
+                && *worn != now
             {
+                let is_other_leaf = worn.0 != now.0;
                 if let Some(wardrobe) = probing.prober.wardrobe(&actor) {
                     wardrobe.change(tls);
                 }
                 probing.worn.insert(actor.clone(), now);
+                if is_other_leaf {
+                    self.replaced_leaf_of(&actor);
+                }
                 self.changed(format!("{actor}'s calls go on with other TLS files"));
             }
         }

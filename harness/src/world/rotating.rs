@@ -8,6 +8,7 @@ use crate::error::Problem;
 use crate::observation::{Fact, ServerEvent};
 use crate::procedure::gate::{Holder, Identity, Observed, Rotation, gate};
 use crate::procedure::{Gate, Phase, PhaseRecord, Procedure, Refusal};
+use crate::verdict::credentials::KINGDOM;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::files::Role;
 use fake_kingdom::model::{Mutation, Timestamp};
@@ -565,7 +566,7 @@ impl World {
                 root
             }
         };
-        let subject = if actor == OPERATOR { "kingdom" } else { actor.as_str() };
+        let subject = if actor == OPERATOR { KINGDOM } else { actor.as_str() };
         let validity = Validity::days(self.now() - time::Duration::days(1), 365);
         let spec = LeafSpec::new(format!("{subject} TEST ONLY"), validity);
         let leaf = authority.issue(&spec, self.rng()).map_err(unable)?;
@@ -733,7 +734,7 @@ impl World {
                 .and_then(|facts| facts.akid().map(hex::encode))
                 .unwrap_or_default();
             let new = identity(leaf.certificate_der(), root)?;
-            let subject = if actor == OPERATOR { "kingdom" } else { actor.as_str() };
+            let subject = if actor == OPERATOR { KINGDOM } else { actor.as_str() };
             self.keep_leaf(subject, "new", leaf.clone());
             let rotating = self.rotating_mut()?;
             rotating.rotation.new = Some(new);
@@ -781,6 +782,7 @@ impl World {
         let environment = self.running()?;
         environment.set_file(Role::TlsCert, certificate.into_bytes());
         environment.set_file(Role::TlsKey, key.into_bytes());
+        self.replaced_leaf_of(KINGDOM);
         self.changed("the Kingdom's leaf and key");
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::support::play;
 use halo_harness::error::{Owner, Problem};
 use halo_harness::observation::{Check, Fact, Observation, ObservationLog, StepFact};
-use halo_harness::verdict::{Verdict, judge};
+use halo_harness::verdict::{Claim, Verdict, judge, judge_change};
 
 const CALL: &str = "When edp1 reads the certificate edp1.certificate\n";
 
@@ -65,6 +65,18 @@ fn mistakes_of_the_author_are_invalid_and_named() {
         ("When replica 9 is restarted", "no replica 9"),
         ("Then the call succeeds", "no call was made yet"),
         (
+            "Given probes call the Kingdom as edp1\nWhen the probes go on for 200 ms\n\
+             And the probes stop\nThen edp1's probes of lane new_connection failed with expired",
+            "a table with 2 column(s)",
+        ),
+        (
+            "Given probes call the Kingdom as edp1\nWhen the probes go on for 200 ms\n\
+             And the probes stop\n\
+             Then edp1's probes of lane new_connection failed with expired to the end\n\
+             | from  | one |\n| until | two |",
+            "is ended by no step",
+        ),
+        (
             "Given a procedure cuts the Kingdom over to mTLS, with the peer mc1",
             "client certificates are required already",
         ),
@@ -100,6 +112,60 @@ fn mistakes_of_the_author_are_invalid_and_named() {
         assert_eq!(owner, Owner::ScenarioAuthor, "{then}");
         assert!(reason.contains(named), "{then}: {reason}");
     }
+}
+
+/// What a scenario proves that claims this.
+fn claiming(claim: Claim, steps: &str) -> (Verdict, String) {
+    let log = play(steps).log;
+    assert_eq!(judge(&log).verdict, Verdict::Pass, "{steps}");
+    let judgement = judge_change(&[claim], &log);
+    (judgement.verdict, judgement.reason.unwrap_or_default())
+}
+
+const PROBED: &str = "Given probes call the Kingdom as edp1 and mc1\n";
+const OTHER_LEAF: &str = "When the probes go on for 300 ms\n\
+                          And mc1 presents a fresh leaf of its root\n";
+const UNNOTICED: &str = "And the probes go on for 500 ms\n\
+                         And the probes stop\n\
+                         Then nobody noticed\n";
+
+#[test]
+fn a_rotation_is_one_if_each_leaf_that_was_replaced_was_seen() {
+    let steps = format!("{PROBED}{OTHER_LEAF}{UNNOTICED}");
+    assert_eq!(claiming(Claim::Rotation, &steps).0, Verdict::Pass);
+}
+
+#[test]
+fn a_rotation_in_which_nothing_was_replaced_is_invalid() {
+    let steps = format!("{PROBED}When the probes go on for 300 ms\n{UNNOTICED}");
+    let (verdict, reason) = claiming(Claim::Rotation, &steps);
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("nobody was seen to present another"), "{reason}");
+}
+
+#[test]
+fn that_a_bystander_changed_its_leaf_is_no_rotation_of_the_kingdoms() {
+    // Its replicas read their files as they start, and none did.
+    let kingdoms = "And the Kingdom gets a new certificate\n";
+    let (verdict, reason) =
+        claiming(Claim::Rotation, &format!("{PROBED}{OTHER_LEAF}{kingdoms}{UNNOTICED}"));
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("no probe saw another TLS leaf of kingdom"), "{reason}");
+}
+
+#[test]
+fn a_cutover_is_one_if_the_door_was_tried_without_a_certificate() {
+    let begin = "Given the quirk no-client-certificate-is-unknown is as-documented\n\
+                 And client certificates are optional\n\
+                 And mc1 presents no certificate\n\
+                 And mc1 sends the API key \"{mc1.api_key}\"\n";
+    let steps = format!("{begin}{PROBED}{OTHER_LEAF}{UNNOTICED}");
+    let (verdict, reason) = claiming(Claim::Cutover, &steps);
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("without a certificate"), "{reason}");
+
+    let door = "And mc1 is served without a certificate by every replica\n";
+    assert_eq!(claiming(Claim::Cutover, &format!("{steps}{door}")).0, Verdict::Pass);
 }
 
 #[test]

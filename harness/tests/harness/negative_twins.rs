@@ -192,9 +192,21 @@ const TWINS: &[(&str, &str)] = &[
     (LOST, "Then nobody noticed"),
     (LOST, "Then edp1 noticed nothing"),
     (STREAM_LOST, "Then the probes of lane server_stream noticed nothing"),
-    (LOST, "Then the probes of lane new_connection failed with expired"),
-    (PROBED, "Then the probes of lane reused_channel failed with connection_cut"),
-    (PROBED, "Then edp1's probes of lane reused_channel failed with connection_cut"),
+    (
+        LOST,
+        "Then the probes of lane new_connection failed with expired\n\
+         | from | the connection is cut after the next 1 call of GetCertificate |",
+    ),
+    (
+        PROBED,
+        "Then the probes of lane reused_channel failed with connection_cut\n\
+         | from | probes call the Kingdom as edp1 |",
+    ),
+    (
+        PROBED,
+        "Then edp1's probes of lane reused_channel failed with connection_cut to the end\n\
+         | from | probes call the Kingdom as edp1 |",
+    ),
     (RENEWED, "Then every replica answers with the Kingdom's new certificate"),
     (PROBED, "Then the calls of edp1 ended on its new credential"),
     (PROBED, "Then the monitor saw at least 1 failure of edp1 with unknown_issuer, and no other"),
