@@ -351,11 +351,18 @@ fn checks() -> Vec<StepDefinition> {
             r"each held call was answered",
             "Then each held call was answered",
             |world, _given| {
-                let run = run(world)?;
+                let runs = outage::runs(world.log.all());
+                let (run, changes) = runs.last().ok_or_else(no_probes)?;
                 let held: Vec<_> =
                     run.probes.iter().filter(|p| p.lane == Lane::StraddlingCall).collect();
                 if held.is_empty() {
                     return Err(empty("straddling_call").into());
+                }
+                if let Some(probe) = held.iter().find(|probe| !outage::straddles(probe, changes)) {
+                    let what =
+                        format!("{}'s held call ended and nothing was changed", probe.caller);
+                    let next = "hold it right in front of the switch, and for longer";
+                    return Err(Problem::author(what, next).because(Cause::ProbeNotSent).into());
                 }
                 let failed: Vec<_> =
                     held.iter().filter_map(|probe| availability::failure(run, probe)).collect();
