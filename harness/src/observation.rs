@@ -38,9 +38,17 @@ pub enum Fact {
         jumped: std::time::Duration,
     },
     /// The scenario gave a participant, or `kingdom`, another TLS leaf.
-    Replaced(String),
+    Replaced {
+        /// Whose.
+        actor: String,
+        /// The leaf's subject key identifier, lower-case hex; empty if it has none now.
+        skid: String,
+    },
     /// Without a certificate, a call was tried at the door of every replica.
-    TriedBare,
+    TriedBare {
+        /// Whether each of them refused it for that.
+        refused: bool,
+    },
     /// A call and its outcome as the caller saw it.
     Call(CallFact),
     /// What the server recorded, joined to a call of ours.

@@ -27,6 +27,7 @@ use crate::participant::cast::Cast;
 use crate::report::evidence::Secrets;
 use crate::verdict::check;
 use fake_kingdom::cause::Cause;
+use fake_kingdom::event::AlertSettings;
 use fake_kingdom::quirk::Quirk;
 use fake_kingdom::sandbox::ParticipantKind;
 use fake_kingdom::seam::clock::Clock;
@@ -224,6 +225,11 @@ impl World {
         self.setup.seed
     }
 
+    /// When the Kingdom's monitor raises an alert.
+    pub fn alert_settings(&self) -> AlertSettings {
+        self.setup.alert
+    }
+
     /// The present, for certificates.
     pub fn now(&self) -> OffsetDateTime {
         let now = self.clock().now().to_date_time().unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -247,8 +253,10 @@ impl World {
     }
 
     /// Notes that an actor, or [`crate::verdict::credentials::KINGDOM`], was given another TLS leaf.
-    pub fn replaced_leaf_of(&mut self, actor: &str) {
-        self.record(Fact::Replaced(actor.to_owned()));
+    pub fn replaced_leaf_of(&mut self, actor: &str, leaf: Option<&[u8]>) {
+        let facts = leaf.and_then(|leaf| halo_pki::inspect(leaf).ok());
+        let skid = facts.and_then(|facts| facts.skid).map(hex::encode).unwrap_or_default();
+        self.record(Fact::Replaced { actor: actor.to_owned(), skid });
     }
 
     /// Puts a comparison into the log; one that does not hold ends the scenario.

@@ -71,6 +71,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     Then the gate of distribute stays shut for 300 ms because "mc1 has not been seen"
     When the probes stop
     And probes call the Kingdom as edp1 and mc1
+    And the probes go on for 700 ms
     Then the gate of distribute opens within 1000 ms
 
   @rotation @contract-5.9.4
@@ -159,6 +160,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
   Scenario Outline: a phase out of order is refused
     Given probes call the Kingdom as edp1
     And a procedure rotates the Kingdom's leaf, with the peer edp1
+    And the probes go on for 400 ms
     When the phases up to <done> are done
     Then the phase <phase> is refused because "<why>"
     And the phases that are done are <all>

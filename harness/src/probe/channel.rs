@@ -42,8 +42,27 @@ impl Wardrobe {
         worn.tls = tls;
     }
 
+    /// What is known of a connection that is opened now, before it is.
+    pub(super) fn facts(&self) -> LineFacts {
+        self.worn().facts()
+    }
+
     fn worn(&self) -> MutexGuard<'_, Worn> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worn {
+    fn facts(&self) -> LineFacts {
+        let is_first = self.leaf.skid == self.first_skid;
+        LineFacts {
+            credential: if is_first { CredentialAge::Old } else { CredentialAge::New },
+            client: self.leaf.clone(),
+            trust: self.trust.clone(),
+            answering: None,
+            local: None,
+            earlier: Vec::new(),
+        }
     }
 }
 
@@ -97,18 +116,7 @@ impl Line {
 pub(super) async fn open(dial: &dyn Dial, wardrobe: &Wardrobe) -> Result<Line, Box<NoLine>> {
     let (tls, config, mut facts) = {
         let worn = wardrobe.worn();
-        let credential =
-            if worn.leaf.skid == worn.first_skid { CredentialAge::Old } else { CredentialAge::New };
-        let (client, trust) = (worn.leaf.clone(), worn.trust.clone());
-        let facts = LineFacts {
-            credential,
-            client,
-            trust,
-            answering: None,
-            local: None,
-            earlier: Vec::new(),
-        };
-        (worn.tls.clone(), worn.config.clone(), facts)
+        (worn.tls.clone(), worn.config.clone(), worn.facts())
     };
     let failed = |error, facts| Box::new(NoLine { error, facts });
     let config = match config {
@@ -140,6 +148,11 @@ pub(super) struct Channel {
 }
 
 impl Channel {
+    /// The connection that it has, if it has one and nobody is opening another.
+    pub(super) fn facts(&self) -> Option<LineFacts> {
+        self.current.try_lock().ok()?.as_ref().map(|line| line.facts.clone())
+    }
+
     async fn line(&self, dial: &dyn Dial, wardrobe: &Wardrobe) -> Result<Arc<Line>, Box<NoLine>> {
         let mut current = self.current.lock().await;
         if let Some(line) = current.as_ref().filter(|line| !line.caller().is_closed()) {

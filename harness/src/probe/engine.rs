@@ -145,7 +145,8 @@ impl Prober {
     }
 
     /// How each caller was answered last on a connection of its own, by its name; who was not
-    /// answered since it began to probe, or since [`Self::forget_sightings`], is missing.
+    /// answered since it began to probe, since what it presents or trusts was changed, since it last
+    /// failed, or since [`Self::forget_sightings`], is missing.
     pub fn sightings(&self) -> BTreeMap<String, Sighting> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -153,6 +154,11 @@ impl Prober {
     /// Forgets who was seen so far.
     pub fn forget_sightings(&self) {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets how this caller was answered: with what it has now it was not.
+    pub fn forget_sighting(&self, actor: &str) {
+        self.shared.forget(actor);
     }
 
     /// A caller starts again: its kept connections are closed, the next calls open new ones.
@@ -207,6 +213,17 @@ impl Drop for Prober {
     }
 }
 
+impl CallerState {
+    /// What a call on this lane would be made with now.
+    fn facts(&self, lane: Lane) -> LineFacts {
+        let kept = match lane {
+            Lane::ReusedChannel => self.channel.facts(),
+            _ => None,
+        };
+        kept.unwrap_or_else(|| self.settings.wardrobe.facts())
+    }
+}
+
 impl Shared {
     async fn send_on_schedule(self: Arc<Self>) {
         let mut n = 0;
@@ -256,6 +273,8 @@ impl Shared {
         let deadline = deadline(due);
         let wardrobe = &caller.settings.wardrobe;
         let dial = self.dial.as_ref();
+        // Of one that is still on its way at its deadline nothing else is known.
+        note(&mut probe, Some(caller.facts(lane)));
         if lane == Lane::ServerStream {
             let request = self.request(caller, (REFLECTION, &[]), &probe.request_id);
             let asked = caller.stream.ask(dial, wardrobe, &request, LIST_SERVICES);
@@ -284,10 +303,13 @@ impl Shared {
             if let Ok((outcome, facts, reopened)) = tokio::time::timeout_at(deadline, call).await {
                 probe.answer = answer(&outcome);
                 probe.reopened = reopened;
+                note(&mut probe, facts.clone());
                 if lane == Lane::NewConnection && probe.answer == Answer::Expected {
                     self.see(&probe.caller, facts.as_ref());
                 }
-                note(&mut probe, facts);
+            }
+            if lane == Lane::NewConnection && probe.answer != Answer::Expected {
+                self.forget(&probe.caller);
             }
         }
         probe.ended_us = self.elapsed_us();
@@ -341,6 +363,10 @@ impl Shared {
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.insert(caller.to_owned(), sighting);
+    }
+
+    fn forget(&self, caller: &str) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(caller);
     }
 
     fn elapsed_us(&self) -> u64 {

@@ -242,6 +242,10 @@ fn switched(rotation: &Rotation, seen: &Observed) -> Vec<String> {
     let mut missing = Vec::new();
     for replica in &seen.replicas {
         let id = replica.id;
+        if replica.state != "running" {
+            missing.push(format!("replica {id} does not run"));
+            continue;
+        }
         match &rotation.holder {
             Holder::Kingdom => {
                 if seen.shown.get(&id) != Some(&new.leaf) {
@@ -411,6 +415,14 @@ mod tests {
         let mut seen = all_well(of);
         change(&mut seen);
         gate(phase, of, &seen).missing().to_vec()
+    }
+
+    #[test]
+    fn drain_waits_for_a_replica_that_went_down_after_it_was_seen() {
+        for of in [rotation(Holder::Kingdom), of_participant()] {
+            let down = |seen: &mut Observed| seen.replicas[1].state = "stopped";
+            assert_eq!(missing(Phase::Drain, &of, down), ["replica 1 does not run"]);
+        }
     }
 
     #[test]

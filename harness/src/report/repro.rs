@@ -107,8 +107,10 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
         Fact::Phase(phase) => json!({"phase": **phase}),
         Fact::ProbesJudged(actors) => json!({"probes_judged": actors}),
         Fact::Changed { what, .. } => json!({"changed": hidden(what)}),
-        Fact::Replaced(actor) => json!({"replaced_tls_leaf_of": actor}),
-        Fact::TriedBare => json!({"tried_without_certificate": true}),
+        Fact::Replaced { actor, skid } => {
+            json!({"replaced_tls_leaf": {"actor": actor, "skid": skid}})
+        }
+        Fact::TriedBare { refused } => json!({"tried_without_certificate": {"refused": refused}}),
         Fact::ProbesStarted => json!({"probes_started": true}),
         Fact::Call(call) => json!({"call": {
             "actor": call.actor,

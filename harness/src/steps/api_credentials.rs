@@ -166,6 +166,13 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then no open connection of edp1 outlived its old credential by more than 900 ms",
             |world, given| {
                 let most: f64 = given.number(1)?;
+                let changes = credentials::changes(stopped(world)?);
+                if !changes.iter().any(|one| one.actor == given.text(0) && one.changed) {
+                    let what = format!("{} was not seen with another credential", given.text(0));
+                    let next = "name who rotated: a probing caller, or `kingdom/0` for a replica";
+                    let problem = Problem::author(what, next);
+                    return Err(problem.because(Cause::NoChangeObserved).into());
+                }
                 let all = credentials::outlived(stopped(world)?, given.text(0));
                 let over = all.iter().any(|one| one.for_ms > most);
                 let observed = if over { "too long" } else { "short enough" };

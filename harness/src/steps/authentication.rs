@@ -213,6 +213,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 };
                 let leaf = issue(world, KINGDOM, &root)?;
                 let key = leaf.key().pkcs8_pem();
+                // One that no client takes is not meant to be seen.
+                world.replaced_leaf_of(KINGDOM, Some(leaf.certificate_der()));
                 install(world, leaf, key).await
             }
         ),
@@ -383,7 +385,6 @@ async fn install(
     let certificate = leaf.certificate_pem();
     world.kingdom().await?;
     world.keep_leaf(KINGDOM, "new", leaf);
-    world.replaced_leaf_of(KINGDOM);
     set(world, Role::TlsCert, certificate.into_bytes()).await?;
     set(world, Role::TlsKey, key_pem.into_bytes()).await
 }

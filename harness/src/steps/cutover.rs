@@ -37,7 +37,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 })?;
                 let with_leaf = world.try_by_key(actor, Some(&leaf)).await?;
                 let bare = world.try_by_key(actor, None).await?;
-                world.record(Fact::TriedBare);
+                note_bare(world, &bare);
                 for ((replica, bare), with_leaf) in (0..).zip(&bare).zip(&with_leaf) {
                     let (bare, with_leaf) = (ending(bare), ending(with_leaf));
                     for check in cutover::required(actor, replica, &bare, &with_leaf) {
@@ -53,7 +53,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then mc1 is served without a certificate by every replica",
             |world, given| {
                 let bare = world.try_by_key(given.text(0), None).await?;
-                world.record(Fact::TriedBare);
+                note_bare(world, &bare);
                 for (replica, bare) in (0..).zip(&bare) {
                     world.check(cutover::served_without(given.text(0), replica, &ending(bare)))?;
                 }
@@ -61,6 +61,11 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             }
         ),
     ]
+}
+
+fn note_bare(world: &mut World, bare: &[Tried]) {
+    let refused = bare.iter().all(|tried| cutover::is_required(&ending(tried)));
+    world.record(Fact::TriedBare { refused });
 }
 
 fn ending(tried: &Tried) -> Ending {

@@ -1,7 +1,7 @@
 //! Probes that go on while a scenario changes certificates, and what they must or must not notice.
 
 use super::{Arguments, StepDefinition, step};
-use crate::error::Problem;
+use crate::error::{Owner, Problem};
 use crate::observation::Fact;
 use crate::probe::schedule::RATE_PER_SECOND_MAX;
 use crate::probe::{Density, Lane, Run};
@@ -9,6 +9,7 @@ use crate::verdict::outage::{self, Until, Window};
 use crate::verdict::{availability, check, credentials, monitor};
 use crate::world::{StepResult, Var, World};
 use fake_kingdom::cause::Cause;
+use fake_kingdom::event::AlertSettings;
 use std::time::Duration;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -324,7 +325,10 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let allowed_ms: i64 = given.number(0)?;
                 let events = world.events_of_probes()?;
-                let after = monitor::alert_after_ms(run(world)?, &events);
+                let after = {
+                    let AlertSettings { threshold, window } = world.alert_settings();
+                    monitor::alert_after_ms(run(world)?, &events, threshold, window)
+                };
                 let observed = match after {
                     Some(ms) if ms <= allowed_ms => "in time".to_owned(),
                     Some(ms) => format!("after {ms} ms"),
@@ -339,9 +343,11 @@ fn checks() -> Vec<StepDefinition> {
             r"both credentials of (\w+) were in use at once",
             "Then both credentials of edp1 were in use at once",
             |world, given| {
-                let observed = credentials::overlap_us(run(world)?, given.text(0));
-                let observed =
-                    if observed.is_some() { "both at once" } else { "one after the other" };
+                let observed = if credentials::overlap(run(world)?, given.text(0)) {
+                    "both at once"
+                } else {
+                    "one after the other"
+                };
                 let check = check::equal("credentials answered", "both at once", observed);
                 world.check(check.or(Cause::NoChangeObserved))
             }
@@ -470,13 +476,8 @@ fn empty(lane: &str) -> Problem {
 
 /// A run that proves nothing stops the scenario: INVALID, never a pass.
 fn proves_something(judged: &availability::Availability) -> Result<(), Problem> {
-    if judged.invalid.is_empty() {
-        return Ok(());
-    }
-    let what: Vec<_> =
-        judged.invalid.iter().map(|(cause, what)| format!("{cause}: {what}")).collect();
-    let what = format!("the probes prove nothing: {}", what.join("; "));
-    let problem = if judged.is_too_short {
+    let Some((owner, what)) = judged.flaw() else { return Ok(()) };
+    let problem = if owner == Owner::ScenarioAuthor {
         Problem::author(what, "let the probes go on for longer, or call more often")
     } else {
         let next = "run again on a less busy machine, or let the probes go on for longer";

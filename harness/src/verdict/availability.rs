@@ -2,6 +2,7 @@
 //! mean"; method.md section 2). Pure, and blind to what was injected: causes come from the server's
 //! events and from the transport.
 
+use crate::error::Owner;
 use crate::probe::{Answer, Control, CredentialAge, Lane, Probe, Run};
 use fake_kingdom::cause::Cause;
 use serde::Serialize;
@@ -115,6 +116,17 @@ pub fn judge(run: &Run) -> Availability {
 type Cell<'a> = ((Lane, &'a str, CredentialAge), Option<u32>);
 
 impl Availability {
+    /// What keeps it from proving anything, and whose fault that is; `None` if it does prove something.
+    pub fn flaw(&self) -> Option<(Owner, String)> {
+        if self.invalid.is_empty() {
+            return None;
+        }
+        let what: Vec<_> =
+            self.invalid.iter().map(|(cause, what)| format!("{cause}: {what}")).collect();
+        let owner = if self.is_too_short { Owner::ScenarioAuthor } else { Owner::Environment };
+        Some((owner, format!("the probes prove nothing: {}", what.join("; "))))
+    }
+
     /// The pooled rows.
     pub fn pooled(&self) -> impl Iterator<Item = &LaneReport> {
         self.lanes.iter().filter(|lane| lane.replica.is_none())

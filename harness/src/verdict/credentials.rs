@@ -58,25 +58,25 @@ pub fn of_log(log: &[Observation]) -> Vec<CredentialChange> {
 }
 
 /// What keeps a scenario from having changed a credential: none was seen to change, or one that it
-/// replaced while probes went on was not. `None` if every change was seen.
+/// put in the place of another while probes went on was not seen. `None` if every change was seen.
 pub fn unseen(log: &[Observation]) -> Option<String> {
-    let mut replaced: BTreeSet<&str> = BTreeSet::new();
+    let mut replaced: BTreeSet<(&str, &str)> = BTreeSet::new();
     for observation in log {
         match &observation.fact {
             Fact::ProbesStarted => replaced.clear(),
-            Fact::Replaced(actor) => {
-                replaced.insert(actor);
+            Fact::Replaced { actor, skid } => {
+                replaced.insert((actor, skid));
             }
             Fact::Probes(run) => {
-                let seen = changes(run);
-                let has_changed = |actor: &&str| {
-                    seen.iter().any(|change| change.changed && change.actor == *actor)
+                let seen = seen(run);
+                let is_missing = |(actor, skid): &(&str, &str)| {
+                    let of_actor = seen.iter().filter(|((who, _), _)| who == actor);
+                    !of_actor.flat_map(|(_, skids)| skids).any(|one| one == skid)
                 };
-                let missing: Vec<_> =
-                    std::mem::take(&mut replaced).into_iter().filter(|a| !has_changed(a)).collect();
-                if !missing.is_empty() {
-                    let whose = missing.join(" and ");
-                    return Some(format!("no probe saw another TLS leaf of {whose} than before"));
+                if let Some((actor, skid)) =
+                    std::mem::take(&mut replaced).into_iter().find(is_missing)
+                {
+                    return Some(format!("no probe saw {actor}'s TLS leaf with SKID {skid}"));
                 }
             }
             _ => {}
@@ -140,6 +140,23 @@ pub fn outlived(run: &Run, actor: &str) -> Vec<Outlived> {
 /// What new connections were answered with, and what was presented on them, first and last, in the
 /// order of the names.
 pub fn changes(run: &Run) -> Vec<CredentialChange> {
+    seen(run)
+        .into_iter()
+        .filter_map(|((actor, kind), all)| {
+            Some(CredentialChange {
+                changed: all.len() > 1,
+                outlived: outlived(run, &actor),
+                actor,
+                kind,
+                before_skid: all.first()?.clone(),
+                after_skid: all.last()?.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Subject key identifiers that were seen on new connections, by whose leaf and what kind, in their order.
+fn seen(run: &Run) -> BTreeMap<(String, &'static str), Vec<String>> {
     let mut seen: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
     let mut see = |actor: String, kind, skid: &str| {
         let all = seen.entry((actor, kind)).or_default();
@@ -161,22 +178,11 @@ pub fn changes(run: &Run) -> Vec<CredentialChange> {
         if let Some(answering) = &probe.answering {
             see(KINGDOM.to_owned(), "tls_server", &answering.skid);
             if let Some(replica) = probe.server.as_ref().and_then(|event| event.replica) {
-                see(format!("kingdom/{replica}"), "tls_server", &answering.skid);
+                see(format!("{KINGDOM}/{replica}"), "tls_server", &answering.skid);
             }
         }
     }
-    seen.into_iter()
-        .filter_map(|((actor, kind), all)| {
-            Some(CredentialChange {
-                changed: all.len() > 1,
-                outlived: outlived(run, &actor),
-                actor,
-                kind,
-                before_skid: all.first()?.clone(),
-                after_skid: all.last()?.clone(),
-            })
-        })
-        .collect()
+    seen
 }
 
 /// A connection of its own and an answer on it, before the negative control began: what was presented
@@ -212,17 +218,23 @@ pub fn last_answer_with_client(run: &Run, caller: &str, skid: &str) -> Option<u6
     run.probes.iter().filter(with).map(|probe| probe.ended_us).max()
 }
 
-/// For how long calls over connections of a caller's old credential were still answered after the
-/// first answer over one of its new credential, in microseconds; `None` if there was no such time.
-pub fn overlap_us(run: &Run, caller: &str) -> Option<u64> {
+/// Whether a caller's old and new credential were in use at once: a call over a connection of the old one
+/// was answered between two over connections of the new one. One after the other, and back, is not at once.
+pub fn overlap(run: &Run, caller: &str) -> bool {
     let answered = |age: CredentialAge| {
-        run.probes.iter().filter(move |probe| {
-            probe.caller == caller && probe.credential == age && probe.answer == Answer::Expected
-        })
+        run.probes
+            .iter()
+            .filter(move |probe| {
+                probe.caller == caller
+                    && probe.credential == age
+                    && probe.answer == Answer::Expected
+                    && probe.intended_us < run.length_us
+            })
+            .map(|probe| probe.ended_us)
     };
-    let first_new = answered(CredentialAge::New).map(|probe| probe.ended_us).min()?;
-    let last_old = answered(CredentialAge::Old).map(|probe| probe.ended_us).max()?;
-    (last_old > first_new).then(|| last_old - first_new)
+    let new = || answered(CredentialAge::New);
+    let (Some(first_new), Some(last_new)) = (new().min(), new().max()) else { return false };
+    answered(CredentialAge::Old).any(|old| first_new < old && old < last_new)
 }
 
 /// Under how many client credentials of a caller calls were answered.

@@ -99,11 +99,17 @@ pub fn without_certificate(
     }
 }
 
-/// What keeps a scenario from being a cutover: that nobody looked what a door does to a caller without
-/// a certificate, neither at every replica nor by a probe that was refused there.
+/// Whether a call without a certificate ended as it must where certificates are required.
+pub fn is_required(bare: &Ending) -> bool {
+    bare.in_handshake && bare.refused_for.as_deref() == Some(Cause::NoClientCertificate.code())
+}
+
+/// What keeps a scenario from being a cutover: that nobody was refused for want of a certificate, neither
+/// at every replica nor as a probe, and no phase of the procedure was done that could be rolled back.
 pub fn unseen(log: &[Observation]) -> Option<String> {
-    let looked = log.iter().any(|observation| match &observation.fact {
-        Fact::TriedBare => true,
+    let took_place = log.iter().any(|observation| match &observation.fact {
+        Fact::TriedBare { refused } => *refused,
+        Fact::Phase(_) => true,
         Fact::Probes(run) => run.probes.iter().any(|probe| {
             let event = probe.server.as_deref();
             let cause = event.and_then(|event| event.cause.as_deref());
@@ -111,7 +117,7 @@ pub fn unseen(log: &[Observation]) -> Option<String> {
         }),
         _ => false,
     });
-    (!looked).then(|| "nobody tried the door without a certificate".to_owned())
+    (!took_place).then(|| "nobody was refused for want of a certificate".to_owned())
 }
 
 #[cfg(test)]

@@ -108,7 +108,11 @@ pub fn judge(log: &[Observation]) -> Judgement {
         .iter()
         .flat_map(|observation| match &observation.fact {
             Fact::Server(event) => event.cause.iter().cloned().collect(),
-            Fact::Probes(run) => availability::judge(run).causes,
+            Fact::Probes(run) => {
+                let judged = availability::judge(run);
+                let invalid = judged.invalid.iter().map(|(cause, _)| cause.code().to_owned());
+                judged.causes.into_iter().chain(invalid).collect()
+            }
             Fact::Check(check) if !check.holds => {
                 check.cause.iter().map(|cause| cause.code().to_owned()).collect()
             }
@@ -191,8 +195,8 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Server(event) => last_event = Some(event.seq),
             Fact::StepDone
             | Fact::Changed { .. }
-            | Fact::Replaced(_)
-            | Fact::TriedBare
+            | Fact::Replaced { .. }
+            | Fact::TriedBare { .. }
             | Fact::ProbesStarted
             | Fact::Probes(_)
             | Fact::Phase(_)
@@ -218,11 +222,22 @@ pub fn judge(log: &[Observation]) -> Judgement {
             ..pass
         };
     }
+    if let Some((owner, what)) = unproven(log) {
+        return invalid(what, owner, None);
+    }
     if checks == 0 {
         let reason = "no `Then` was evaluated, so nothing is proved; add one".to_owned();
         return invalid(reason, Owner::ScenarioAuthor, step);
     }
     pass
+}
+
+/// A run of probes that proves nothing: what any step read from it is no evidence.
+fn unproven(log: &[Observation]) -> Option<(Owner, String)> {
+    log.iter().find_map(|observation| {
+        let Fact::Probes(run) = &observation.fact else { return None };
+        availability::judge(run).flaw()
+    })
 }
 
 /// Failures of probes that no step has compared with anything: those of a caller of whom nobody spoke,

@@ -30,19 +30,21 @@ pub fn of_probes(run: &Run) -> Failures {
 
 /// Refusals among `events` that belong to none of the probes: somebody else's failures.
 pub fn of_strangers<'a>(run: &Run, events: &'a [ServerEvent]) -> Vec<&'a ServerEvent> {
-    let own = |event: &ServerEvent, probe: &Probe| {
-        probe.server.as_ref().is_some_and(|joined| joined.seq == event.seq)
-            // Of several refusals of one probe, as of a call that went out again, one is joined.
-            || event.peer_address.as_ref().is_some_and(|address| {
-                probe.local.as_ref() == Some(address) || probe.earlier_locals.contains(address)
-            })
-            || event.request_id.as_deref() == Some(probe.request_id.as_str())
-    };
     events
         .iter()
         .filter(|event| refusal(event).is_some())
-        .filter(|event| !run.probes.iter().any(|probe| own(event, probe)))
+        .filter(|event| !run.probes.iter().any(|probe| is_of(event, probe)))
         .collect()
+}
+
+/// Whether an event is of this probe. Of several refusals of one probe, as of a call that went out again,
+/// one is joined.
+fn is_of(event: &ServerEvent, probe: &Probe) -> bool {
+    probe.server.as_ref().is_some_and(|joined| joined.seq == event.seq)
+        || event.peer_address.as_ref().is_some_and(|address| {
+            probe.local.as_ref() == Some(address) || probe.earlier_locals.contains(address)
+        })
+        || event.request_id.as_deref() == Some(probe.request_id.as_str())
 }
 
 /// The cause, if the event is an authentication failure: what a monitor counts.
@@ -124,11 +126,7 @@ pub fn alerts(
 
 fn who(runs: &[&Run], event: &ServerEvent) -> String {
     let probes = runs.iter().flat_map(|run| &run.probes);
-    let own = |probe: &&Probe| {
-        (event.peer_address.is_some() && event.peer_address == probe.local)
-            || event.request_id.as_deref() == Some(probe.request_id.as_str())
-    };
-    if let Some(probe) = probes.into_iter().find(own) {
+    if let Some(probe) = probes.into_iter().find(|probe| is_of(event, probe)) {
         return probe.caller.clone();
     }
     let leaf = || {
@@ -140,14 +138,32 @@ fn who(runs: &[&Run], event: &ServerEvent) -> String {
 }
 
 /// How long after the first authentication failure of the run an alert came, in whole milliseconds;
-/// `None` if none came.
-pub fn alert_after_ms(run: &Run, events: &[ServerEvent]) -> Option<i64> {
+/// `None` if none came that the probes' own failures would have raised without anybody else's.
+pub fn alert_after_ms(
+    run: &Run,
+    events: &[ServerEvent],
+    threshold: usize,
+    window: Duration,
+) -> Option<i64> {
     let time = |event: &ServerEvent| Timestamp::parse_rfc3339(&event.time).map(Timestamp::micros);
     let of_probes = run.probes.iter().filter_map(|probe| probe.server.as_deref());
     let first = of_probes.filter(|event| refusal(event).is_some()).filter_map(time).min()?;
-    // One that came before is of something else.
-    let alerts = events.iter().filter(|event| event.kind == "alert").filter_map(time);
-    let alert = alerts.filter(|alert| *alert >= first).min()?;
+    let window_us = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+    let own: Vec<_> = events
+        .iter()
+        .filter(|event| refusal(event).is_some())
+        .filter(|event| run.probes.iter().any(|probe| is_of(event, probe)))
+        .filter_map(|event| Some((event.seq, time(event)?)))
+        .collect();
+    let raised = |alert: &&ServerEvent| {
+        let Some(at) = time(alert) else { return false };
+        // One that came before is of something else.
+        let in_front =
+            own.iter().filter(|(seq, t)| *seq < alert.seq && t.saturating_add(window_us) >= at);
+        at >= first && in_front.count() >= threshold
+    };
+    let alerts = events.iter().filter(|event| event.kind == "alert");
+    let alert = alerts.filter(raised).filter_map(time).min()?;
     Some((alert - first) / 1000)
 }
 

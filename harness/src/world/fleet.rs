@@ -81,7 +81,7 @@ impl World {
             let root = self.authority(super::OPERATOR).await?;
             let leaf = self.leaf_of_schedule(member, &root)?;
             let (certificate, key) = (leaf.certificate_pem(), leaf.key().pkcs8_pem());
-            self.replaced_leaf_of(KINGDOM);
+            self.replaced_leaf_of(KINGDOM, Some(leaf.certificate_der()));
             self.running()?.set_file(Role::TlsCert, certificate.into_bytes());
             self.running()?.set_file(Role::TlsKey, key.into_bytes());
             for id in 0..self.replicas() {

@@ -5,6 +5,7 @@ use crate::client::{Credential, TlsOptions};
 use crate::error::Problem;
 use crate::observation::{Fact, ServerEvent};
 use crate::probe::{Answer, CallerSettings, Control, Density, Lane, Probe, Prober, Run, Wardrobe};
+use crate::verdict::availability::CONTROL_TICKS_MIN;
 use crate::verdict::monitor;
 use fake_kingdom::event::AlertSettings;
 use fake_kingdom::fault::{Action, FaultRule, StatusName, Target};
@@ -137,9 +138,11 @@ impl World {
                 if let Some(wardrobe) = probing.prober.wardrobe(&actor) {
                     wardrobe.change(tls);
                 }
-                probing.worn.insert(actor.clone(), now);
+                probing.prober.forget_sighting(&actor);
+                probing.worn.insert(actor.clone(), now.clone());
                 if is_other_leaf {
-                    self.replaced_leaf_of(&actor);
+                    let leaf = now.0.as_ref().and_then(|credential| credential.chain.first());
+                    self.replaced_leaf_of(&actor, leaf.map(Vec::as_slice));
                 }
                 self.changed(format!("{actor}'s calls go on with other TLS files"));
             }
@@ -231,7 +234,9 @@ impl World {
                 })
             })
             .collect();
-        tokio::time::sleep(CONTROL).await;
+        // It has to be as long as the judge wants it at the run's own rate.
+        let ticks_us = prober.density().due_us(CONTROL_TICKS_MIN + 2);
+        tokio::time::sleep(CONTROL.max(Duration::from_micros(ticks_us))).await;
         // A caller that the outage did not hit shows in the gap that is looked for.
         let fired = outages
             .into_iter()

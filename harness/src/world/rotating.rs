@@ -779,10 +779,11 @@ impl World {
     fn put_leaf(&mut self) -> Result<(), Problem> {
         let (leaf, _) = self.made()?;
         let (certificate, key) = (leaf.certificate_pem(), leaf.key().pkcs8_pem());
+        let der = leaf.certificate_der().to_vec();
         let environment = self.running()?;
         environment.set_file(Role::TlsCert, certificate.into_bytes());
         environment.set_file(Role::TlsKey, key.into_bytes());
-        self.replaced_leaf_of(KINGDOM);
+        self.replaced_leaf_of(KINGDOM, Some(&der));
         self.changed("the Kingdom's leaf and key");
         Ok(())
     }
@@ -820,6 +821,11 @@ impl Rotating {
         self.after_event = self.after_event.max(event.seq);
         let Some(replica) = event.replica else { return };
         match (event.kind.as_str(), event.outcome.as_str()) {
+            // What it showed and answered before, another process did.
+            ("replica", _) => {
+                self.shown.remove(&replica);
+                self.answered.retain(|(of, ..)| *of != replica);
+            }
             ("handshake", "ok") => {
                 if let Some(skid) = event.server.as_ref().and_then(|server| server.skid.clone()) {
                     self.shown.insert(replica, skid);

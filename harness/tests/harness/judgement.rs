@@ -121,6 +121,21 @@ fn mistakes_of_the_author_are_invalid_and_named() {
     }
 }
 
+#[test]
+fn what_is_read_from_probes_that_stopped_looking_proves_nothing() {
+    let steps = "Given probes call the Kingdom as edp1\nWhen the probes go on for 400 ms\n\
+                 And edp1 presents a fresh leaf of its root\nAnd the probes go on for 400 ms\n\
+                 And the probe loop breaks off\nAnd the probes go on for 600 ms\n\
+                 And the probes stop\nThen the calls of edp1 ended on its new credential\n";
+    let (owner, reason) = invalid(steps);
+    assert_eq!(owner, Owner::Environment);
+    assert!(reason.contains("the probes prove nothing"), "{reason}");
+    // Nor does a run that another one follows.
+    let again = "Given probes call the Kingdom as edp1\nWhen the probes go on for 800 ms\n\
+                 And the probes stop\nThen nobody noticed\n";
+    invalid(&format!("{steps}{again}"));
+}
+
 /// What a scenario proves that claims this.
 fn claiming(claim: Claim, steps: &str) -> (Verdict, String) {
     let log = play(steps).log;
