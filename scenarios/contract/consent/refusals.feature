@@ -81,16 +81,20 @@ Feature: A data provider refuses what it cannot verify
       | defect                      | justification | row   |
       | an unusable measurement key | SPEC_INVALID  | 3.5.1 |
 
-  @contract-3.1.5 @contract-3.8.3
   Scenario Outline: The measurement has <oddity>, which is no defect
     Given mc1 creates a reach measurement called m with edp1 that has <oddity>
     When edp1 handles its requisitions
     Then edp1 fulfils mc1.m
     And mc1 accepts the results of mc1.m
 
+    @contract-3.1.5
     Examples:
       | oddity                            |
       | an empty OID                      |
+
+    @contract-3.8.3
+    Examples:
+      | oddity                            |
       | the legacy measurement key fields |
 
   @contract-3.10/11
