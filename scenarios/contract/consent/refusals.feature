@@ -73,6 +73,7 @@ Feature: A data provider refuses what it cannot verify
       | defect                                         | justification          | row     |
       | a spoilt RequisitionSpec signature             | CONSENT_SIGNAL_INVALID | 3.10/10 |
       | an unsupported OID on the RequisitionSpec      | CONSENT_SIGNAL_INVALID | 3.10/10 |
+      | an OID of another key type on the RequisitionSpec | CONSENT_SIGNAL_INVALID | 3.10/10 |
       | another measurement key in the RequisitionSpec | CONSENT_SIGNAL_INVALID | 3.10/10 |
       | a nonce whose hash is not listed               | CONSENT_SIGNAL_INVALID | 3.10/10 |
 
