@@ -69,6 +69,26 @@ fn what_is_serialized_is_deserialized_to_the_same_bytes_unlooked_at() {
         .bad(2, &["TINK_KEYSET"]);
 }
 
+/// 4.2.2 is the reverse of a `serialize` that looks at nothing: what the format says decides nothing.
+#[test]
+fn data_of_another_format_is_deserialized_with_a_warning() {
+    let folder = Folder::new();
+    let (input, out) = (folder.path("in"), folder.path("out"));
+    for (message, format) in [
+        (&b"\x12\x03any"[..], "its format is 0"),
+        (&b"\x08\x02\x12\x03any"[..], "its format is 2"),
+        (&b"\x08\x01\x12\x03any"[..], ""),
+    ] {
+        write(&input, message);
+        let ended = halo(&["keys", "deserialize", "--in", &input, "--out", &out]);
+        assert_eq!(ended.err.contains("warning"), !format.is_empty(), "{ended:?}");
+        assert!(ended.err.contains(format), "{ended:?}");
+        assert_eq!(ended.good(), "");
+        assert_eq!(read(&out), b"any");
+        std::fs::remove_file(&out).expect("it was written");
+    }
+}
+
 #[test]
 fn a_signature_is_raw_bytes_and_the_line_names_the_algorithm() {
     let folder = Folder::new();
