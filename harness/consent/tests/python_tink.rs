@@ -16,12 +16,14 @@ use support::{bytes, rng, vectors};
 
 const SCRIPT: &str = include_str!("data/tink_peer.py");
 
+type Test = fn(&Peer);
+
 fn main() -> ExitCode {
     let python = python();
     if python.is_none() {
         eprintln!("skipped: no Python with tink (tests/python/requirements.txt)");
     }
-    let tests: [(&str, fn(&Peer)); 3] = [
+    let tests: [(&str, Test); 3] = [
         ("keys_made_by_tink", keys_made_by_tink),
         ("keys_made_here", keys_made_here),
         ("streams_of_the_trus_tee_envelope", streams_of_the_trus_tee_envelope),

@@ -367,7 +367,6 @@ impl<'a> Bed<'a> {
             spoil_if(flaws.contains(&"spoilt Duchy key"), &mut key);
             let shown = duchy_entry::HonestMajorityShareShuffle {
                 public_key: (duchy == "worker2").then_some(key),
-                ..Default::default()
             };
             entries.push(pb::requisition::DuchyEntry {
                 key: duchy.to_owned(),
@@ -447,7 +446,6 @@ impl<'a> Bed<'a> {
         let output = pb::measurement::ResultOutput {
             certificate: signer.certificate.clone(),
             encrypted_result: Some(sealed),
-            ..Default::default()
         };
         let key = if has("lost key") { &self.nobodys_key } else { &self.consumer_key };
         let keys = std::slice::from_ref(key);
