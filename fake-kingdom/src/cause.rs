@@ -142,13 +142,13 @@ causes! {
     NobodyListens "nobody_listens" Server "5.5.2"
         "Nobody listens at the address."
         "Look for replicas that were all stopped at once, or that did not start with their new files.";
-    FaultInjected "fault_injected" Harness "interfaces.md 3"
+    FaultInjected "fault_injected" Harness "of the harness"
         "A fault rule of the control listener answered instead of the Kingdom."
         "None: the scenario asked for it. Remove the rule to go on.";
-    NoChangeObserved "no_change_observed" Procedure "design.md 2"
+    NoChangeObserved "no_change_observed" Procedure "of the harness"
         "The procedure ended, and no peer was seen to present another credential than before."
         "Check that the secret really changed and that the replicas were restarted.";
-    FailureNotSeen "failure_not_seen" Procedure "design.md 2"
+    FailureNotSeen "failure_not_seen" Procedure "of the harness"
         "A failure that the scenario predicts was not observed."
         "Check whether the procedure was changed, or whether what it runs against no longer fails there.";
     MeasurementLost "measurement_lost" Procedure "1.6.3"
@@ -157,46 +157,46 @@ causes! {
     ConnectionOutlivesCredential "connection_outlives_credential" Procedure "5.5.4"
         "An open connection went on under a credential that had been replaced."
         "Let its owner start again: a connection keeps the credential of its handshake until it closes.";
-    RefusalProvesNothing "refusal_proves_nothing" Procedure "design.md 2"
+    RefusalProvesNothing "refusal_proves_nothing" Procedure "of the harness"
         "An old credential was refused, and the new one was refused for the same call: that says nothing about the old one."
         "Let the same call succeed under the new credential first, then try the old one again.";
-    NeverSeenAlive "never_seen_alive" Procedure "design.md 2"
+    NeverSeenAlive "never_seen_alive" Procedure "of the harness"
         "An old credential was refused where it was never seen to be accepted: that shows no death."
         "Try it there before it is retired, as by `Given edp1's first leaf works at every door`.";
-    AuditMismatch "audit_mismatch" Procedure "interfaces.md 3"
+    AuditMismatch "audit_mismatch" Procedure "of the harness"
         "The audit trail does not hold what the procedure did."
         "Compare the trail with the phases that were done; verify it with `halo-harness audit verify`.";
-    FaultNotFired "fault_not_fired" Harness "design.md 2"
+    FaultNotFired "fault_not_fired" Harness "of the harness"
         "A fault that was injected never fired, so nothing shows what it would have done."
         "Correct its method, principal or replica, or let the scenario go on until it fires.";
-    GateShut "gate_shut" Procedure "design.md 2"
+    GateShut "gate_shut" Procedure "of the harness"
         "The gate of a phase stayed shut: what it waits for was not observed at every peer."
         "Look at the peer that the gate names: restart it or give it the new root; force the phase only if it may be cut off.";
-    GateOpen "gate_open" Procedure "design.md 2"
+    GateOpen "gate_open" Procedure "of the harness"
         "The gate of a phase was open though a peer should have kept it shut."
         "Check that the peer really lags behind, and that the gate looks at it.";
-    PhaseOutOfOrder "phase_out_of_order" Procedure "design.md 2"
+    PhaseOutOfOrder "phase_out_of_order" Procedure "of the harness"
         "A phase was asked for that may not begin now: an earlier one is missing, or it is done."
         "Do the missing phase first; the refusal names it.";
-    HookFailed "hook_failed" Procedure "interfaces.md 4"
+    HookFailed "hook_failed" Procedure "of the harness"
         "The command that does a phase failed or took too long."
         "Read its recorded output; the phase counts as broken off, and the procedure can be rolled back.";
-    StillAccepted "still_accepted" Procedure "design.md 2"
+    StillAccepted "still_accepted" Procedure "of the harness"
         "A credential that should be dead was accepted."
         "Look where it was accepted: take its root out of that bundle and restart, revoke it, or drop its key.";
-    CounterpartRefused "counterpart_refused" Procedure "design.md 2"
+    CounterpartRefused "counterpart_refused" Procedure "of the harness"
         "The new credential was refused where the old one was tried, so that the old one's refusal proves nothing."
         "Give the new credential's root to this server, or register the new certificate, and try again.";
     NotNoticed "not_noticed" Client "3.13.3"
         "The participant that must notice what the Kingdom accepts did not."
         "Let it read revocation states, or check the signature, before it uses what it was given.";
-    UnexpectedState "unexpected_state" Procedure "design.md 2"
+    UnexpectedState "unexpected_state" Procedure "of the harness"
         "A resource, or what a participant did with it, is not in the state that the procedure promises."
         "Compare the steps that were done with the contract's order of effects (1.6); the finding names the resource.";
-    ProbeNotSent "probe_not_sent" Harness "design.md 2"
+    ProbeNotSent "probe_not_sent" Harness "of the harness"
         "A probe that was due was not handed to the transport."
         "Run again on a less busy machine, or lower the rate.";
-    HarnessFault "harness_fault" Harness "design.md 2"
+    HarnessFault "harness_fault" Harness "of the harness"
         "The harness or its environment failed; nothing is proved about the subject."
         "Read the message beside it, and report it if it repeats.";
 }

@@ -31,7 +31,10 @@ pub fn router(control: Control) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(|| async {
-            Failure(StatusCode::NOT_FOUND, "no such path; see interfaces.md section 3".to_owned())
+            Failure(
+                StatusCode::NOT_FOUND,
+                "no such path; README.md, \"The fake\", names what this listener does".to_owned(),
+            )
         })
         .with_state(control)
 }

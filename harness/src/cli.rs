@@ -4,6 +4,7 @@ use crate::coverage;
 use crate::deviations;
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
+use crate::nearest;
 use crate::observation::Fact;
 use crate::procedure::Hook;
 use crate::report::{cucumber, html, junit, record, repro, summary};
@@ -169,12 +170,21 @@ enum Format {
 
 impl Selection {
     fn scenarios(&self) -> Result<Vec<Scenario>, UsageError> {
-        let all = if self.features.is_empty() {
-            scenario::embedded()?
+        scenario::select(self.all()?, self.tags.as_deref(), &self.scenario)
+    }
+
+    fn all(&self) -> Result<Vec<Scenario>, UsageError> {
+        if self.features.is_empty() {
+            scenario::embedded()
         } else {
-            scenario::from_paths(&self.features)?
-        };
-        scenario::select(all, self.tags.as_deref(), &self.scenario)
+            scenario::from_paths(&self.features)
+        }
+    }
+
+    /// The tag for which nothing was selected, if no scenario has it, and the one that was meant.
+    fn unknown_tag(&self) -> Result<Option<(String, String)>, UsageError> {
+        let Some(expression) = &self.tags else { return Ok(None) };
+        Ok(scenario::unknown_tag(&self.all()?, expression))
     }
 }
 
@@ -301,7 +311,11 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         hooks: hooks(arguments)?,
     };
     if scenarios.is_empty() {
-        let why = "nothing ran: no scenario is selected; `halo-harness list` prints ids and tags";
+        let why = match arguments.selection.unknown_tag()? {
+            Some((tag, hint)) => format!("nothing ran: no scenario is tagged {tag}{hint}"),
+            None => "nothing ran: no scenario is selected".to_owned(),
+        };
+        let why = format!("{why}; `halo-harness list` prints ids and tags");
         writeln!(io::stderr(), "halo-harness: {why}")?;
     }
     let human = arguments.format == Format::Human;
@@ -470,14 +484,22 @@ fn with_twins(arguments: &RunArgs, scenarios: Vec<Scenario>) -> Result<Vec<Scena
     let faults = twins::embedded()?;
     if let Some(id) = &arguments.fault {
         let fault = faults.iter().find(|fault| fault.id == *id).ok_or_else(|| {
+            let hint = nearest::hint(id, faults.iter().map(|fault| fault.id.as_str()));
             UsageError::Argument(format!(
-                "no fault has the id `{id}`; `halo-harness list --faults` prints all"
+                "no fault has the id `{id}`{hint}; `halo-harness list --faults` prints all"
             ))
         })?;
         if arguments.selection.scenario.is_empty() {
             let what =
                 format!("--fault {id} needs --scenario ID, one of {}", fault.scenarios.join(", "));
             return Err(UsageError::Argument(what));
+        }
+        if let Some(other) = scenarios.iter().find(|s| !fault.scenarios.contains(&s.id)) {
+            return Err(UsageError::Argument(format!(
+                "the fault {id} is no twin of {}; it is one of {}",
+                other.id,
+                fault.scenarios.join(", ")
+            )));
         }
         return scenarios
             .iter()
@@ -731,7 +753,7 @@ fn list_steps(format: Format, out: &mut dyn Write) -> Result<Exit, Failure> {
         writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
     } else {
         for step in registry.steps() {
-            writeln!(out, "{}\n    {}", step.example, step.pattern)?;
+            writeln!(out, "{}\n    {}", step.example.replace('\n', "\n  "), step.pattern)?;
         }
     }
     Ok(Exit::Passed)
@@ -741,7 +763,8 @@ fn explain(code: Option<&str>, format: Format, out: &mut dyn Write) -> Result<Ex
     let wanted = |cause: &&Cause| code.is_none_or(|code| cause.code() == code);
     let causes: Vec<_> = Cause::ALL.iter().filter(wanted).collect();
     if let (Some(code), true) = (code, causes.is_empty()) {
-        return Err(UsageError::UnknownCause(code.to_owned()).into());
+        let hint = nearest::hint(code, Cause::ALL.iter().map(|cause| cause.code()));
+        return Err(UsageError::UnknownCause { code: code.to_owned(), hint }.into());
     }
     if format == Format::Json {
         let list: Vec<_> = causes

@@ -148,8 +148,13 @@ pub enum UsageError {
         hint: String,
     },
     /// No such cause code.
-    #[error("no cause has the code `{0}`; `halo-harness explain` prints all codes")]
-    UnknownCause(String),
+    #[error("no cause has the code `{code}`{hint}; `halo-harness explain` prints all codes")]
+    UnknownCause {
+        /// The code asked for.
+        code: String,
+        /// The nearest one, or nothing.
+        hint: String,
+    },
     /// Anything else about an argument.
     #[error("{0}")]
     Argument(String),

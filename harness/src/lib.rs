@@ -16,6 +16,7 @@ pub mod deviations;
 pub mod environment;
 pub mod error;
 pub mod impact;
+mod nearest;
 pub mod observation;
 pub mod participant;
 pub mod probe;

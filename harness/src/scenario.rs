@@ -2,6 +2,7 @@
 
 use crate::coverage;
 use crate::error::UsageError;
+use crate::nearest;
 use crate::twins::Twin;
 use cucumber::feature::Ext as _;
 use cucumber::tag::Ext as _;
@@ -190,8 +191,13 @@ fn file_error(path: &Path, reason: impl ToString) -> UsageError {
 /// File, line and reason of what does not parse, or of a placeholder that no column fills.
 pub fn parse(text: &str, file: &str, stem: &str) -> Result<Vec<Scenario>, UsageError> {
     let wrong = |line, reason: String| UsageError::Feature { file: file.to_owned(), line, reason };
-    let feature = Feature::parse(text, GherkinEnv::default())
-        .map_err(|error| wrong(line_of(&error, text), reason_of(&error)))?;
+    let feature =
+        Feature::parse(text, GherkinEnv::default()).map_err(|error| match bare_keyword(text) {
+            Some((line, word)) => {
+                wrong(line, format!("`{word}` says nothing; write its step behind it"))
+            }
+            None => wrong(line_of(&error, text), reason_of(&error)),
+        })?;
     let all = feature.scenarios.iter().chain(feature.rules.iter().flat_map(|r| &r.scenarios));
     for scenario in all {
         outline_is_whole(scenario).map_err(|reason| wrong(scenario.position.line, reason))?;
@@ -337,6 +343,16 @@ fn line_of(error: &gherkin::ParseError, text: &str) -> usize {
         .clamp(1, text.lines().count().max(1))
 }
 
+/// The first keyword of a step that stands alone in its line, for which the parser blames the next one.
+fn bare_keyword(text: &str) -> Option<(usize, &str)> {
+    let mut in_doc = false;
+    text.lines().map(str::trim).zip(1..).find_map(|(line, number)| {
+        in_doc ^= line.starts_with("\"\"\"") || line.starts_with("```");
+        let is_bare = !in_doc && ["Given", "When", "Then", "And", "But", "*"].contains(&line);
+        is_bare.then_some((number, line))
+    })
+}
+
 /// The parser lists what it could not place as a set of words behind the place.
 fn reason_of(error: &gherkin::ParseError) -> String {
     let shown = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -386,7 +402,7 @@ pub fn select(
                 .take(3)
                 .collect();
             let hint = if near.is_empty() {
-                String::new()
+                nearest::hint(id, scenarios.iter().map(|s| s.id.as_str()))
             } else {
                 format!("; did you mean {}?", near.join(" or "))
             };
@@ -406,6 +422,17 @@ pub fn select(
         .filter(|scenario| ids.is_empty() || ids.contains(&scenario.id))
         .filter(|scenario| expression.as_ref().is_none_or(|e| e.eval(&scenario.tags)))
         .collect())
+}
+
+/// The first tag of an expression that no scenario has, and the one that was meant.
+pub fn unknown_tag(scenarios: &[Scenario], expression: &str) -> Option<(String, String)> {
+    let known = || scenarios.iter().flat_map(|scenario| &scenario.tags).map(String::as_str);
+    let mut named = expression
+        .split(|c: char| c.is_whitespace() || c == '(' || c == ')')
+        .filter_map(|word| word.strip_prefix('@'));
+    let tag = named.find(|tag| !known().any(|one| one == *tag))?;
+    let hint = nearest::nearest(tag, known()).map(|one| format!("; did you mean @{one}?"));
+    Some((format!("@{tag}"), hint.unwrap_or_default()))
 }
 
 /// Lower case, with one hyphen for each run of anything but letters, digits and dots.

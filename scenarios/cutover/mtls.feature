@@ -23,11 +23,13 @@ Feature: From server TLS to mTLS under traffic
     And the probing caller mc1 starts again
     And the probes go on for 400 ms
     Then the callers without a certificate are none
-    When replicas ask for required client certificates from their next start on
+    When a call of each probing caller is held for 150 ms
+    And replicas ask for required client certificates from their next start on
     And all 2 replicas are restarted
     And the probes go on for 400 ms
     And the probes stop
     Then nobody noticed
+    And each held call was answered
     And the calls of mc1 ended on its new credential
     And mc1 is refused without a certificate by every replica, and accepted with its leaf
 

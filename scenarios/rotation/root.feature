@@ -135,11 +135,13 @@ Feature: A root is rotated with an overlap: bundle, map and leaf are separate sw
     And edp1 trusts the Kingdom's old and new roots
     And mc1 trusts the Kingdom's old and new roots
     And the probes go on for 200 ms
+    And a call of each probing caller is held for 150 ms
     And the Kingdom gets a new certificate of its new root
     And all 2 replicas are restarted
     And the probes go on for 800 ms
     And the probes stop
     Then nobody noticed
+    And each held call was answered
     And every replica answers with the Kingdom's new certificate
 
   @contract-5.9.4

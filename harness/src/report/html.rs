@@ -314,8 +314,15 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
 fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
     let Some(incident) = incident::of(scenario) else { return };
     page.push_str("<div class=\"incident\">\n<h4>What happened</h4>\n<ol class=\"happened\">\n");
-    for (at_ms, text) in &incident.happened {
-        let _ = writeln!(page, "<li><time>{}</time> {}</li>", after(*at_ms), escaped(text));
+    for step in &incident.happened {
+        let below = step.argument.map(|text| format!("<pre>{}</pre>", escaped(text)));
+        let _ = writeln!(
+            page,
+            "<li><time>{}</time> {}{}</li>",
+            escaped(&step.at),
+            escaped(step.text),
+            below.unwrap_or_default()
+        );
     }
     page.push_str("</ol>\n<h4>What is dead, and since when</h4>\n");
     if incident.dead.is_empty() {
@@ -402,17 +409,6 @@ fn impact(page: &mut String, assessment: &Assessment) {
 }
 
 /// A time from a scenario's start: `+0.250 s`, `+2 d 01:00:00`.
-fn after(at_ms: f64) -> String {
-    let seconds = at_ms / 1000.0;
-    if seconds < 60.0 {
-        return format!("+{seconds:.3} s");
-    }
-    let whole = seconds as u64;
-    let (days, rest) = (whole / 86_400, whole % 86_400);
-    let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest % 3600 / 60, rest % 60);
-    if days == 0 { format!("+{clock}") } else { format!("+{days} d {clock}") }
-}
-
 fn findings(page: &mut String, n: usize, scenario: &ScenarioRecord) {
     // What is open stands on the incident's own page.
     let failures: Vec<_> =
@@ -463,7 +459,12 @@ impl Certificates {
             bin.clients.iter().for_each(|skid| all.note(skid, "client"));
         }
         for change in &scenario.credentials {
-            let kind = if change.kind == "tls_client" { "client" } else { "server" };
+            let kind = match change.kind {
+                "tls_client" => "client",
+                "tls_server" => "server",
+                "encryption_key" => "encryption key, by its SHA-256",
+                _ => "API certificate",
+            };
             all.note(&change.before_skid, kind);
             all.note(&change.after_skid, kind);
         }
@@ -498,7 +499,9 @@ impl Certificates {
         if self.0.is_empty() {
             return;
         }
-        page.push_str("<h4>Certificates, by subject key identifier</h4>\n<ul class=\"legend\">\n");
+        page.push_str(
+            "<h4>Certificates, by subject key identifier, and keys</h4>\n<ul class=\"legend\">\n",
+        );
         for (index, (skid, kinds)) in self.0.iter().enumerate() {
             let kinds: Vec<_> = kinds.iter().copied().collect();
             let _ = writeln!(

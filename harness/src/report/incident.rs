@@ -4,18 +4,31 @@
 use super::record::{Finding, ScenarioRecord};
 use crate::verdict::deadness::{CredentialKind, Deadness};
 use fake_kingdom::cause::Cause;
+use fake_kingdom::model::Timestamp;
+use std::time::Duration;
 
 /// What the record of a scenario says of an incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incident<'a> {
-    /// What was done and what it found, in order: milliseconds from the start, and the step.
-    pub happened: Vec<(f64, &'a str)>,
+    /// What was done and what it found, in order.
+    pub happened: Vec<Happened<'a>>,
     /// Credentials that are refused, each where it was tried.
     pub dead: Vec<&'a Deadness>,
     /// What still works, or is noticed by nobody but a careful reader: in words, with its clause.
     pub open: Vec<(String, Option<&'a str>)>,
     /// What to do, in this order.
     pub next: Vec<String>,
+}
+
+/// A step of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened<'a> {
+    /// When it began, RFC 3339, by the clock that dates the rest of the page.
+    pub at: String,
+    /// The step.
+    pub text: &'a str,
+    /// The table or text below it.
+    pub argument: Option<&'a str>,
 }
 
 /// Codes of findings that say what the real system lets happen, and what to do about each.
@@ -62,7 +75,10 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
     let happened = scenario
         .steps
         .iter()
-        .filter_map(|step| step.at_ms.map(|at| (at, step.text.as_str())))
+        .filter_map(|step| {
+            let at = at(&scenario.started, step.at_ms?);
+            Some(Happened { at, text: &step.text, argument: step.argument.as_deref() })
+        })
         .collect();
     let (dead, alive): (Vec<_>, Vec<_>) =
         scenario.deadness.iter().partition(|one| one.first_refused.is_some());
@@ -129,9 +145,10 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
             // Without its digest the command would look for the key in force, which is the new one.
             CredentialKind::EncryptionKey => add(format!(
                 "Assess what was encrypted to {}'s old key: `halo-harness impact --public-key \
-                 OWNER/publicKey --key-sha256 {}` with the addresses and identities of docs/tools.md, then \
-                 re-encrypt, cancel and create again, and have the operator delete the rest.",
-                one.owner, one.credential
+                 OWNER/publicKey --key-sha256 {}`, OWNER being {}'s resource name, with the addresses and \
+                 identities of docs/tools.md, then re-encrypt, cancel and create again, and have the \
+                 operator delete the rest.",
+                one.owner, one.credential, one.owner
             )),
             CredentialKind::TlsLeaf | CredentialKind::TlsRoot => add(
                 "Watch authentication failures with the cause above: whoever still presents the old \
@@ -141,6 +158,14 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         }
     }
     Some(Incident { happened, dead, open, next })
+}
+
+fn at(started: &str, at_ms: f64) -> String {
+    let after = Duration::try_from_secs_f64(at_ms / 1000.0).unwrap_or_default();
+    match Timestamp::parse_rfc3339(started) {
+        Some(started) => started.plus(after).to_string(),
+        None => started.to_owned(),
+    }
 }
 
 /// A kind of credential in words.
@@ -157,6 +182,7 @@ pub fn kind(kind: CredentialKind) -> &'static str {
 mod tests {
     use super::*;
     use crate::report::evidence::Evidence;
+    use crate::report::steps::{Outcome, StepRecord};
     use crate::verdict::Verdict;
 
     fn scenario() -> ScenarioRecord {
@@ -229,6 +255,25 @@ mod tests {
         assert_eq!(incident.dead.len(), 1);
         assert_eq!(incident.open.len(), 1);
         assert!(incident.open[0].0.contains("worker2"), "{:?}", incident.open);
+    }
+
+    #[test]
+    fn steps_are_dated_by_the_clock_that_dates_what_is_dead_and_keep_their_tables() {
+        let mut scenario = scenario();
+        scenario.started = "2026-01-01T00:00:00Z".to_owned();
+        scenario.deadness = vec![deadness("worker1", None)];
+        scenario.steps = vec![StepRecord {
+            line: 3,
+            keyword: "Then".to_owned(),
+            text: "the monitor saw exactly".to_owned(),
+            argument: Some("| edp1 | expired | 2.1 |".to_owned()),
+            outcome: Outcome::Passed,
+            at_ms: Some(1_800_500.0),
+            took_ms: Some(0.0),
+        }];
+        let happened = of(&scenario).expect("an incident").happened;
+        assert_eq!(happened[0].at, "2026-01-01T00:30:00.5Z");
+        assert_eq!(happened[0].argument, Some("| edp1 | expired | 2.1 |"));
     }
 
     #[test]

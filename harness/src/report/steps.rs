@@ -14,6 +14,9 @@ pub struct StepRecord {
     pub keyword: String,
     /// Its text.
     pub text: String,
+    /// The table or doc string below it, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
     /// When it began, in milliseconds of the scenario's clock from its start; `None` if it did not.
@@ -64,6 +67,7 @@ pub fn of(result: &ScenarioResult) -> Vec<StepRecord> {
                 line: step.position.line,
                 keyword: step.keyword.trim().to_owned(),
                 text: result.secrets.hidden(&step.value),
+                argument: argument(step).map(|text| result.secrets.hidden(&text)),
                 outcome: if time.is_some() { Outcome::Passed } else { Outcome::NotRun },
                 at_ms: time.map(|(from, _)| *from),
                 took_ms: time.map(|(from, until)| until - from),
@@ -76,6 +80,15 @@ pub fn of(result: &ScenarioResult) -> Vec<StepRecord> {
         step.outcome = outcome;
     }
     steps
+}
+
+fn argument(step: &gherkin::Step) -> Option<String> {
+    let row = |row: &Vec<String>| format!("| {} |", row.join(" | "));
+    let table = || {
+        let rows = step.table.as_ref()?.rows.iter().map(row);
+        Some(rows.collect::<Vec<_>>().join("\n"))
+    };
+    step.docstring.as_ref().map(|doc| doc.trim_matches('\n').to_owned()).or_else(table)
 }
 
 fn outcome(verdict: Verdict) -> Option<Outcome> {

@@ -92,7 +92,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Check,
             r"the measurements of (\w+) are exactly",
-            "Then the measurements of mc1 are exactly",
+            "Then the measurements of mc1 are exactly\n\
+             | mc1.m | SUCCEEDED |",
             |world, given| {
                 let rows = given.table(2)?;
                 let listed: pb::ListMeasurementsResponse =
@@ -114,7 +115,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Check,
             r"the requisitions of (\w+) are exactly",
-            "Then the requisitions of edp1 are exactly",
+            "Then the requisitions of edp1 are exactly\n\
+             | mc1.m | FULFILLED | certificate | first |",
             |world, given| {
                 let actor = given.text(0);
                 let rows = given.table(4)?;

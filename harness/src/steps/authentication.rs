@@ -178,7 +178,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"the (principal map|Duchy information|Duchy id list|rate limits) (?:is|are)",
-            "When the principal map is",
+            "When the principal map is\n\
+             \"\"\"\n\
+             entries { authority_key_identifier: \"{edp1.akid}\" principal_resource_name: \"{edp1}\" }\n\
+             \"\"\"",
             |world, given| {
                 world.kingdom().await?;
                 let text = world.fill_text_proto(given.doc()?)?;
@@ -188,7 +191,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"the (principal map|Duchy information|Duchy id list) gains",
-            "When the principal map gains",
+            "When the principal map gains\n\
+             \"\"\"\n\
+             entries { authority_key_identifier: \"{edp1.akid}\" principal_resource_name: \"{edp1}\" }\n\
+             \"\"\"",
             |world, given| {
                 world.kingdom().await?;
                 let text = world.fill_text_proto(given.doc()?)?;

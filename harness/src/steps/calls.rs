@@ -17,7 +17,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) calls ((?:system )?[\w.]+) with",
-            "When edp1 calls Certificates.GetCertificate with",
+            "When edp1 calls Certificates.GetCertificate with\n\
+             \"\"\"\n\
+             name: \"{edp1.certificate}\"\n\
+             \"\"\"",
             |world, given| {
                 Ok(world.call(given.text(0), given.text(1), given.doc()?, None).await?)
             }
@@ -31,7 +34,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) calls ([\w.]+) on replica (\d+) with",
-            "When edp1 calls Certificates.GetCertificate on replica 1 with",
+            "When edp1 calls Certificates.GetCertificate on replica 1 with\n\
+             \"\"\"\n\
+             name: \"{edp1.certificate}\"\n\
+             \"\"\"",
             |world, given| {
                 let replica = Some(Target::Replica(given.number(2)?));
                 Ok(world.call(given.text(0), given.text(1), given.doc()?, replica).await?)
@@ -74,7 +80,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) calls ([\w.]+) (\d+) times with",
-            "When edp1 calls Certificates.GetCertificate 20 times with",
+            "When edp1 calls Certificates.GetCertificate 20 times with\n\
+             \"\"\"\n\
+             name: \"{edp1.certificate}\"\n\
+             \"\"\"",
             |world, given| {
                 let text = given.doc()?.to_owned();
                 for _ in 0..given.number::<usize>(2)? {
@@ -133,7 +142,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"([a-z0-9_.]+) is the message ([\w.]+) with",
-            "Given spec is the message wfa.measurement.api.v2alpha.MeasurementSpec with",
+            "Given spec is the message wfa.measurement.api.v2alpha.MeasurementSpec with\n\
+             \"\"\"\n\
+             reach { }\n\
+             \"\"\"",
             |world, given| {
                 let bytes = message(world, given).await?;
                 world.set(given.text(0), Var::Bytes(bytes));
@@ -143,7 +155,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"([a-z0-9_.]+) is the page token ([\w.]+) with",
-            "Given token is the page token wfa.measurement.api.v2alpha.ListMeasurementsPageToken with",
+            "Given token is the page token wfa.measurement.api.v2alpha.ListMeasurementsPageToken with\n\
+             \"\"\"\n\
+             page_size: 1\n\
+             \"\"\"",
             |world, given| {
                 let bytes = message(world, given).await?;
                 world.set(given.text(0), Var::Text(BASE64URL.encode(bytes)));
@@ -219,22 +234,28 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 world.check(check::equal("domain of the ErrorInfo", given.text(0), &observed))
             }
         ),
-        step!(Check, r"the error metadata is", "Then the error metadata is", |world, given| {
-            let mut expected = BTreeMap::new();
-            for row in given.table(2)? {
-                if expected.insert(row[0].clone(), world.fill(&row[1])?).is_some() {
-                    return Err(Problem::author(
-                        format!("the key `{}` stands twice", row[0]),
-                        "remove one of the rows",
-                    )
-                    .into());
+        step!(
+            Check,
+            r"the error metadata is",
+            "Then the error metadata is\n\
+             | certificate | {edp1.certificate} |",
+            |world, given| {
+                let mut expected = BTreeMap::new();
+                for row in given.table(2)? {
+                    if expected.insert(row[0].clone(), world.fill(&row[1])?).is_some() {
+                        return Err(Problem::author(
+                            format!("the key `{}` stands twice", row[0]),
+                            "remove one of the rows",
+                        )
+                        .into());
+                    }
                 }
+                let info = error(world)?.and_then(|(info, _)| info);
+                let none = || BTreeMap::from([("no ErrorInfo".to_owned(), String::new())]);
+                let observed = info.map_or_else(none, |info| info.metadata);
+                world.check(check::map("metadata of the ErrorInfo", &expected, &observed))
             }
-            let info = error(world)?.and_then(|(info, _)| info);
-            let none = || BTreeMap::from([("no ErrorInfo".to_owned(), String::new())]);
-            let observed = info.map_or_else(none, |info| info.metadata);
-            world.check(check::map("metadata of the ErrorInfo", &expected, &observed))
-        }),
+        ),
         step!(
             Check,
             r"the error metadata is empty",
@@ -285,13 +306,19 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 field_is(world, given.text(0), expected)
             }
         ),
-        step!(Check, r"the response has", "Then the response has", |world, given| {
-            for row in given.table(2)? {
-                let expected = world.fill(&row[1])?;
-                field_is(world, &row[0], unquoted(&expected))?;
+        step!(
+            Check,
+            r"the response has",
+            "Then the response has\n\
+             | name | {edp1.certificate} |",
+            |world, given| {
+                for row in given.table(2)? {
+                    let expected = world.fill(&row[1])?;
+                    field_is(world, &row[0], unquoted(&expected))?;
+                }
+                Ok(())
             }
-            Ok(())
-        }),
+        ),
         step!(
             Check,
             r#"the response field (\S+) is "([^"]*)""#,
@@ -368,7 +395,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Check,
             r"the response lists (\S+) in this order",
-            "Then the response lists certificates[*].name in this order",
+            "Then the response lists certificates[*].name in this order\n\
+             | {edp1.certificate} |",
             |world, given| {
                 let expected = column(world, given.table(1)?)?;
                 let observed = many(world, given.text(0))?;
@@ -378,7 +406,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Check,
             r"the response lists (\S+) in any order",
-            "Then the response lists certificates[*].name in any order",
+            "Then the response lists certificates[*].name in any order\n\
+             | {edp1.certificate} |",
             |world, given| {
                 let expected = column(world, given.table(1)?)?;
                 let observed = many(world, given.text(0))?;
@@ -446,20 +475,28 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 world.check(check::member(given.text(1), &unwanted, &observed, false))
             }
         ),
-        step!(Check, r"the response is", "Then the response is", |world, given| {
-            let text = world.fill_text_proto(given.doc()?)?;
-            let observed = world.response()?;
-            let expected =
-                dynamic::parse(prost_reflect::ReflectMessage::descriptor(&observed), &text)
-                    .map_err(|what| {
-                        Problem::author(format!("the expected response: {what}"), "correct it")
-                    })?;
-            world.check(check::equal(
-                "response",
-                &expected.to_text_format(),
-                &observed.to_text_format(),
-            ))
-        }),
+        step!(
+            Check,
+            r"the response is",
+            "Then the response is\n\
+             \"\"\"\n\
+             name: \"{edp1.certificate}\"\n\
+             \"\"\"",
+            |world, given| {
+                let text = world.fill_text_proto(given.doc()?)?;
+                let observed = world.response()?;
+                let expected =
+                    dynamic::parse(prost_reflect::ReflectMessage::descriptor(&observed), &text)
+                        .map_err(|what| {
+                            Problem::author(format!("the expected response: {what}"), "correct it")
+                        })?;
+                world.check(check::equal(
+                    "response",
+                    &expected.to_text_format(),
+                    &observed.to_text_format(),
+                ))
+            }
+        ),
         step!(Check, r"the response is empty", "Then the response is empty", |world, _given| {
             let observed = world.response()?.to_text_format();
             world.check(check::equal("response", "", &observed))

@@ -28,7 +28,8 @@ fn tls() -> Vec<StepDefinition> {
         step!(
             Check,
             r"(\w+)'s old (leaf|root) is dead, and its new one is not, at",
-            "Then edp1's old root is dead, and its new one is not, at",
+            "Then edp1's old root is dead, and its new one is not, at\n\
+             | the Kingdom | unknown_issuer |",
             |world, given| {
                 let (actor, what) = (given.text(0), given.text(1));
                 let rows = given.table(2)?;

@@ -13,7 +13,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) calls ([\w.]+) at (\w+|\{[\w.]+\}) with",
-            "When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with",
+            "When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with\n\
+             \"\"\"\n\
+             header { name: \"{edp1.m_requisition}\" }\n\
+             \"\"\"",
             |world, given| {
                 world.kingdom().await?;
                 let duchy = Some(Target::Duchy(world.fill(given.text(2))?));
@@ -54,7 +57,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"the principal map of (\w+) is",
-            "When the principal map of worker1 is",
+            "When the principal map of worker1 is\n\
+             \"\"\"\n\
+             entries { authority_key_identifier: \"{edp1.akid}\" principal_resource_name: \"{edp1}\" }\n\
+             \"\"\"",
             |world, given| {
                 world.kingdom().await?;
                 let text = world.fill_text_proto(given.doc()?)?;
@@ -73,7 +79,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"the principal map of (\w+) gains",
-            "When the principal map of worker1 gains",
+            "When the principal map of worker1 gains\n\
+             \"\"\"\n\
+             entries { authority_key_identifier: \"{edp1.akid}\" principal_resource_name: \"{edp1}\" }\n\
+             \"\"\"",
             |world, given| {
                 world.kingdom().await?;
                 let text = world.fill_text_proto(given.doc()?)?;

@@ -20,7 +20,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) has an event group called (\w+) for (\w+), where",
-            "Given edp1 has an event group called g for mc1, where",
+            "Given edp1 has an event group called g for mc1, where\n\
+             | event_group.event_group_reference_id | \"one\" |",
             |world, given| {
                 let changes = given.table(2)?;
                 have(world, [given.text(0), given.text(1), given.text(2)], changes).await

@@ -16,7 +16,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Check,
             r"what (\w+)'s certificate (\w+)(?:, stolen (\d+) (second|minute|hour|day)s? ago,)? has touched is",
-            "Then what edp1's certificate certificate, stolen 1 hour ago, has touched is",
+            "Then what edp1's certificate certificate, stolen 1 hour ago, has touched is\n\
+             | measurement | bound_to | {mc1.m} | after |",
             |world, given| {
                 let (owner, name) = (given.text(0), given.text(1));
                 world.kingdom().await?;
@@ -37,7 +38,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Check,
             r"what (\w+)'s encryption key (\w+) has touched is",
-            "Then what mc1's encryption key stolen has touched is",
+            "Then what mc1's encryption key stolen has touched is\n\
+             | measurement | bound_to | {mc1.m} |",
             |world, given| {
                 let (owner, name) = (given.text(0), given.text(1));
                 world.kingdom().await?;

@@ -40,7 +40,8 @@ fn actions() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) has an? (direct|LLv2|RO-LLv2|HMSS|TrusTEE) (reach|reach and frequency|impression|duration|population) measurement called (\w+) with (\w+)(?: and (\w+))?, where",
-            "Given mc1 has a direct reach measurement called m with edp1, where",
+            "Given mc1 has a direct reach measurement called m with edp1, where\n\
+             | measurement.measurement_reference_id | \"one\" |",
             |world, given| {
                 let changes = given.table(2)?;
                 have(world, given, changes).await
@@ -55,7 +56,8 @@ fn actions() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) creates an? (reach|reach and frequency|impression|duration|population) measurement with (\w+)(?: and (\w+))?, where",
-            "When mc1 creates a reach measurement with edp1, where",
+            "When mc1 creates a reach measurement with edp1, where\n\
+             | measurement.measurement_reference_id | \"one\" |",
             |world, given| {
                 let changes = given.table(2)?;
                 create(world, given, changes).await
@@ -73,7 +75,8 @@ fn actions() -> Vec<StepDefinition> {
         step!(
             Action,
             r"(\w+) creates a batch of (\d+) reach measurements? with (\w+), where",
-            "When mc1 creates a batch of 2 reach measurements with edp1, where",
+            "When mc1 creates a batch of 2 reach measurements with edp1, where\n\
+             | requests[0].measurement.measurement_reference_id | \"one\" |",
             |world, given| {
                 let text = batch_text(given)?;
                 let changes = given.table(2)?;

@@ -30,6 +30,7 @@ mod settings;
 mod time;
 
 use crate::error::Problem;
+use crate::nearest;
 use crate::world::{StepResult, Stop, World};
 use futures::future::LocalBoxFuture;
 use gherkin::StepType;
@@ -56,7 +57,7 @@ pub struct StepDefinition {
     pub kind: Kind,
     /// Regular expression over the whole text.
     pub pattern: &'static str,
-    /// A use of it, keyword included.
+    /// A use of it, keyword included, with the table or doc string below it if it reads one.
     pub example: &'static str,
     /// What it does.
     pub run: Run,
@@ -87,7 +88,7 @@ impl Arguments {
         };
         Some(Problem::author(
             format!("the step does not read the {what} below it"),
-            "`halo-harness list --steps` shows which steps do, such as those that end in `with`",
+            "take it away; `halo-harness list --steps` shows what stands below the steps that do",
         ))
     }
 
@@ -152,8 +153,8 @@ pub struct Registry {
 /// Why a step's text leads nowhere.
 #[derive(Debug)]
 pub enum NoMatch {
-    /// No pattern matches.
-    Undefined,
+    /// No pattern matches; the example that reads most like it.
+    Undefined(Option<&'static str>),
     /// Several do.
     Ambiguous(Vec<&'static str>),
 }
@@ -220,6 +221,20 @@ impl Registry {
         matching
     }
 
+    /// The step whose example reads most like this text.
+    fn nearest(&self, text: &str, is_check: bool) -> Option<&'static str> {
+        let fits = |step: &&StepDefinition| match step.kind {
+            Kind::Action => !is_check,
+            Kind::Check => is_check,
+            Kind::Either => true,
+        };
+        let examples = self.steps().filter(fits).filter_map(|step| {
+            let first = step.example.lines().next()?;
+            Some(first.split_once(' ')?.1)
+        });
+        nearest::nearest(text, examples)
+    }
+
     /// Finds the one step that a line means.
     ///
     /// # Errors
@@ -241,7 +256,8 @@ impl Registry {
         if found.len() > 1 {
             return Err(NoMatch::Ambiguous(found.iter().map(|(step, _)| step.pattern).collect()));
         }
-        let (definition, captures) = found.pop().ok_or(NoMatch::Undefined)?;
+        let (definition, captures) =
+            found.pop().ok_or_else(|| NoMatch::Undefined(self.nearest(&step.value, is_check)))?;
         let captures = captures
             .iter()
             .skip(1)
@@ -256,8 +272,13 @@ impl Registry {
 impl From<NoMatch> for Stop {
     fn from(no_match: NoMatch) -> Self {
         Self::Problem(match no_match {
-            NoMatch::Undefined => Problem::author(
-                "the step is undefined",
+            NoMatch::Undefined(nearest) => Problem::author(
+                match nearest {
+                    Some(example) => {
+                        format!("the step is undefined; the nearest is like `{example}`")
+                    }
+                    None => "the step is undefined".to_owned(),
+                },
                 "`halo-harness list --steps` prints the vocabulary; a check needs `Then`",
             ),
             NoMatch::Ambiguous(patterns) => Problem::author(

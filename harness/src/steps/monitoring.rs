@@ -7,13 +7,19 @@ use crate::world::World;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
     vec![
-        step!(Check, r"the monitor saw exactly", "Then the monitor saw exactly", |world, given| {
-            let rows = given.table(3)?;
-            let expected: Vec<_> =
-                rows.iter().map(|row| [0, 1, 2].map(|cell| row[cell].clone())).collect();
-            let seen = sightings(world)?;
-            world.check(monitor::saw_exactly(&expected, &seen))
-        }),
+        step!(
+            Check,
+            r"the monitor saw exactly",
+            "Then the monitor saw exactly\n\
+             | edp1 | unknown_issuer | 2.1 |",
+            |world, given| {
+                let rows = given.table(3)?;
+                let expected: Vec<_> =
+                    rows.iter().map(|row| [0, 1, 2].map(|cell| row[cell].clone())).collect();
+                let seen = sightings(world)?;
+                world.check(monitor::saw_exactly(&expected, &seen))
+            }
+        ),
         step!(
             Check,
             r"the monitor saw nothing",

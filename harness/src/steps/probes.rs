@@ -171,7 +171,8 @@ fn checks() -> Vec<StepDefinition> {
         step!(
             Check,
             r"(\w+)'s probes of lanes? (\w+)(?:, (\w+))??(?:, (\w+))??(?: and (\w+))? failed with (\w+(?:, \w+)*?)( to the end)?",
-            "Then edp1's probes of lanes new_connection and reused_channel failed with unknown_issuer to the end",
+            "Then edp1's probes of lanes new_connection and reused_channel failed with unknown_issuer to the end\n\
+             | from | edp1 presents a leaf of its new root |",
             |world, given| {
                 let lanes = [1, 2, 3, 4].map(|i| given.text(i));
                 let to_the_end = !given.text(6).is_empty();
@@ -212,7 +213,9 @@ fn checks() -> Vec<StepDefinition> {
         step!(
             Check,
             r"the probes of lanes? (\w+)(?:, (\w+))??(?:, (\w+))??(?: and (\w+))? failed with (\w+(?:, \w+)*?)( to the end)?",
-            "Then the probes of lane new_connection failed with unknown_issuer",
+            "Then the probes of lane new_connection failed with unknown_issuer\n\
+             | from  | all 2 replicas are stopped |\n\
+             | until | all 2 replicas are started |",
             |world, given| {
                 let lanes = [0, 1, 2, 3].map(|i| given.text(i));
                 outage(world, given, None, &lanes, given.text(4), !given.text(5).is_empty())
@@ -348,11 +351,18 @@ fn checks() -> Vec<StepDefinition> {
             r"each held call was answered",
             "Then each held call was answered",
             |world, _given| {
-                let run = run(world)?;
+                let runs = outage::runs(world.log.all());
+                let (run, changes) = runs.last().ok_or_else(no_probes)?;
                 let held: Vec<_> =
                     run.probes.iter().filter(|p| p.lane == Lane::StraddlingCall).collect();
                 if held.is_empty() {
                     return Err(empty("straddling_call").into());
+                }
+                if let Some(probe) = held.iter().find(|probe| !outage::straddles(probe, changes)) {
+                    let what =
+                        format!("{}'s held call ended and nothing was changed", probe.caller);
+                    let next = "hold it right in front of the switch, and for longer";
+                    return Err(Problem::author(what, next).because(Cause::ProbeNotSent).into());
                 }
                 let failed: Vec<_> =
                     held.iter().filter_map(|probe| availability::failure(run, probe)).collect();

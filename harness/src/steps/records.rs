@@ -29,7 +29,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Check,
             r"the audit trail ends with",
-            "Then the audit trail ends with",
+            "Then the audit trail ends with\n\
+             | action | revoke |",
             |world, given| {
                 let rows = given.table(2)?.to_vec();
                 let last = entries(world)?.pop();

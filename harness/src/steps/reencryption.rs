@@ -12,6 +12,7 @@ use fake_kingdom::cause::Cause;
 use halo_consent::{PrivateKeyset, PublicKeyset};
 use kingdom_proto::v2alpha as pb;
 use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 
 /// What a trial calls the refusal of a key that does not fit.
 const DOES_NOT_DECRYPT: &str = "does_not_decrypt";
@@ -83,7 +84,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let ciphertext = metadata(world, consumer, group).await?;
                 let old = open(world, consumer, given.text(1), &ciphertext)?;
                 let new = open(world, consumer, given.text(3), &ciphertext)?;
-                let trial = trial(consumer, given.text(1), group, old, Some(new));
+                let of = [consumer, given.text(1), group];
+                let trial = trial(world, of, old, Some(new))?;
                 super::deadness::look_at(world, trial, DOES_NOT_DECRYPT)
             }
         ),
@@ -95,7 +97,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let (consumer, key, group) = (given.text(0), given.text(1), given.text(2));
                 let ciphertext = metadata(world, consumer, group).await?;
                 let attempt = open(world, consumer, key, &ciphertext)?;
-                let trial = trial(consumer, key, group, attempt, None);
+                let trial = trial(world, [consumer, key, group], attempt, None)?;
                 let check = deadness::judge_alive(&trial);
                 world.tried(trial);
                 world.check(check)
@@ -137,17 +139,24 @@ async fn metadata(world: &mut World, consumer: &str, group: &str) -> Result<Vec<
     Ok(metadata.map(|metadata| metadata.ciphertext).unwrap_or_default())
 }
 
-fn trial(consumer: &str, key: &str, group: &str, old: Attempt, new: Option<Attempt>) -> Trial {
-    Trial {
+fn trial(
+    world: &World,
+    [consumer, key, group]: [&str; 3],
+    old: Attempt,
+    new: Option<Attempt>,
+) -> Result<Trial, Problem> {
+    // The digest by which `impact` knows a key that is no longer in force.
+    let keyset = bytes(world, &format!("{consumer}.{key}_keyset"))?;
+    Ok(Trial {
         owner: consumer.to_owned(),
         what: format!("encryption key {key}"),
         kind: CredentialKind::EncryptionKey,
-        credential: format!("{consumer}'s key {key}"),
+        credential: hex::encode(Sha256::digest(&keyset)),
         door: format!("metadata of {group}"),
         earlier: Vec::new(),
         old,
         new,
-    }
+    })
 }
 
 /// A new measurement with the signed spec and the ciphertexts of an old one (contract 3.1.2).

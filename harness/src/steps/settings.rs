@@ -111,7 +111,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         step!(
             Action,
             r"the Kingdom's Secret is made by the kustomization",
-            "Given the Kingdom's Secret is made by the kustomization",
+            "Given the Kingdom's Secret is made by the kustomization\n\
+             \"\"\"\n\
+             secretGenerator: [{ name: certs, files: [kingdom_tls.pem, kingdom_tls.key] }]\n\
+             \"\"\"",
             |world, given| {
                 let text = given.doc()?.as_bytes().to_vec();
                 let setup = world.setup()?;

@@ -64,8 +64,9 @@ pub fn served_without(actor: &str, replica: u32, bare: &Ending) -> Check {
     }
 }
 
-/// Who calls without a certificate, by these names, as the servers recorded it. One who is refused for
-/// it and of whom nothing else is known is one more.
+/// Who calls without a certificate, by these names, as the servers recorded it. One whose calls
+/// are refused for it, and of whom nothing else is known, is one more; whom the handshake refuses is cut off
+/// already.
 pub fn without_certificate(
     events: &[ServerEvent],
     expected: &str,
@@ -79,7 +80,9 @@ pub fn without_certificate(
     let mut names: Vec<_> = names.into_iter().collect();
     let refused = events.iter().filter(|event| {
         let cause = event.cause.as_deref();
-        cause == Some(Cause::NoClientCertificate.code()) && event.principal.is_none()
+        event.kind == "call"
+            && event.principal.is_none()
+            && cause == Some(Cause::NoClientCertificate.code())
     });
     names.extend(refused.map(|event| format!("nobody known (event {})", event.seq)).take(1));
     let observed = match names.as_slice() {

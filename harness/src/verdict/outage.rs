@@ -149,6 +149,13 @@ pub fn judge(run: &Run, changes: &[Change<'_>], predicted: Predicted<'_>) -> Che
     if observed.is_empty() { check.or(Cause::FailureNotSeen) } else { check }
 }
 
+/// Whether a call was under way while something was changed: one that was not straddles nothing.
+pub fn straddles(probe: &Probe, changes: &[Change<'_>]) -> bool {
+    let at_us = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
+    let (from_us, until_us) = (at_us(probe.intended_us), at_us(probe.ended_us));
+    changes.iter().any(|change| from_us <= change.at_us && change.from_us <= until_us)
+}
+
 /// Callers of whom a probe failed.
 pub fn who_failed(run: &Run) -> BTreeSet<&str> {
     let failed = |actor: &&str| !failed(run, actor).is_empty();
@@ -384,6 +391,20 @@ mod tests {
         assert!(holds(&passing, &["new_connection"], false));
         let lasting = run(&[(Lane::NewConnection, 350_000..u64::MAX)]);
         assert!(holds(&lasting, &["new_connection"], true));
+    }
+
+    #[test]
+    fn a_call_straddles_what_changed_between_its_begin_and_its_end() {
+        let mut probe = run(&[]).probes.remove(0);
+        for (from, until, does) in [
+            (100_000, 299_999, false),
+            (100_000, 305_000, true),
+            (305_000, 308_000, true),
+            (351_000, 589_000, false),
+        ] {
+            (probe.intended_us, probe.ended_us) = (from, until);
+            assert_eq!(straddles(&probe, &CHANGES), does, "{from} to {until}");
+        }
     }
 
     #[test]

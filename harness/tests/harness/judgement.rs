@@ -32,6 +32,13 @@ fn an_undefined_step_is_invalid_wherever_it_stands() {
 }
 
 #[test]
+fn an_undefined_step_is_shown_the_one_that_was_meant() {
+    let steps = format!("{}{}", CALL.replace("reads the", "raeds the"), "Then the call succeeds");
+    let (_, reason) = invalid(&steps);
+    assert!(reason.contains("edp1 reads the certificate"), "{reason}");
+}
+
+#[test]
 fn a_check_under_when_and_an_action_under_then_are_undefined() {
     for steps in [format!("{CALL}And the call succeeds"), format!("Then {}", &CALL[5..])] {
         assert!(invalid(&steps).1.contains("undefined"), "{steps}");

@@ -343,6 +343,33 @@ fn every_example_means_its_own_step() {
     }
 }
 
+/// The sources of the vocabulary: each step's own text says whether it reads what stands below it.
+#[test]
+fn an_example_shows_what_stands_below_its_step() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/steps");
+    let mut sources = String::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        sources.push_str(&std::fs::read_to_string(file.unwrap().path()).unwrap());
+    }
+    let registry = Registry::new().unwrap();
+    let mut reading = 0;
+    for source in sources.split("step!(").skip(1) {
+        // Behind a list's last step stand helpers.
+        let source = source.split("\n}\n").next().unwrap();
+        if !source.contains("given.table(") && !source.contains("given.doc()") {
+            continue;
+        }
+        let Some(step) =
+            registry.steps().find(|step| source.contains(&format!("\"{}\"", step.pattern)))
+        else {
+            continue;
+        };
+        reading += 1;
+        assert!(step.example.contains('\n'), "{} shows nothing below it", step.example);
+    }
+    assert!(reading > 20, "{reading} steps read a table or a doc string");
+}
+
 #[test]
 fn an_action_that_has_to_succeed_fails_the_scenario_when_it_does_not() {
     for action in [

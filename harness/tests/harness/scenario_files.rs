@@ -165,3 +165,19 @@ fn a_misspelt_keyword_is_refused_with_its_line() {
         assert_eq!(at, line, "{misspelt}: {reason}");
     }
 }
+
+#[test]
+fn a_keyword_without_a_step_is_refused_with_its_own_line() {
+    let text = "Feature: f\n  Scenario: s\n    Given a running Kingdom\n    When\n    Then the call succeeds\n";
+    let Err(UsageError::Feature { line, reason, .. }) = parse(text) else { panic!("{text}") };
+    assert_eq!(line, 4, "{reason}");
+    assert!(reason.contains("`When` says nothing"), "{reason}");
+}
+
+#[test]
+fn a_tag_that_nobody_has_is_named_with_the_one_that_was_meant() {
+    let scenarios = parse(OUTLINE).unwrap();
+    assert_eq!(scenario::unknown_tag(&scenarios, "@slow and not @contract-1.1.12"), None);
+    let (tag, hint) = scenario::unknown_tag(&scenarios, "not (@slow or @sloww)").unwrap();
+    assert_eq!((tag.as_str(), hint.as_str()), ("@sloww", "; did you mean @slow?"));
+}
