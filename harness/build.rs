@@ -8,9 +8,13 @@ mod scan;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Where tests of section 3, and of the quirks of table 5.12, stand.
-const TESTS: [&str; 4] =
-    ["consent/tests/consent", "tests/participants", "tests/tools", "src/tools"];
+/// The roots of the modules in which tests of section 3, and of the quirks of table 5.12, stand.
+const TESTS: [&str; 4] = [
+    "consent/tests/consent/main.rs",
+    "tests/participants/main.rs",
+    "tests/tools/main.rs",
+    "src/tools/mod.rs",
+];
 
 fn main() -> std::io::Result<()> {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
@@ -19,12 +23,13 @@ fn main() -> std::io::Result<()> {
     {
         println!("cargo::rerun-if-changed=../scenarios");
         println!("cargo::rerun-if-changed=src/coverage/scan.rs");
-        for folder in TESTS {
-            println!("cargo::rerun-if-changed={folder}");
+        for module in TESTS {
+            let folder = Path::new(module).parent().unwrap_or(Path::new(""));
+            println!("cargo::rerun-if-changed={}", folder.display());
         }
     }
-    for folder in TESTS {
-        for file in rust_files(&root.join(folder))? {
+    for module in TESTS {
+        for file in scan::module_files(&root.join(module))? {
             let shown = file.strip_prefix(&root).unwrap_or(&file).with_extension("");
             for scan::Citing { test, clauses, quirks } in
                 scan::citing(&std::fs::read_to_string(&file)?)
@@ -40,22 +45,4 @@ fn main() -> std::io::Result<()> {
     citations.push_str("];\n");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     std::fs::write(out.join("citations.rs"), citations)
-}
-
-/// In the order of their names. A folder that is not there has none.
-fn rust_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

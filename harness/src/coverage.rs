@@ -301,6 +301,34 @@ fn comes_behind_them() {
 "#;
 
     #[test]
+    fn a_file_that_no_mod_line_names_is_no_test() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("named/deeper")).unwrap();
+        std::fs::create_dir_all(at("folder")).unwrap();
+        for (name, source) in [
+            (
+                "main.rs",
+                "//! mod stray;\nmod named;\npub(crate) mod folder;\n#[cfg(windows)]\nmod other;\n",
+            ),
+            ("named.rs", "#[cfg(test)]\nmod deeper;\nfn f() { g(\"\nmod stray;\n\") }\n"),
+            ("named/deeper.rs", "mod inline { }\n"),
+            ("folder/mod.rs", "mod beside;\n// mod stray;\n"),
+            ("folder/beside.rs", ""),
+            ("other.rs", ""),
+            ("stray.rs", "#[test]\nfn cites() { assert_eq!(x, \"3.1.1\"); }\n"),
+        ] {
+            std::fs::write(at(name), source).unwrap();
+        }
+        let found = scan::module_files(&at("main.rs")).unwrap();
+        let counted =
+            ["folder/beside.rs", "folder/mod.rs", "main.rs", "named/deeper.rs", "named.rs"];
+        assert_eq!(found, counted.map(at));
+        std::fs::remove_file(at("folder/beside.rs")).unwrap();
+        assert!(scan::module_files(&at("main.rs")).is_err(), "one that is named and not there");
+    }
+
+    #[test]
     fn tests_that_assert_are_found_with_what_they_cite() {
         let found = scan::citing(TESTS);
         let names: Vec<_> = found.iter().map(|citing| citing.test.as_str()).collect();

@@ -855,21 +855,27 @@ impl World {
         })
     }
 
-    /// All messages of the last call's answer.
+    /// All messages of the last call's stream; a check fails if it did not end with OK, since what
+    /// came before another status is no whole answer.
     ///
     /// # Errors
-    /// As [`Self::response`].
+    /// The method answers with one message and has no stream, or as [`Self::response`].
     pub fn responses(&mut self) -> Result<Vec<DynamicMessage>, Stop> {
         let call = self.last()?;
+        if !call.method.is_server_streaming() {
+            let what = format!("{} answers with one message, not a stream", call.method.path());
+            return Err(Problem::author(what, "look at a field of the response").into());
+        }
         let messages = match &call.outcome {
-            Outcome::Answered { messages, .. } => messages
+            Outcome::Answered { messages, status } if status.code == "OK" => messages
                 .iter()
                 .map(|bytes| call.method.response(bytes))
                 .collect::<Result<Vec<_>, _>>(),
+            Outcome::Answered { status, .. } => Err(status.code.to_owned()),
             Outcome::Broken(error) => Err(format!("no gRPC status ({error})")),
         };
         messages.or_else(|observed| {
-            self.check(check::equal("responses", "messages", &observed))?;
+            self.check(check::equal("end of the stream", "OK", &observed))?;
             Err(Stop::Failed)
         })
     }

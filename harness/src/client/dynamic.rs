@@ -117,6 +117,11 @@ impl Method {
         format!("{}/{}", self.descriptor.parent_service().full_name(), self.descriptor.name())
     }
 
+    /// Whether the answer is a stream of messages.
+    pub fn is_server_streaming(&self) -> bool {
+        self.descriptor.is_server_streaming()
+    }
+
     /// The request, encoded, from its text form and changes of it ([`set`]).
     ///
     /// # Errors

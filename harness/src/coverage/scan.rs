@@ -7,10 +7,15 @@
 //! assertion in its code, or a call of a function of the same file that has one. Comments and strings
 //! are no code, and `assert!(true)` is no assertion.
 //!
+//! A file counts only if it is compiled: [`module_files`] follows the `mod` lines.
+//!
 //! Limits: the text is scanned, not run, since test programs run in any order and `list --clauses` has
 //! to know without them. That the test passes is what `cargo test` says; that it asserts what the clause
 //! says is for its reader to judge, who has at most
 //! [`CLAUSES_A_SCENARIO`](super::CLAUSES_A_SCENARIO) clauses to look for.
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// One test and what it cites.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +69,60 @@ pub fn citing(source: &str) -> Vec<Citing> {
                 }
             }
             doc.clear();
+            attributes.clear();
+        }
+    }
+    found
+}
+
+/// The files that make up a module: its root (`main.rs` or `mod.rs`), and whatever `mod` lines name from
+/// there on, in the order of their names. A file that none names is in no test program, and one behind a
+/// `#[cfg]` not in every one.
+///
+/// # Errors
+/// The root, or a file that is named, cannot be read.
+pub fn module_files(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(file) = open.pop() {
+        let source = std::fs::read_to_string(&file).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", file.display()))
+        })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let stem = file.file_stem().unwrap_or_default();
+        let is_root = file == root || stem == "mod";
+        let within = if is_root { folder.to_owned() } else { folder.join(stem) };
+        for module in modules(&source) {
+            let plain = within.join(format!("{module}.rs"));
+            let of_folder = within.join(&module).join("mod.rs");
+            open.push(if plain.exists() { plain } else { of_folder });
+        }
+        found.push(file);
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The modules that a source file names with a file of their own.
+fn modules(source: &str) -> Vec<String> {
+    let bare = without_comments(source, true);
+    let mut found = Vec::new();
+    let mut attributes = String::new();
+    for line in bare.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            attributes.push_str(line);
+            continue;
+        }
+        let declared = line.strip_suffix(';').and_then(|line| {
+            let (visibility, name) = line.split_once("mod ")?;
+            let is_visibility = visibility.is_empty() || visibility.starts_with("pub");
+            is_visibility.then(|| name.trim())
+        });
+        let is_optional = attributes.contains("#[cfg") && !attributes.contains("#[cfg(test)]");
+        if let (Some(name), false) = (declared, is_optional) {
+            found.push(name.to_owned());
+        }
+        if !line.is_empty() {
             attributes.clear();
         }
     }

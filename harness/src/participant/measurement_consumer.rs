@@ -8,9 +8,9 @@
 use super::trust::{Untrusted, Verifier};
 use super::wire::{self, CallError, Dial};
 use super::{
-    BadSandbox, Base, CannotMake, ED25519, EventKind, Identity, SigningPair, create_certificate,
-    decryption_keyset, pack, public_key_of, seal, signing_pair, spoil, to_wire, unpack,
-    update_public_key,
+    BadSandbox, Base, CannotMake, ED25519, EventKind, Identity, RSA_SHA256, SigningPair,
+    create_certificate, decryption_keyset, pack, public_key_of, seal, signing_pair, spoil, to_wire,
+    unpack, update_public_key,
 };
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
@@ -127,14 +127,13 @@ defects! {
     OtherInnerMessage "another message in place of the RequisitionSpec" "3.10 row 9: the signed message is another one.";
     SpoiltInnerSignature "a spoilt RequisitionSpec signature" "3.10 row 10: one bit of the inner signature is flipped.";
     UnsupportedInnerOid "an unsupported OID on the RequisitionSpec" "3.10 row 10: the inner OID names Ed25519.";
+    InnerOidOfOtherKeyType "an OID of another key type on the RequisitionSpec" "3.10 row 10: the inner OID names RSA (3.2.4).";
     OtherMeasurementKey "another measurement key in the RequisitionSpec" "3.10 row 10: 3.8.3 does not hold.";
     LegacyMeasurementKey "the legacy measurement key fields" "3.8.3: only the deprecated byte fields are set; no defect.";
     OtherLegacyMeasurementKey "other legacy measurement key fields" "3.10 row 10: only the deprecated byte fields are set, and 3.8.3 does not hold for them.";
     OtherNonce "a nonce whose hash is not listed" "3.10 row 10: 3.8.2 does not hold.";
     UnusableMeasurementKey "an unusable measurement key" "3.5.1: the key has no format, which shows when it is used.";
 }
-
-const RSA_SHA256: &str = "1.2.840.113549.1.1.11";
 
 /// A measurement consumer and its files.
 pub struct MeasurementConsumer {
@@ -380,6 +379,9 @@ impl MeasurementConsumer {
         match wish.defect {
             Some(Defect::SpoiltInnerSignature) => spoil(&mut inner.signature),
             Some(Defect::UnsupportedInnerOid) => inner.signature_algorithm_oid = ED25519.to_owned(),
+            Some(Defect::InnerOidOfOtherKeyType) => {
+                inner.signature_algorithm_oid = RSA_SHA256.to_owned();
+            }
             _ => {}
         }
         let mut encrypted = seal(used.as_ref(), inner, &mut self.base.rng)?;

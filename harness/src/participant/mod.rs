@@ -489,6 +489,8 @@ impl Base {
 
 /// An OID that is not in table 3.2.1, for defects.
 const ED25519: &str = "1.3.101.112";
+/// The OID of RSA with SHA-256, which fits no EC key, for defects.
+const RSA_SHA256: &str = "1.2.840.113549.1.1.11";
 
 /// Flips the last bit, for defects.
 fn spoil(bytes: &mut [u8]) {

@@ -12,13 +12,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
     vec![
         step!(
             Action,
-            r"(\w+) calls ([\w.]+) at (\w+) with",
+            r"(\w+) calls ([\w.]+) at (\w+|\{[\w.]+\}) with",
             "When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with\n\
              \"\"\"\n\
              header { name: \"{edp1.m_requisition}\" }\n\
              \"\"\"",
             |world, given| {
-                let duchy = Some(Target::Duchy(given.text(2).to_owned()));
+                world.kingdom().await?;
+                let duchy = Some(Target::Duchy(world.fill(given.text(2))?));
                 Ok(world.call(given.text(0), given.text(1), given.doc()?, duchy).await?)
             }
         ),

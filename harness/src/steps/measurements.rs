@@ -4,7 +4,8 @@
 //! A step that begins with `Given` has to succeed; a `When` makes just one call. What a measurement
 //! is called by the scenario stands in variables: `{mc1.m}`, `{mc1.m_number}`, `{mc1.m_computation}`,
 //! `{edp1.m_requisition}`, `{edp1.m_requisition_etag}`, `{edp1.m_computation_requisition}`,
-//! `{edp1.m_nonce}`, `{edp1.m_fingerprint}`, `{worker1.m_participant}`.
+//! `{edp1.m_nonce}`, `{edp1.m_fingerprint}`, `{worker1.m_participant}`, `{edp1.m_fulfilling_duchy}`
+//! and, of an HMSS measurement, `{edp1.m_other_worker}`.
 
 use super::certificates::must;
 use super::{Arguments, StepDefinition, step};
@@ -695,6 +696,19 @@ async fn learn(world: &mut World, of: &Measurement<'_>) -> StepResult {
             world.set(format!("{owner}.{name}_computation_requisition"), Var::Text(text));
         }
         let etag = at("etag")?;
+        let fulfilling = at("external_fulfilling_duchy_id")?;
+        // HMSS: the worker that does not fulfil (1.7.13).
+        let other = match fulfilling.as_str() {
+            "worker1" => Some("worker2"),
+            "worker2" => Some("worker1"),
+            _ => None,
+        };
+        if let Some(other) = other {
+            world.set(format!("{owner}.{name}_other_worker"), Var::Text(other.to_owned()));
+        }
+        if !fulfilling.is_empty() {
+            world.set(format!("{owner}.{name}_fulfilling_duchy"), Var::Text(fulfilling));
+        }
         world.set(format!("{owner}.{name}_requisition"), Var::Text(resource));
         world.set(format!("{owner}.{name}_requisition_id"), Var::Text(id));
         world.set(format!("{owner}.{name}_requisition_etag"), Var::Text(etag));

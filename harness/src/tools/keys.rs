@@ -9,9 +9,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use fake_kingdom::seam::entropy;
 use halo_consent::{KeyTemplate, PrivateKeyset, SignatureAlgorithm};
 use kingdom_proto::v2alpha as pb;
+use pb::encryption_public_key::Format as Wrapped;
 use prost::Message as _;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The oddities that this tool has.
 pub(super) const QUIRKS: &[PeerQuirk] = &[PeerQuirk::SignIgnoresKeyMismatch];
@@ -131,9 +132,18 @@ pub fn run(arguments: &KeysArgs, out: &mut dyn Write) -> Result<(), ToolError> {
             files::write(out, &halo_consent::wrap_keyset(&keyset), false)
         }
         Some(KeysCommand::Deserialize { input, out }) => {
-            let keyset = halo_consent::unwrap_keyset(&files::read(input)?)
-                .map_err(|error| wrong(input, error))?;
-            files::write(out, &keyset, false)
+            let key = read_key(input)?;
+            // The reverse of a `serialize` that looks at nothing (4.2.2): whoever uses the key is
+            // stopped by its format (3.5.1), whoever takes it out is told.
+            if key.format() != Wrapped::TinkKeyset {
+                warn(&format!(
+                    "{} does not say TINK_KEYSET (its format is {}), so nobody can use it: {} holds its data as it is",
+                    input.display(),
+                    key.format,
+                    out.display()
+                ));
+            }
+            files::write(out, &key.data, false)
         }
         Some(KeysCommand::Sign {
             certificate,
@@ -143,9 +153,7 @@ pub fn run(arguments: &KeysArgs, out: &mut dyn Write) -> Result<(), ToolError> {
             out: file,
         }) => {
             let message = files::read(input)?;
-            pb::EncryptionPublicKey::decode(message.as_slice()).map_err(|error| {
-                wrong(input, format!("not a serialized EncryptionPublicKey ({error})"))
-            })?;
+            decode_key(input, &message)?;
             let leaf = files::read_certificate(certificate)?;
             let key = files::read_signing_key(signing_key, &leaf)?;
             if key.is_key_of(&leaf) == Ok(false) {
@@ -186,6 +194,15 @@ pub fn run(arguments: &KeysArgs, out: &mut dyn Write) -> Result<(), ToolError> {
             files::write(out, &keyset.public().to_binary(), false)
         }
     }
+}
+
+fn read_key(path: &Path) -> Result<pb::EncryptionPublicKey, ToolError> {
+    decode_key(path, &files::read(path)?)
+}
+
+fn decode_key(path: &Path, message: &[u8]) -> Result<pb::EncryptionPublicKey, ToolError> {
+    pb::EncryptionPublicKey::decode(message)
+        .map_err(|error| wrong(path, format!("not a serialized EncryptionPublicKey ({error})")))
 }
 
 fn parse_template(name: &str) -> Result<KeyTemplate, String> {

@@ -114,6 +114,8 @@ fn mistakes_of_the_author_are_invalid_and_named() {
         ("the call fails with OK", "no gRPC error code"),
         ("the server recorded a refused call with cause nonsense", "no cause has the code"),
         ("the response has 1 name", "not a list"),
+        ("the stream has 1 message", "answers with one message"),
+        ("the stream has 0 messages", "answers with one message"),
     ] {
         let (owner, reason) = invalid(&format!("{CALL}Then {then}"));
         assert_eq!(owner, Owner::ScenarioAuthor, "{then}");

@@ -25,6 +25,11 @@ const NOT_TRANSLATED: &str = "Given missing is \"{edp1}/certificates/AAAAAAAAAZQ
 const MEASURED: &str = "Given mc1 has a direct reach measurement called m with edp1\n\
                         When edp1 calls Requisitions.GetRequisition with\n\"\"\"\n\
                         name: \"{edp1.m_requisition}\"\n\"\"\"\n";
+const STREAMED: &str = "Given mc1 has a direct reach measurement called m with edp1\n\
+                        When operator calls Measurements.StreamMeasurements\n";
+/// Ends with UNKNOWN and no message.
+const UNKNOWN_STREAM: &str = "When operator calls Measurements.StreamMeasurements with\n\"\"\"\n\
+                              filter { external_duchy_id: \"worker9\" }\n\"\"\"\n";
 const COMPUTED: &str =
     "Given mc1 has an LLv2 reach measurement called m with edp1 and edp2\nAnd a running Kingdom\n";
 const FAILURES: &str = "Given mc1 sends the API key \"AAAAAAAAAZQ\"\n\
@@ -136,8 +141,9 @@ const TWINS: &[(&str, &str)] = &[
     (READ, "Then the response is\n\"\"\"\n\"\"\""),
     (READ, "Then the response is empty"),
     (DENIED, "Then the response is empty"),
-    (READ, "Then the stream has 2 messages"),
-    (DENIED, "Then the stream has 1 message"),
+    (STREAMED, "Then the stream has 0 messages"),
+    (STREAMED, "Then the stream has 2 messages"),
+    (UNKNOWN_STREAM, "Then the stream has 0 messages"),
     (LIST, "Then the response field next_page_token is saved as token"),
     (READ, "Then \"{edp1}\" equals \"{edp2}\""),
     (READ, "Then \"{edp1}\" differs from \"{edp1}\""),

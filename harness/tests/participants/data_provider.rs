@@ -101,6 +101,7 @@ fn each_inner_defect_is_refused_with_its_justification() {
     are_refused(&[
         (Defect::SpoiltInnerSignature, "3.10/10", CSI),
         (Defect::UnsupportedInnerOid, "3.10/10", CSI),
+        (Defect::InnerOidOfOtherKeyType, "3.10/10", CSI),
         (Defect::OtherMeasurementKey, "3.10/10", CSI),
         (Defect::OtherLegacyMeasurementKey, "3.10/10", CSI),
         (Defect::OtherNonce, "3.10/10", CSI),
@@ -241,6 +242,7 @@ fn a_faithful_provider_ends_at_the_inner_rows_where_the_table_says_so() {
         (Defect::UnparsablePlaintext, "3.10/8", false),
         (Defect::OtherInnerMessage, "3.10/9", false),
         (Defect::UnsupportedInnerOid, "3.10/10", true),
+        (Defect::InnerOidOfOtherKeyType, "3.10/10", true),
     ]);
 }
 

@@ -5,6 +5,7 @@ mod data_provider;
 mod edp_aggregator;
 mod measurement_consumer;
 mod multi_party;
+mod order;
 mod others;
 mod reporting;
 mod support;

@@ -1,7 +1,10 @@
 //! Multi-party computations: providers (contract 3.10 rows 14 to 16, 3.14), Duchies (3.12).
 
-use crate::support::{Stage, documented, faithful, last, play_with, protocols, said, signing_key};
+use crate::support::{
+    SEED, Stage, documented, faithful, last, play_with, protocols, said, signing_key,
+};
 use fake_kingdom::fault::StatusName;
+use halo_harness::environment::Setup;
 use halo_harness::participant::EventKind::{
     ComputationFailed, ParticipantConfirmed, ParticipantEnded, RequisitionFulfilled,
     RequisitionRefused, RequisitionSkipped, StageRetried, StatusThrown,
@@ -20,6 +23,9 @@ use system::computation_participant::requisition_params::Protocol;
 
 const CSI: &str = "CONSENT_SIGNAL_INVALID";
 const SPEC_INVALID: &str = "SPEC_INVALID";
+/// In no table of the contract (3.2.3), and of no EC key (3.2.4).
+const ED25519: &str = "1.3.101.112";
+const RSA_SHA256: &str = "1.2.840.113549.1.1.11";
 
 /// A measurement of both providers with its participants.
 struct Scene<'a> {
@@ -78,6 +84,11 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// LLv2, or RO-LLv2 in its place where reach alone is measured.
+fn liquid_legions(reach_only: bool) -> impl FnOnce(&mut Setup) {
+    move |setup| setup.protocols.ro_llv2_enabled = reach_only
+}
+
 fn takes_part(computation: &system::Computation, duchy: &str) -> bool {
     computation
         .computation_participants
@@ -88,8 +99,20 @@ fn takes_part(computation: &system::Computation, duchy: &str) -> bool {
 /// 3.7.5, 3.7.7, 3.9.2: an LLv2 measurement from creation to the read result.
 #[test]
 fn an_llv2_measurement_is_fulfilled_confirmed_and_its_result_read() {
-    play_with(protocols(false, false), async |stage: &Stage| {
+    is_confirmed_and_its_result_read(false);
+}
+
+/// 3.12.3, 3.7.7: the same of RO-LLv2.
+#[test]
+fn an_ro_llv2_measurement_is_fulfilled_confirmed_and_its_result_read() {
+    is_confirmed_and_its_result_read(true);
+}
+
+fn is_confirmed_and_its_result_read(reach_only: bool) {
+    play_with(liquid_legions(reach_only), async |stage: &Stage| {
         let mut scene = Scene::new(stage).await;
+        let params = scene.duchies[0].params(&scene.computation).unwrap();
+        assert_eq!(matches!(params, Protocol::ReachOnlyLiquidLegionsV2(_)), reach_only);
         scene.set_params().await;
         scene.poll().await;
         for provider in &scene.providers {
@@ -276,6 +299,7 @@ fn a_duchys_bad_key_or_certificate_is_refused_or_ends_the_process() {
     for (what, ends) in [
         ("spoilt signature", false),
         ("unsupported oid", true),
+        ("oid of another key type", true),
         ("no akid", true),
         ("foreign root", false),
         ("another owner's root", false),
@@ -304,7 +328,10 @@ fn a_duchys_bad_key_or_certificate_is_refused_or_ends_the_process() {
                 match what {
                     "spoilt signature" => key.el_gamal_public_key_signature[9] ^= 1,
                     "unsupported oid" => {
-                        key.el_gamal_public_key_signature_algorithm_oid = "1.3.101.112".to_owned();
+                        key.el_gamal_public_key_signature_algorithm_oid = ED25519.to_owned();
+                    }
+                    "oid of another key type" => {
+                        key.el_gamal_public_key_signature_algorithm_oid = RSA_SHA256.to_owned();
                     }
                     _ => {}
                 }
@@ -607,19 +634,22 @@ fn a_bad_filter_ends_the_process_for_trus_tee_and_is_refused_for_llv2() {
     }
 }
 
-/// 3.12.3, 3.4.2: each finding of the confirmation phase fails the computation for good; all of them
-/// are collected.
+/// 3.12.3, 3.4.2: each finding of the confirmation phase fails the computation for good, an OID that
+/// throws in the real mill included; all of them are collected.
 #[test]
 fn the_confirmation_phase_collects_its_findings_and_fails_the_computation() {
     for (what, clause, count) in [
         ("spoilt key", "3.12.3", 1),
+        ("spoilt key of RO-LLv2", "3.12.3", 1),
+        ("unsupported oid", "3.12.3", 1),
+        ("oid of another key type", "3.12.3", 1),
         ("spoilt key of an expired certificate", "3.12.3", 2),
         ("another trusted root", "3.12.3", 1),
         ("missing data", "3.12.3", 2),
         ("no configured root", "3.12.5", 1),
         ("root not in the bundle", "3.12.5", 1),
     ] {
-        play_with(protocols(false, false), async |stage: &Stage| {
+        play_with(liquid_legions(what.contains("RO-LLv2")), async |stage: &Stage| {
             let mut scene = Scene::new(stage).await;
             let computation = scene.computation.clone();
             let worker = &mut scene.duchies[1];
@@ -632,10 +662,17 @@ fn the_confirmation_phase_collects_its_findings_and_fails_the_computation() {
             let key = signing_key(&leaf);
             worker.rotate_certificate(stage, leaf.certificate_der(), key).await.unwrap();
             let mut params = worker.params(&computation).unwrap();
-            if let Protocol::LiquidLegionsV2(key) = &mut params
-                && what.contains("spoilt")
-            {
-                key.el_gamal_public_key_signature[9] ^= 1;
+            let (Protocol::LiquidLegionsV2(key) | Protocol::ReachOnlyLiquidLegionsV2(key)) =
+                &mut params
+            else {
+                panic!("{what}: {params:?}");
+            };
+            let oid = &mut key.el_gamal_public_key_signature_algorithm_oid;
+            match what {
+                "unsupported oid" => *oid = ED25519.to_owned(),
+                "oid of another key type" => *oid = RSA_SHA256.to_owned(),
+                what if what.contains("spoilt") => key.el_gamal_public_key_signature[9] ^= 1,
+                _ => {}
             }
             worker.send_params(stage, &computation, params).await.unwrap();
             scene.duchies[0].set_params(stage, &computation).await.unwrap();
@@ -710,7 +747,8 @@ fn nonces_that_are_not_the_specs_are_a_finding() {
     });
 }
 
-/// 3.12.4: what the shuffle phase takes for permanent, and what for transient.
+/// 3.12.4: what the shuffle phase takes for permanent, an OID that throws included (3.2.3), and what
+/// for transient.
 #[test]
 fn the_shuffle_phase_tells_transient_from_permanent() {
     for (what, permanent) in [
@@ -720,6 +758,9 @@ fn the_shuffle_phase_tells_transient_from_permanent() {
         ("internal", true),
         ("missing certificate", true),
         ("undecryptable seed", true),
+        ("spoilt signature", true),
+        ("unsupported oid", true),
+        ("oid of another key type", true),
         ("another provider's certificate", true),
         ("unknown root", true),
         ("no akid", true),
@@ -757,6 +798,23 @@ fn the_shuffle_phase_tells_transient_from_permanent() {
                     own[0].certificate = format!("{owner}/AAAAAAAAAZQ");
                 }
                 "undecryptable seed" => own[0].sealed.ciphertext[40] ^= 1,
+                "spoilt signature" | "unsupported oid" | "oid of another key type" => {
+                    let keyset = &scene.duchies[index].keyset;
+                    let sealed = &mut own[0].sealed;
+                    let mut seed =
+                        halo_consent::open_signed(keyset, &sealed.ciphertext, &sealed.type_url)
+                            .unwrap();
+                    match what {
+                        "unsupported oid" => seed.signature_algorithm_oid = ED25519.to_owned(),
+                        "oid of another key type" => {
+                            seed.signature_algorithm_oid = RSA_SHA256.to_owned();
+                        }
+                        _ => seed.signature[9] ^= 1,
+                    }
+                    let mut rng = SEED.child("test/seed");
+                    sealed.ciphertext =
+                        halo_consent::seal_signed(&keyset.public(), &seed, &mut rng).unwrap();
+                }
                 "another provider's certificate" => {
                     own[0].certificate = other.unwrap().signing.certificate.clone();
                 }

@@ -230,9 +230,15 @@ fn a_result_that_does_not_decrypt_is_unknown_even_under_a_revoked_certificate() 
 /// besides by its own quirk.
 #[test]
 fn an_untrusted_result_fails_the_result_path() {
-    for what in
-        ["no akid", "foreign root", "expired", "spoilt signature", "unsupported oid", "other owner"]
-    {
+    for what in [
+        "no akid",
+        "foreign root",
+        "expired",
+        "spoilt signature",
+        "unsupported oid",
+        "oid of another key type",
+        "other owner",
+    ] {
         play(async |stage: &Stage| {
             let (mut reporting, mut provider) = (reporting(stage), stage.data_provider("edp1"));
             let name = reporting.create(stage, &stage.reach()).await.unwrap().name;
@@ -251,6 +257,7 @@ fn an_untrusted_result_fails_the_result_path() {
             provider.result_defect = match what {
                 "spoilt signature" => Some(ResultDefect::SpoiltSignature),
                 "unsupported oid" => Some(ResultDefect::UnsupportedOid),
+                "oid of another key type" => Some(ResultDefect::OidOfOtherKeyType),
                 _ => None,
             };
             provider.poll(stage).await.unwrap();
@@ -263,7 +270,7 @@ fn an_untrusted_result_fails_the_result_path() {
             assert_eq!(code(answer), (UNKNOWN, "3.13.2/e"), "{what}");
             documented(reporting.base(), PeerQuirk::UntrustedResultIsUnknown);
             faithful(reporting.base(), PeerQuirk::UnsupportedOidIsNotABadSignature);
-            let expected = if what == "unsupported oid" { UNKNOWN } else { FAILED_PRECONDITION };
+            let expected = if what.contains("oid") { UNKNOWN } else { FAILED_PRECONDITION };
             let answer = reporting.results(stage, &name).await;
             assert_eq!(code(answer), (expected, "3.13.2/e"), "{what}");
             if what == "other owner" {

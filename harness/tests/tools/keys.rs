@@ -2,6 +2,7 @@
 
 use crate::support::{halo, read, write};
 use halo_consent::{PrivateKeyset, SignatureAlgorithm};
+use rcgen::KeyPair;
 use std::os::unix::fs::PermissionsExt as _;
 
 struct Folder(tempfile::TempDir);
@@ -68,6 +69,26 @@ fn what_is_serialized_is_deserialized_to_the_same_bytes_unlooked_at() {
         .bad(2, &["TINK_KEYSET"]);
 }
 
+/// 4.2.2 is the reverse of a `serialize` that looks at nothing: what the format says decides nothing.
+#[test]
+fn data_of_another_format_is_deserialized_with_a_warning() {
+    let folder = Folder::new();
+    let (input, out) = (folder.path("in"), folder.path("out"));
+    for (message, format) in [
+        (&b"\x12\x03any"[..], "its format is 0"),
+        (&b"\x08\x02\x12\x03any"[..], "its format is 2"),
+        (&b"\x08\x01\x12\x03any"[..], ""),
+    ] {
+        write(&input, message);
+        let ended = halo(&["keys", "deserialize", "--in", &input, "--out", &out]);
+        assert_eq!(ended.err.contains("warning"), !format.is_empty(), "{ended:?}");
+        assert!(ended.err.contains(format), "{ended:?}");
+        assert_eq!(ended.good(), "");
+        assert_eq!(read(&out), b"any");
+        std::fs::remove_file(&out).expect("it was written");
+    }
+}
+
 #[test]
 fn a_signature_is_raw_bytes_and_the_line_names_the_algorithm() {
     let folder = Folder::new();
@@ -105,18 +126,9 @@ fn a_key_of_another_certificate_goes_unnoticed_unless_the_quirk_is_off() {
 #[test]
 fn a_key_of_another_type_a_pem_key_and_a_wrong_input_exit_1() {
     let folder = Folder::new();
-    let (pem, rsa) = (folder.path("rsa.pem"), folder.path("rsa.der"));
-    let openssl = |arguments: &[&str]| {
-        let made = std::process::Command::new("openssl").args(arguments).output();
-        made.is_ok_and(|made| made.status.success())
-    };
-    let made = openssl(&["genpkey", "-algorithm", "RSA", "-out", &pem])
-        && openssl(&["pkcs8", "-topk8", "-nocrypt", "-in", &pem, "-outform", "DER", "-out", &rsa]);
-    if made {
-        folder.sign("rsa.der", &[]).bad(1, &["type RSA", "type EC"]);
-    } else {
-        eprintln!("skipped in part: no openssl to make an RSA key");
-    }
+    let rsa = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+    write(&folder.path("rsa.der"), rsa.expect("an RSA key").serialize_der());
+    folder.sign("rsa.der", &[]).bad(1, &["type RSA", "type EC"]);
     folder.sign("x_root.key", &[]).bad(1, &["x_root.key", "PKCS#8 DER"]);
     folder
         .sign("x_cs_private.der", &["|", "--signature-algorithm", "SHA_256_WITH_RSA_ENCRYPTION"])

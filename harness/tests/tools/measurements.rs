@@ -41,8 +41,8 @@ fn create(world: &World, before: &[&str], more: &[&str]) -> Ended {
 }
 
 /// One provider with these event groups and filters, in this order.
-fn provider(world: &World, groups: usize, filters: usize) -> Vec<String> {
-    let name = world.resource("edp1");
+fn provider(world: &World, who: &str, groups: usize, filters: usize) -> Vec<String> {
+    let name = world.resource(who);
     let mut all = vec![format!("--event-data-provider={name}")];
     for n in 0..groups.max(filters) {
         if n < groups {
@@ -60,7 +60,11 @@ fn provider(world: &World, groups: usize, filters: usize) -> Vec<String> {
 }
 
 fn impression(world: &World) -> String {
-    let mut options = provider(world, 1, 1);
+    created(world, provider(world, "edp1", 1, 1))
+}
+
+/// An impression measurement of these providers.
+fn created(world: &World, mut options: Vec<String>) -> String {
     options.extend(IMPRESSION.map(str::to_owned));
     let options: Vec<_> = options.iter().map(String::as_str).collect();
     let printed = create(world, &[], &options).good();
@@ -70,10 +74,13 @@ fn impression(world: &World) -> String {
 }
 
 fn requisition(world: &World, measurement: &str) -> pb::Requisition {
+    requisition_of(world, "edp1", measurement)
+}
+
+fn requisition_of(world: &World, who: &str, measurement: &str) -> pb::Requisition {
     let _inside = world.runtime.enter();
-    let channel = world.kingdom.channel(&world.sandbox, "edp1");
-    let request =
-        pb::ListRequisitionsRequest { parent: world.resource("edp1"), ..Default::default() };
+    let channel = world.kingdom.channel(&world.sandbox, who);
+    let request = pb::ListRequisitionsRequest { parent: world.resource(who), ..Default::default() };
     let listed = world.runtime.block_on(async {
         let mut client = RequisitionsClient::new(channel.expect("a channel"));
         client.list_requisitions(request).await.expect("listed").into_inner()
@@ -84,7 +91,11 @@ fn requisition(world: &World, measurement: &str) -> pb::Requisition {
 
 /// What edp1 reads in a requisition: the spec, signed by mc1 and encrypted for edp1.
 fn opened(world: &World, requisition: &pb::Requisition) -> pb::RequisitionSpec {
-    let keyset = PrivateKeyset::from_binary(&read(&world.file("edp1", "enc_private.tink")));
+    opened_by(world, "edp1", requisition)
+}
+
+fn opened_by(world: &World, who: &str, requisition: &pb::Requisition) -> pb::RequisitionSpec {
+    let keyset = PrivateKeyset::from_binary(&read(&world.file(who, "enc_private.tink")));
     let encrypted = requisition.encrypted_requisition_spec.clone().expect("a spec");
     let signed =
         open_signed(&keyset.expect("a key set"), &encrypted.ciphertext, &encrypted.type_url)
@@ -97,7 +108,7 @@ fn opened(world: &World, requisition: &pb::Requisition) -> pb::RequisitionSpec {
 #[test]
 fn a_provider_opens_and_verifies_what_create_made() {
     let world = World::start();
-    let mut options = provider(&world, 2, 1);
+    let mut options = provider(&world, "edp1", 2, 1);
     options.extend(IMPRESSION.map(str::to_owned));
     options.push("--measurement-ref-id=ours".to_owned());
     options.extend(
@@ -154,7 +165,7 @@ fn every_type_of_measurement_is_created_or_refused_with_the_option_that_is_missi
         "--duration-privacy-delta=1e-9",
         "--max-duration=5m20s",
     ];
-    let event = provider(&world, 1, 1);
+    let event = provider(&world, "edp1", 1, 1);
     let event: Vec<_> = event.iter().map(String::as_str).chain(sampling).collect();
     for options in [&reach[..], &frequency[..], &duration[..]] {
         create(&world, &[], &[&event[..], options].concat()).good();
@@ -188,7 +199,7 @@ fn every_type_of_measurement_is_created_or_refused_with_the_option_that_is_missi
     create(&world, &[], &[&event[..], &reach[..], &duration[..]].concat()).bad(2, &["exclude"]);
     create(&world, &[], &[&sampling[..], &reach[..]].concat()).bad(2, &["--event-data-provider"]);
     create(&world, &[], &[&event[2..], &reach[..]].concat()).bad(2, &["stands before"]);
-    let no_filter = provider(&world, 1, 0);
+    let no_filter = provider(&world, "edp1", 1, 0);
     let no_filter: Vec<_> = no_filter.iter().map(String::as_str).chain(sampling).collect();
     create(&world, &[], &[&no_filter[..], &reach[..]].concat()).bad(2, &["--event-filter"]);
 }
@@ -196,7 +207,7 @@ fn every_type_of_measurement_is_created_or_refused_with_the_option_that_is_missi
 #[test]
 fn two_filters_for_a_provider_fail_unless_the_quirk_is_off() {
     let world = World::start();
-    let mut options = provider(&world, 2, 2);
+    let mut options = provider(&world, "edp1", 2, 2);
     options.extend(IMPRESSION.map(str::to_owned));
     let options: Vec<_> = options.iter().map(String::as_str).collect();
     create(&world, &[], &options).bad(1, &["cli-one-event-filter-per-provider"]);
@@ -214,7 +225,7 @@ fn two_filters_for_a_provider_fail_unless_the_quirk_is_off() {
         .filter_map(|group| Some(group.value.as_ref()?.filter.as_ref()?.expression.clone()))
         .collect();
     assert_eq!(filters, ["age == 0", "age == 1"]);
-    let mut odd = provider(&world, 3, 2);
+    let mut odd = provider(&world, "edp1", 3, 2);
     odd.extend(IMPRESSION.map(str::to_owned));
     let odd: Vec<_> = odd.iter().map(String::as_str).collect();
     create(&world, &off, &odd).bad(2, &["3 event groups and 2 filters"]);
@@ -224,7 +235,7 @@ fn two_filters_for_a_provider_fail_unless_the_quirk_is_off() {
 fn a_signing_key_that_is_not_the_certificates_is_sent_with_a_warning() {
     let world = World::start();
     let (_, other) = world.issue("mc1", "other");
-    let mut options = provider(&world, 1, 1);
+    let mut options = provider(&world, "edp1", 1, 1);
     options.extend(IMPRESSION.map(str::to_owned));
     let consumer = format!("--measurement-consumer={}", world.resource("mc1"));
     let key = format!("--private-key-der-file={other}");
@@ -275,23 +286,41 @@ fn measurements_are_listed_paged_and_cancelled() {
     assert!(listed.contains(&format!("{second} FAILED - CERTIFICATE_REVOKED: ")), "{listed}");
 }
 
-/// edp1 fulfils the measurement with this result, signed and labelled as told.
+/// edp1 fulfils the measurement with a result of each kind, signed and labelled as told.
 fn fulfil(world: &World, measurement: &str, change: impl FnOnce(&mut SignedMessage)) {
-    let requisition = requisition(world, measurement);
-    let spec = opened(world, &requisition);
-    let key = SigningKey::from_pkcs8_der(&read(&world.file("edp1", "cs_private.der")));
-    let result = pb::measurement::Result {
-        impression: Some(pb::measurement::result::Impression { value: 42, ..Default::default() }),
-        frequency: Some(pb::measurement::result::Frequency {
+    use pb::measurement::result;
+    let everything = pb::measurement::Result {
+        reach: Some(result::Reach { value: 12, ..Default::default() }),
+        frequency: Some(result::Frequency {
             relative_frequency_distribution: [(2, 0.25), (1, 0.75)].into(),
             ..Default::default()
         }),
-        watch_duration: Some(pb::measurement::result::WatchDuration {
+        population: Some(result::Population { value: 1000, ..Default::default() }),
+        watch_duration: Some(result::WatchDuration {
             value: Some(prost_types::Duration { seconds: 5, nanos: 7 }),
             ..Default::default()
         }),
-        ..Default::default()
+        ..impressions(42)
     };
+    fulfil_as(world, "edp1", measurement, &everything, change);
+}
+
+fn impressions(value: i64) -> pb::measurement::Result {
+    let impression = pb::measurement::result::Impression { value, ..Default::default() };
+    pb::measurement::Result { impression: Some(impression), ..Default::default() }
+}
+
+/// A provider fulfils its requisition with this result.
+fn fulfil_as(
+    world: &World,
+    who: &str,
+    measurement: &str,
+    result: &pb::measurement::Result,
+    change: impl FnOnce(&mut SignedMessage),
+) {
+    let requisition = requisition_of(world, who, measurement);
+    let spec = opened_by(world, who, &requisition);
+    let key = SigningKey::from_pkcs8_der(&read(&world.file(who, "cs_private.der")));
     let message = PackedMessage {
         type_url: type_url("wfa.measurement.api.v2alpha.Measurement.Result"),
         value: result.encode_to_vec(),
@@ -311,11 +340,11 @@ fn fulfil(world: &World, measurement: &str, change: impl FnOnce(&mut SignedMessa
             type_url: type_url(SIGNED_MESSAGE),
         }),
         nonce: spec.nonce,
-        certificate: world.certificate("edp1"),
+        certificate: world.certificate(who),
         ..Default::default()
     };
     let _inside = world.runtime.enter();
-    let channel = world.kingdom.channel(&world.sandbox, "edp1").expect("a channel");
+    let channel = world.kingdom.channel(&world.sandbox, who).expect("a channel");
     world.runtime.block_on(async {
         let fulfilled = RequisitionsClient::new(channel).fulfill_direct_requisition(request).await;
         fulfilled.expect("fulfilled");
@@ -349,7 +378,8 @@ fn a_verified_result_is_shown_line_by_line() {
     fulfil(&world, &name, |_| {});
     assert_eq!(
         get(&world, &[], &[], &name).good(),
-        "State: SUCCEEDED\nFrequency - \n\t1  0.75\n\t2  0.25\nImpression - 42\nWatchDuration - 5 seconds 7 nanos\n"
+        "State: SUCCEEDED\nReach - 12\nFrequency - \n\t1  0.75\n\t2  0.25\nImpression - 42\n\
+         WatchDuration - 5 seconds 7 nanos\nPopulation - 1000\n"
     );
     let json = get(&world, &["--format", "json"], &[], &name).good();
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
@@ -359,6 +389,55 @@ fn a_verified_result_is_shown_line_by_line() {
     let revoke = ["certificates", "revoke", "--revocation-state", "REVOKED", &certificate];
     world.api("edp1", &revoke).good();
     assert!(get(&world, &[], &[], &name).good().contains("Impression - 42\n"));
+}
+
+/// 4.1.5: a line for what is present, and none for what is not.
+#[test]
+fn only_what_a_result_holds_is_shown() {
+    use pb::measurement::result::{Population, Reach};
+    let world = World::start();
+    let reach = Some(Reach { value: 3, ..Default::default() });
+    let population = Some(Population { value: 4, ..Default::default() });
+    for (result, line) in [
+        (pb::measurement::Result { reach, ..Default::default() }, "Reach - 3\n"),
+        (pb::measurement::Result { population, ..Default::default() }, "Population - 4\n"),
+        (impressions(5), "Impression - 5\n"),
+        (pb::measurement::Result::default(), ""),
+    ] {
+        let name = impression(&world);
+        fulfil_as(&world, "edp1", &name, &result, |_| {});
+        assert_eq!(get(&world, &[], &[], &name).good(), format!("State: SUCCEEDED\n{line}"));
+    }
+}
+
+/// 3.15.1: the first bad result ends the command, and the results printed before it stay.
+#[test]
+fn a_bad_second_result_ends_the_command_behind_the_first() {
+    let world = World::start();
+    // Results come by provider: whose is bad decides whether one was printed before.
+    let mut shown: Vec<String> = ["edp1", "edp2"]
+        .into_iter()
+        .map(|bad| {
+            let both = [provider(&world, "edp1", 1, 1), provider(&world, "edp2", 1, 1)].concat();
+            let name = created(&world, both);
+            for who in ["edp1", "edp2"] {
+                fulfil_as(&world, who, &name, &impressions(42), |signed| {
+                    if who == bad {
+                        signed.signature = b"nonsense".to_vec();
+                    }
+                });
+            }
+            let ended = get(&world, &[], &[], &name);
+            assert_eq!(ended.code, Some(1), "{ended:?}");
+            let certificate = world.certificate(bad);
+            for text in ["its signature is invalid", &certificate] {
+                assert!(ended.err.contains(text), "`{text}` is not in: {}", ended.err);
+            }
+            ended.out
+        })
+        .collect();
+    shown.sort();
+    assert_eq!(shown, ["State: SUCCEEDED\n", "State: SUCCEEDED\nImpression - 42\n"]);
 }
 
 #[test]
@@ -428,7 +507,7 @@ fn an_owner_is_bound_to_its_root_only_when_the_quirk_is_off() {
 #[test]
 fn the_kingdom_gets_the_request_id_and_the_reference() {
     let world = World::start();
-    let mut options = provider(&world, 1, 1);
+    let mut options = provider(&world, "edp1", 1, 1);
     options.extend(IMPRESSION.map(str::to_owned));
     options.extend(["--request-id=r1", "--measurement-ref-id=ours"].map(str::to_owned));
     let options: Vec<_> = options.iter().map(String::as_str).collect();

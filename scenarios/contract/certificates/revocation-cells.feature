@@ -117,7 +117,6 @@ Feature: Revocation state machine
       | mc1     |
       | worker1 |
 
-  @contract-1.1.2/RevokeCertificate @contract-1.1.2/ReleaseCertificateHold
   Scenario Outline: only the parent changes a certificate
     When <actor> changes the certificate edp1.certificate by <call>
     Then the call fails with PERMISSION_DENIED
@@ -125,10 +124,15 @@ Feature: Revocation state machine
     And the error has a description
     And edp1 sees its certificate in state REVOCATION_STATE_UNSPECIFIED
 
+    @contract-1.1.2/RevokeCertificate
     Examples:
       | case                   | actor          | call    |
       | data-provider-revokes  | edp2           | REVOKED |
-      | data-provider-releases | edp2           | release |
       | consumer-holds         | mc1            | HOLD    |
       | model-provider-revokes | modelprovider1 | REVOKED |
       | duchy-revokes          | worker1        | REVOKED |
+
+    @contract-1.1.2/ReleaseCertificateHold
+    Examples:
+      | case                   | actor          | call    |
+      | data-provider-releases | edp2           | release |

@@ -73,6 +73,7 @@ Feature: A data provider refuses what it cannot verify
       | defect                                         | justification          | row     |
       | a spoilt RequisitionSpec signature             | CONSENT_SIGNAL_INVALID | 3.10/10 |
       | an unsupported OID on the RequisitionSpec      | CONSENT_SIGNAL_INVALID | 3.10/10 |
+      | an OID of another key type on the RequisitionSpec | CONSENT_SIGNAL_INVALID | 3.10/10 |
       | another measurement key in the RequisitionSpec | CONSENT_SIGNAL_INVALID | 3.10/10 |
       | a nonce whose hash is not listed               | CONSENT_SIGNAL_INVALID | 3.10/10 |
 
@@ -81,16 +82,20 @@ Feature: A data provider refuses what it cannot verify
       | defect                      | justification | row   |
       | an unusable measurement key | SPEC_INVALID  | 3.5.1 |
 
-  @contract-3.1.5 @contract-3.8.3
   Scenario Outline: The measurement has <oddity>, which is no defect
     Given mc1 creates a reach measurement called m with edp1 that has <oddity>
     When edp1 handles its requisitions
     Then edp1 fulfils mc1.m
     And mc1 accepts the results of mc1.m
 
+    @contract-3.1.5
     Examples:
       | oddity                            |
       | an empty OID                      |
+
+    @contract-3.8.3
+    Examples:
+      | oddity                            |
       | the legacy measurement key fields |
 
   @contract-3.10/11

@@ -108,7 +108,7 @@ Feature: Descriptors of event group metadata
     And the response field event_group_metadata_descriptors[0].name is not "{first}"
     And the response field next_page_token is ""
 
-  @contract-1.4.13 @contract-1.0.11/EVENT_GROUP_METADATA_DESCRIPTOR_NOT_FOUND @contract-1.0.12/GetEventGroupMetadataDescriptor
+  @contract-1.4.13 @contract-1.0.11/EVENT_GROUP_METADATA_DESCRIPTOR_NOT_FOUND
   Scenario Outline: what does not exist
     When edp1 calls EventGroupMetadataDescriptors.<method> with
       """
@@ -119,12 +119,17 @@ Feature: Descriptors of event group metadata
     And the error metadata is
       | eventGroupMetadataDescriptor | {edp1}/eventGroupMetadataDescriptors/AAAAAAAAAZQ |
 
+    @contract-1.0.12/GetEventGroupMetadataDescriptor
     Examples:
       | method                             | request                                                    |
       | GetEventGroupMetadataDescriptor    | name: "{edp1}/eventGroupMetadataDescriptors/AAAAAAAAAZQ"   |
+
+    @contract-1.0.12/UpdateEventGroupMetadataDescriptor
+    Examples:
+      | method                             | request                                                    |
       | UpdateEventGroupMetadataDescriptor | event_group_metadata_descriptor { name: "{edp1}/eventGroupMetadataDescriptors/AAAAAAAAAZQ" descriptor_set { } } |
 
-  @contract-1.4.13 @contract-1.0.17/UpdateEventGroupMetadataDescriptor
+  @contract-1.4.13
   Scenario Outline: a descriptor set that does not link
     Given the quirk constraint-violation-is-unknown is <setting>
     And edp1 has a metadata descriptor called d of the message type example.Metadata
@@ -138,6 +143,10 @@ Feature: Descriptors of event group metadata
     Examples:
       | case              | setting       | method                             | where                                              | code             |
       | create            | faithful      | CreateEventGroupMetadataDescriptor | parent: "{edp1}" event_group_metadata_descriptor { | INVALID_ARGUMENT |
+
+    @contract-1.0.17/UpdateEventGroupMetadataDescriptor
+    Examples:
+      | case              | setting       | method                             | where                                              | code             |
       | faithful-update   | faithful      | UpdateEventGroupMetadataDescriptor | event_group_metadata_descriptor { name: "{edp1.d}" | UNKNOWN          |
       | documented-update | as-documented | UpdateEventGroupMetadataDescriptor | event_group_metadata_descriptor { name: "{edp1.d}" | INVALID_ARGUMENT |
 

@@ -37,7 +37,7 @@ Feature: Event groups
       | update-start-not-before-end       | UpdateEventGroup | event_group { name: "{edp1.g}" measurement_consumer: "{mc1}" data_availability_interval { start_time { seconds: 9 } end_time { seconds: 8 } } } | INVALID_ARGUMENT |
       | update-consumer-shape             | UpdateEventGroup | event_group { name: "{edp1.g}" measurement_consumer: "nonsense" }                                             | INVALID_ARGUMENT |
 
-  @contract-1.4.2 @contract-1.4.3
+  @contract-1.4.2
   Scenario Outline: what is accepted
     When edp1 calls EventGroups.CreateEventGroup with
       """
@@ -48,10 +48,14 @@ Feature: Event groups
     Examples:
       | case                          | fields                                                                        |
       | key-without-metadata          | measurement_consumer_public_key { [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { data: "k" } } |
-      | a-key-that-is-not-current     | measurement_consumer_public_key { [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { data: "old" } } encrypted_metadata { ciphertext: "c" } |
       | deprecated-signed-key         | signed_measurement_consumer_public_key { data: "not unpacked" } encrypted_metadata { ciphertext: "c" } |
       | deprecated-metadata-without-key | serialized_encrypted_metadata: "c"                                          |
       | open-interval                 | data_availability_interval { start_time { seconds: 9 } }                      |
+
+    @contract-1.4.3
+    Examples:
+      | case                          | fields                                                                        |
+      | a-key-that-is-not-current     | measurement_consumer_public_key { [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { data: "old" } } encrypted_metadata { ciphertext: "c" } |
 
   @contract-1.4.3
   Scenario: metadata under an old key stays until the provider updates the group
@@ -102,7 +106,7 @@ Feature: Event groups
     And the error metadata is
       | measurementConsumer | measurementConsumers/AAAAAAAAAZQ |
 
-  @contract-1.4.5 @contract-1.0.11/DATA_PROVIDER_NOT_FOUND
+  @contract-1.4.5
   Scenario Outline: the consumer comes before the provider
     Given the principal map gains
       """
@@ -117,9 +121,14 @@ Feature: Event groups
     And the error metadata is
       | <key> | <value> |
 
+    @contract-1.0.11/DATA_PROVIDER_NOT_FOUND
     Examples:
       | case             | consumer                         | code                | reason                         | key                 | value                            |
       | provider-missing | {mc1}                            | NOT_FOUND           | DATA_PROVIDER_NOT_FOUND        | dataProvider        | dataProviders/AAAAAAAAAZQ        |
+
+    @contract-1.0.11/MEASUREMENT_CONSUMER_NOT_FOUND
+    Examples:
+      | case             | consumer                         | code                | reason                         | key                 | value                            |
       | both-missing     | measurementConsumers/AAAAAAAAAZQ | FAILED_PRECONDITION | MEASUREMENT_CONSUMER_NOT_FOUND | measurementConsumer | measurementConsumers/AAAAAAAAAZQ |
 
   @contract-1.4.5 @contract-1.0.7
@@ -147,7 +156,7 @@ Feature: Event groups
     Then the call succeeds
     And the response has event_group_reference_id: mine
 
-  @contract-1.4.5 @contract-1.0.17/CreateEventGroup @contract-1.0.17/EventGroup
+  @contract-1.4.5
   Scenario Outline: violations without an answer of their own
     Given the quirk constraint-violation-is-unknown is <setting>
     And edp1 has an event group called taken for mc1, where
@@ -159,13 +168,18 @@ Feature: Event groups
     Then the call fails with <code>
     And the error has no ErrorInfo
 
+    @contract-1.0.17/CreateEventGroup
     Examples:
       | case                       | setting       | fields                                               | code             |
       | media-type-twice           | faithful      | media_types: [VIDEO, VIDEO]                          | UNKNOWN          |
       | entity-key-taken           | faithful      | entity_key { entity_type: "campaign" entity_id: "one" } | UNKNOWN       |
-      | metadata-without-selector  | faithful      | event_group_metadata { }                             | UNKNOWN          |
       | documented-media-type      | as-documented | media_types: [VIDEO, VIDEO]                          | INVALID_ARGUMENT |
       | documented-entity-key      | as-documented | entity_key { entity_type: "campaign" entity_id: "one" } | ALREADY_EXISTS |
+
+    @contract-1.0.17/EventGroup
+    Examples:
+      | case                       | setting       | fields                                               | code             |
+      | metadata-without-selector  | faithful      | event_group_metadata { }                             | UNKNOWN          |
       | documented-metadata        | as-documented | event_group_metadata { }                             | INVALID_ARGUMENT |
 
   @contract-1.4.6
@@ -180,7 +194,7 @@ Feature: Event groups
       | a |
       | b |
 
-  @contract-1.4.6 @contract-1.0.12/CreateEventGroup
+  @contract-1.4.6
   Scenario Outline: all or nothing
     When edp1 calls EventGroups.BatchCreateEventGroups with
       """
@@ -200,6 +214,10 @@ Feature: Event groups
       | another-parent       | parent: "{edp2}" event_group { measurement_consumer: "{mc1}" }                    | INVALID_ARGUMENT    |
       | repeated-request-id  | request_id: "one" event_group { measurement_consumer: "{mc1}" }                   | INVALID_ARGUMENT    |
       | no-event-group       |                                                                                   | INVALID_ARGUMENT    |
+
+    @contract-1.0.12/CreateEventGroup
+    Examples:
+      | case                 | second                                                                            | code                |
       | consumer-missing     | event_group { measurement_consumer: "measurementConsumers/AAAAAAAAAZQ" }          | FAILED_PRECONDITION |
 
   @contract-1.4.6

@@ -209,7 +209,7 @@ Feature: Creating a measurement: what the Kingdom checks before it stores anythi
       | faithful-below     | faithful      | -0.1  | UNKNOWN          |
       | as-documented      | as-documented | 1.1   | INVALID_ARGUMENT |
 
-  @contract-1.5.14 @contract-1.6.2
+  @contract-1.5.14
   Scenario Outline: what the Kingdom does not check
     When mc1 creates a reach measurement with edp1, where
       | <path> | <value> |
@@ -223,5 +223,9 @@ Feature: Creating a measurement: what the Kingdom checks before it stores anythi
       | no-signature-algorithm          | measurement.measurement_spec.signature_algorithm_oid          | unset                                    |
       | nonce-hash-not-listed           | measurement.measurement_spec.message.nonce_hashes             | ["another hash"]                         |
       | key-that-is-not-the-providers   | measurement.data_providers[0].value.data_provider_public_key.data | "another key"                        |
-      | certificate-that-is-not-there   | measurement.data_providers[0].value.data_provider_certificate | "{edp1}/certificates/AAAAAAAAAZQ"        |
       | ciphertext                      | measurement.data_providers[0].value.encrypted_requisition_spec.ciphertext | "no ciphertext"              |
+
+    @contract-1.6.2
+    Examples:
+      | case                            | path                                                          | value                                    |
+      | certificate-that-is-not-there   | measurement.data_providers[0].value.data_provider_certificate | "{edp1}/certificates/AAAAAAAAAZQ"        |

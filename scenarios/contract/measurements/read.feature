@@ -335,7 +335,7 @@ Feature: Reading, listing and cancelling measurements
       | {mc1.one} |
       | {mc1.two} |
 
-  @contract-1.5.1/BatchGetMeasurements @contract-1.0.12/GetMeasurement
+  @contract-1.5.1/BatchGetMeasurements
   Scenario Outline: one bad name refuses the whole batch
     Given mc1 has a direct reach measurement called one with edp1
     When mc1 calls Measurements.BatchGetMeasurements with
@@ -350,6 +350,10 @@ Feature: Reading, listing and cancelling measurements
       | none             |                                                                                              | INVALID_ARGUMENT |
       | wrong-shape      | names: "{mc1.one}" names: "nonsense"                                                         | INVALID_ARGUMENT |
       | another-parent   | names: "{mc1.one}" names: "measurementConsumers/AAAAAAAAAZQ/measurements/AAAAAAAAAZQ"        | INVALID_ARGUMENT |
+
+    @contract-1.0.12/GetMeasurement
+    Examples:
+      | case             | names                                                                                        | code             |
       | missing          | names: "{mc1.one}" names: "{mc1}/measurements/AAAAAAAAAZQ"                                   | NOT_FOUND        |
 
   @contract-1.5.1/BatchCreateMeasurements @contract-1.5.17
@@ -363,7 +367,7 @@ Feature: Reading, listing and cancelling measurements
       | b |
       | c |
 
-  @contract-1.5.1/BatchCreateMeasurements @contract-1.5.17 @contract-1.0.12/CreateMeasurement
+  @contract-1.5.1/BatchCreateMeasurements @contract-1.5.17
   Scenario Outline: one bad child refuses the whole batch
     When mc1 creates a batch of 2 reach measurements with edp1, where
       | requests[1].<path> | <value> |
@@ -381,6 +385,10 @@ Feature: Reading, listing and cancelling measurements
       | provider-name               | measurement.data_providers[0].key            | "dataProviders/nonsense"                   | UNKNOWN                                          |
       | provider-missing            | measurement.data_providers[0].key            | "dataProviders/AAAAAAAAAZQ"                | NOT_FOUND                                        |
       | no-providers                | measurement.data_providers                   | unset                                      | INVALID_ARGUMENT                                 |
+
+    @contract-1.0.12/CreateMeasurement
+    Examples:
+      | case                        | path                                         | value                                      | code                                             |
       | unknown-certificate         | measurement.measurement_consumer_certificate | "{mc1}/certificates/AAAAAAAAAZQ"           | FAILED_PRECONDITION and reason CERTIFICATE_NOT_FOUND |
 
   @contract-1.5.1/BatchCreateMeasurements

@@ -48,17 +48,21 @@ Feature: Creating a measurement: rules inside the transaction
     And mc1 creates a reach measurement with edp1
     Then the call succeeds
 
-  @contract-1.5.11/5 @contract-1.6.1 @contract-1.6.4
+  @contract-1.5.11/5
   Scenario Outline: step 5, the current public-key certificate of each provider is valid
     Given edp2's certificate is in state <state>
     When mc1 creates a reach measurement with <providers>
     Then the call <outcome>
 
+    @contract-1.6.1
     Examples:
       | case             | state                        | providers     | outcome                                                            |
       | hold             | HOLD                         | edp1 and edp2 | fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID   |
       | revoked          | REVOKED                      | edp1 and edp2 | fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID   |
       | good             | REVOCATION_STATE_UNSPECIFIED | edp1 and edp2 | succeeds                                                           |
+
+    Examples:
+      | case             | state                        | providers     | outcome                                                            |
       | of-another       | REVOKED                      | edp1          | succeeds                                                           |
 
   @contract-1.5.11/5 @contract-1.6.4
@@ -96,7 +100,7 @@ Feature: Creating a measurement: rules inside the transaction
       | measurement.measurement_consumer_certificate | "{mc1}/certificates/AAAAAAAAAZQ" |
     Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID
 
-  @contract-1.5.11/7 @contract-1.5.16 @contract-1.0.11/DUCHY_NOT_ACTIVE
+  @contract-1.5.11/7
   Scenario Outline: step 7, a required Duchy is active
     Given the Duchy id list is
       """
@@ -108,9 +112,13 @@ Feature: Creating a measurement: rules inside the transaction
     When mc1 creates a reach measurement with <providers>
     Then the call <outcome>
 
+    @contract-1.5.16 @contract-1.0.11/DUCHY_NOT_ACTIVE
     Examples:
       | case   | providers     | outcome                                                      |
       | mpc    | edp1 and edp2 | fails with FAILED_PRECONDITION and reason DUCHY_NOT_ACTIVE   |
+
+    Examples:
+      | case   | providers     | outcome                                                      |
       | direct | edp1          | succeeds                                                     |
 
   @contract-1.5.11/7 @contract-1.0.11/DUCHY_NOT_ACTIVE

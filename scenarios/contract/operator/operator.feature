@@ -100,14 +100,18 @@ Feature: The operator's API
       """
     Then the call succeeds
 
-  @contract-1.8.2/BatchDeleteMeasurements @contract-1.8.2/BatchCancelMeasurements
   Scenario Outline: at most 1000 in a batch
     When operator calls Measurements.<method> with 1001 requests
     Then the call fails with INVALID_ARGUMENT
 
+    @contract-1.8.2/BatchDeleteMeasurements
     Examples:
       | method                  |
       | BatchDeleteMeasurements |
+
+    @contract-1.8.2/BatchCancelMeasurements
+    Examples:
+      | method                  |
       | BatchCancelMeasurements |
 
   @contract-1.8.2/BatchCancelMeasurements

@@ -103,7 +103,7 @@ Feature: Data providers, measurement consumers and model providers
     Then the call fails with UNKNOWN
     And the error has no ErrorInfo
 
-  @contract-1.0.12/ReplaceDataAvailabilityInterval @contract-1.0.12/ReplaceDataAvailabilityIntervals @contract-1.0.11/DATA_PROVIDER_NOT_FOUND
+  @contract-1.0.11/DATA_PROVIDER_NOT_FOUND
   Scenario Outline: a mapped provider that does not exist is not found
     Given the principal map gains
       """
@@ -118,11 +118,20 @@ Feature: Data providers, measurement consumers and model providers
     And the error metadata is
       | dataProvider | dataProviders/AAAAAAAAAZQ |
 
+    @contract-1.0.12/ReplaceDataAvailabilityInterval
     Examples:
       | method                           | more |
       | ReplaceDataAvailabilityInterval  | data_availability_interval { start_time { seconds: 5 } end_time { seconds: 6 } } |
-      | ReplaceDataAvailabilityIntervals |      |
       | ReplaceDataProviderCapabilities  |      |
+
+    @contract-1.0.12/ReplaceDataAvailabilityIntervals
+    Examples:
+      | method                           | more |
+      | ReplaceDataAvailabilityIntervals |      |
+
+    @contract-1.0.12/GetDataProvider
+    Examples:
+      | method                           | more |
       | ReplaceDataProviderRequiredDuchies |    |
 
   @contract-1.3.1/GetMeasurementConsumer
@@ -175,7 +184,6 @@ Feature: Data providers, measurement consumers and model providers
     Then the call succeeds
     And the response has name: {mc1}
 
-  @contract-1.3.1/CreateMeasurementConsumer @contract-1.3.1/AddMeasurementConsumerOwner @contract-1.3.6
   Scenario Outline: what needs an account refuses a principal without one, before anything else
     When mc1 calls MeasurementConsumers.<method> with
       """
@@ -184,9 +192,14 @@ Feature: Data providers, measurement consumers and model providers
     Then the call fails with UNAUTHENTICATED
     And the error has no ErrorInfo
 
+    @contract-1.3.1/CreateMeasurementConsumer @contract-1.3.6
     Examples:
       | method                         | request          |
       | CreateMeasurementConsumer      | measurement_consumer { } |
+
+    @contract-1.3.1/AddMeasurementConsumerOwner
+    Examples:
+      | method                         | request          |
       | AddMeasurementConsumerOwner    | name: "nonsense" |
       | RemoveMeasurementConsumerOwner | name: "nonsense" |
 
@@ -301,19 +314,36 @@ Feature: Data providers, measurement consumers and model providers
     When edp1 calls ModelProviders.ListModelProviders
     Then the connection is refused
 
-  @contract-1.3.4
-  Scenario: a model provider has certificates and no public key
-    Given modelprovider1 has a new certificate called certificate
-    And modelprovider1 registers its certificate certificate
-    When modelprovider1 calls PublicKeys.UpdatePublicKey with
+  Scenario Outline: a model provider has certificates and no public key
+    Given <actor> has a new certificate called fresh
+    And <actor> registers its certificate fresh
+    When <actor> calls PublicKeys.UpdatePublicKey with
       """
-      public_key { name: "{modelprovider1}/publicKey" certificate: "{modelprovider1.certificate}" }
+      public_key {
+        name: "{<actor>}/publicKey" certificate: "{<actor>.fresh}"
+        public_key {
+          message { [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { format: TINK_KEYSET data: "key" } }
+          signature: "s"
+        }
+      }
       """
-    Then the call fails with INVALID_ARGUMENT
+    Then the call <outcome>
+
+    @contract-1.3.4
+    Examples:
+      | actor          | outcome                     |
+      | modelprovider1 | fails with INVALID_ARGUMENT |
+
+    @contract-1.2.4
+    Examples:
+      | actor          | outcome                     |
+      | edp1           | succeeds                    |
 
   @contract-1.3.5/DataProvider
   Scenario: what reads of a data provider fill
-    Given edp1 calls DataProviders.ReplaceDataProviderRequiredDuchies with
+    Given edp1 has a new encryption key called fresh
+    And edp1 has published its encryption key fresh with its certificate certificate
+    And edp1 calls DataProviders.ReplaceDataProviderRequiredDuchies with
       """
       name: "{edp1}" required_duchies: "duchies/worker1"
       """
@@ -329,18 +359,20 @@ Feature: Data providers, measurement consumers and model providers
       | name                                        | {edp1}                 |
       | certificate                                 | {edp1.certificate}     |
       | certificate_der                             | {edp1.certificate_der} |
-      | public_key.signature_algorithm_oid          | 1.2.840.10045.4.3.2    |
-      | public_key.message.data                     | {edp1.keyset}          |
+      | public_key.signature                        | {edp1.fresh_signature} |
+      | public_key.signature_algorithm_oid          | {edp1.fresh_oid}       |
+      | public_key.message.data                     | {edp1.fresh_keyset}    |
+      | public_key.data                             | {edp1.fresh_message}   |
       | required_duchies[0]                         | duchies/worker1        |
       | capabilities.trus_tee_supported             | true                   |
       | capabilities.noise_mechanism_none_supported | false                  |
       | data_availability_interval                  | ""                     |
       | display_name                                | ""                     |
-    And the response field public_key.data is not ""
-    And the response field public_key.signature is not ""
 
   @contract-1.3.5/MeasurementConsumer
   Scenario: what reads of a measurement consumer fill
+    Given mc1 has a new encryption key called fresh
+    And mc1 has published its encryption key fresh with its certificate certificate
     When mc1 calls MeasurementConsumers.GetMeasurementConsumer with
       """
       name: "{mc1}"
@@ -349,8 +381,10 @@ Feature: Data providers, measurement consumers and model providers
       | name                               | {mc1}                 |
       | certificate                        | {mc1.certificate}     |
       | certificate_der                    | {mc1.certificate_der} |
-      | public_key.signature_algorithm_oid | 1.2.840.10045.4.3.2   |
-      | public_key.message.data            | {mc1.keyset}          |
+      | public_key.signature               | {mc1.fresh_signature} |
+      | public_key.signature_algorithm_oid | {mc1.fresh_oid}       |
+      | public_key.message.data            | {mc1.fresh_keyset}    |
+      | public_key.data                    | {mc1.fresh_message}   |
       | display_name                       | ""                    |
     And the response has 0 owners
 

@@ -106,10 +106,10 @@ Feature: Fulfilling a requisition at a Duchy, where the protocol decides
       | another's      | trus_tee { data_format: FREQUENCY_VECTOR } |
 
   @contract-1.7.14
-  Scenario: of HMSS's two workers only the fulfilling one takes a requisition
+  Scenario Outline: of HMSS's two workers only the fulfilling one takes a requisition
     Given mc1 has an HMSS reach measurement called m with edp1 and edp2
     And mc1.m has reached PENDING_REQUISITION_FULFILLMENT
-    When edp1 calls RequisitionFulfillment.FulfillRequisition at aggregator with
+    When edp1 calls RequisitionFulfillment.FulfillRequisition at <duchy> with
       """
       header {
         name: "{edp1.m_requisition}"
@@ -118,7 +118,14 @@ Feature: Fulfilling a requisition at a Duchy, where the protocol decides
         honest_majority_share_shuffle { secret_seed { ciphertext: "seed" } data_provider_certificate: "{edp1.certificate}" }
       }
       """
-    Then the call fails with INVALID_ARGUMENT
+    Then the call <outcome>
+    And edp1 sees its requisition of mc1.m in state <state>
+
+    Examples:
+      | case                  | duchy                     | outcome                     | state       |
+      | the aggregator        | aggregator                | fails with INVALID_ARGUMENT | UNFULFILLED |
+      | the other worker      | {edp1.m_other_worker}     | fails with INVALID_ARGUMENT | UNFULFILLED |
+      | the fulfilling worker | {edp1.m_fulfilling_duchy} | succeeds                    | FULFILLED   |
 
   @contract-1.7.14
   Scenario Outline: TrusTEE needs a data format that is known and, if encrypted, a key format that is known

@@ -31,7 +31,7 @@ Feature: Fulfilling a requisition at a Duchy
       """
     Then the call fails with INVALID_ARGUMENT
 
-  @contract-1.7.14 @contract-3.12.2 @contract-3.8.1
+  @contract-1.7.14
   Scenario Outline: what the header says is checked before the body is stored
     When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with
       """
@@ -50,8 +50,17 @@ Feature: Fulfilling a requisition at a Duchy
     Examples:
       | what                  | name                 | fingerprint        | nonce          | code                |
       | bad name              | requisitions/1       | {edp1.m_fingerprint} | {edp1.m_nonce} | INVALID_ARGUMENT    |
-      | no nonce              | {edp1.m_requisition} | {edp1.m_fingerprint} | 0              | INVALID_ARGUMENT    |
       | another's requisition | {edp2.m_requisition} | {edp2.m_fingerprint} | {edp2.m_nonce} | PERMISSION_DENIED   |
+      | missing               | {edp1}/requisitions/AAAAAAAAAZQ | {edp1.m_fingerprint} | {edp1.m_nonce} | NOT_FOUND |
+
+    @contract-3.8.1
+    Examples:
+      | what                  | name                 | fingerprint        | nonce          | code                |
+      | no nonce              | {edp1.m_requisition} | {edp1.m_fingerprint} | 0              | INVALID_ARGUMENT    |
+
+    @contract-3.12.2
+    Examples:
+      | what                  | name                 | fingerprint        | nonce          | code                |
       | another fingerprint   | {edp1.m_requisition} | {edp2.m_fingerprint} | {edp1.m_nonce} | NOT_FOUND           |
       | wrong nonce           | {edp1.m_requisition} | {edp1.m_fingerprint} | 12345          | FAILED_PRECONDITION |
       | another's nonce       | {edp1.m_requisition} | {edp1.m_fingerprint} | {edp2.m_nonce} | FAILED_PRECONDITION |

@@ -113,7 +113,7 @@ Feature: What stands beside the services, and how errors travel
       | argument         | nonsense           | INVALID_ARGUMENT  |
       | permission       | {edp2.certificate} | PERMISSION_DENIED |
 
-  @contract-1.0.11/DUCHY_NOT_FOUND @contract-1.0.12/RevokeCertificate
+  @contract-1.0.11/DUCHY_NOT_FOUND
   Scenario Outline: an unknown Duchy is named as such
     Given the principal map gains
       """
@@ -129,13 +129,18 @@ Feature: What stands beside the services, and how errors travel
     And the error metadata is
       | duchy | duchies/worker9 |
 
+    @contract-1.0.12/RevokeCertificate
     Examples:
       | method                 | request                                                                       |
       | RevokeCertificate      | name: "duchies/worker9/certificates/AAAAAAAAAZQ" revocation_state: HOLD       |
       | ReleaseCertificateHold | name: "duchies/worker9/certificates/AAAAAAAAAZQ"                              |
+
+    @contract-1.0.12/CreateCertificate
+    Examples:
+      | method                 | request                                                                       |
       | CreateCertificate      | parent: "duchies/worker9" certificate { x509_der: "{edp2.second_der}" }       |
 
-  @contract-1.0.11/MODEL_PROVIDER_NOT_FOUND @contract-1.0.11/MEASUREMENT_CONSUMER_NOT_FOUND @contract-1.0.12/CreateCertificate
+  @contract-1.0.12/CreateCertificate
   Scenario Outline: a parent that is gone is named by its kind
     Given the principal map gains
       """
@@ -151,9 +156,14 @@ Feature: What stands beside the services, and how errors travel
     And the error metadata is
       | <key> | <parent> |
 
+    @contract-1.0.11/MODEL_PROVIDER_NOT_FOUND
     Examples:
       | parent                           | reason                         | key                 |
       | modelProviders/AAAAAAAAAZQ       | MODEL_PROVIDER_NOT_FOUND       | modelProvider       |
+
+    @contract-1.0.11/MEASUREMENT_CONSUMER_NOT_FOUND
+    Examples:
+      | parent                           | reason                         | key                 |
       | measurementConsumers/AAAAAAAAAZQ | MEASUREMENT_CONSUMER_NOT_FOUND | measurementConsumer |
 
   @contract-1.0.8

@@ -4,7 +4,7 @@ use super::population::{PopulationSpec, population_of};
 use super::rules::{Order, duchy_key};
 use super::{DataProvider, ResultDefect};
 use crate::participant::wire::{self, CallError, Dial};
-use crate::participant::{CannotMake, ED25519, from_wire, seal, spoil};
+use crate::participant::{CannotMake, ED25519, RSA_SHA256, from_wire, seal, spoil};
 use crate::quirk::{PeerQuirk, PeerQuirks};
 use halo_consent::{StreamingKeyset, requisition_fingerprint};
 use kingdom_proto::v2alpha as pb;
@@ -131,6 +131,9 @@ async fn direct(
         Some(ResultDefect::SpoiltSignature) => spoil(&mut signed.signature),
         Some(ResultDefect::UnsupportedOid) => {
             signed.signature_algorithm_oid = ED25519.to_owned();
+        }
+        Some(ResultDefect::OidOfOtherKeyType) => {
+            signed.signature_algorithm_oid = RSA_SHA256.to_owned();
         }
         Some(ResultDefect::SpoiltCiphertext) | None => {}
     }

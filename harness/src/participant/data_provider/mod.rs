@@ -73,20 +73,27 @@ pub enum ResultDefect {
     SpoiltSignature,
     /// The OID names Ed25519 (3.2.3).
     UnsupportedOid,
+    /// The OID names RSA (3.2.4).
+    OidOfOtherKeyType,
     /// One bit of the ciphertext is flipped.
     SpoiltCiphertext,
 }
 
 impl ResultDefect {
     /// All.
-    pub const ALL: &'static [Self] =
-        &[Self::SpoiltSignature, Self::UnsupportedOid, Self::SpoiltCiphertext];
+    pub const ALL: &'static [Self] = &[
+        Self::SpoiltSignature,
+        Self::UnsupportedOid,
+        Self::OidOfOtherKeyType,
+        Self::SpoiltCiphertext,
+    ];
 
     /// Its name in scenarios.
     pub fn name(self) -> &'static str {
         match self {
             Self::SpoiltSignature => "a spoilt signature",
             Self::UnsupportedOid => "an unsupported OID",
+            Self::OidOfOtherKeyType => "an OID of another key type",
             Self::SpoiltCiphertext => "a spoilt ciphertext",
         }
     }
