@@ -129,6 +129,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "cause": hidden(&event.cause),
             "justification": event.justification,
             "subject": hidden(&event.subject),
+            "certificate": hidden(&event.certificate),
         }}),
         Fact::Impact(assessment) => json!({"impact": **assessment}),
         Fact::Trial(trial) => json!({"trial": {

@@ -280,6 +280,7 @@ mod tests {
             cause: String::new(),
             justification: "",
             subject: String::new(),
+            certificate: String::new(),
         }))
     }
 
