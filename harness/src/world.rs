@@ -668,16 +668,18 @@ impl World {
         if let Some(connection) = kept {
             self.open.insert(actor.to_owned(), connection);
         }
-        let (code, transport) = match &outcome {
+        let (code, broken) = match &outcome {
             Outcome::Answered { status, .. } => (Some(status.code), None),
-            Outcome::Broken(error) => (None, Some(error.to_string())),
+            Outcome::Broken(error) => (None, Some(error)),
         };
+        let (transport, cause) = (broken.map(ToString::to_string), broken.map(|e| e.cause()));
         self.record(Fact::Call(CallFact {
             actor: actor.to_owned(),
             method: request.method,
             request_id: request_id.clone(),
             code,
             transport,
+            cause,
         }));
         self.last =
             Some(Call { actor: actor.to_owned(), method, request_id, local, after_event, outcome });

@@ -113,6 +113,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "request_id": call.request_id,
             "code": call.code,
             "transport": call.transport.as_deref().map(hidden),
+            "cause": call.cause,
         }}),
         Fact::Server(event) => json!({"event": cleaned(event, secrets)}),
         Fact::Alert(alert) => json!({"alert": **alert}),

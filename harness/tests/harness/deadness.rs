@@ -183,3 +183,54 @@ fn results_that_another_s_certificate_spoils_are_noticed_of_that_one() {
     let green = results.iter().filter(|verdict| **verdict == Verdict::Pass).count();
     assert_eq!(green, 1, "{results:?}");
 }
+
+const NOTHING: &str = "Then the monitor saw nothing\n";
+
+#[test]
+fn a_server_that_is_not_there_is_seen_by_its_caller() {
+    let call = "When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with\n\"\"\"\n\
+        header { name: \"x\" }\n\"\"\"\n";
+    let stopped = format!("Given worker1's server is stopped\n{call}");
+    is_red(&play(&format!("{stopped}{NOTHING}")), Cause::UnexpectedState);
+    let seen = format!("{stopped}Then the monitor saw exactly\n| edp1 | nobody_listens | 5.5.2 |");
+    // Nothing else was called: then the servers have no record at all.
+    is_green(&play(&format!("Given mc1 creates a reach measurement with edp1\n{seen}")));
+}
+
+#[test]
+fn a_measurement_that_a_revocation_failed_is_seen_by_its_reader() {
+    let failed = "Given mc1 has a direct reach measurement called open with edp1\n\
+        And mc1's certificate is in state REVOKED\n\
+        Then mc1 sees its measurement open failed with CERTIFICATE_REVOKED\n";
+    is_red(&play(&format!("{failed}{NOTHING}")), Cause::UnexpectedState);
+    let row = "| mc1 | CERTIFICATE_REVOKED | 1.6.3 |";
+    is_green(&play(&format!("{failed}And the monitor saw exactly\n{row}")));
+}
+
+/// A later run does not cover an earlier one.
+#[test]
+fn failures_of_an_earlier_run_of_probes_that_no_step_spoke_of_are_red() {
+    let run = |actor: &str| {
+        format!(
+            "Given probes call the Kingdom as {actor}\nWhen the probes go on for 300 ms\n\
+             And the trust bundle no longer includes {actor}'s root\nAnd all 2 replicas are restarted\n\
+             And the probes go on for 300 ms\nAnd the probes stop\n"
+        )
+    };
+    let failed = |actor: &str| {
+        format!(
+            "Then {actor}'s probes of lanes new_connection, reused_channel and server_stream failed \
+             with unknown_issuer to the end\n"
+        )
+    };
+    let back = "When the trust bundle is the first one again\nAnd all 2 replicas are restarted\n";
+    let seen =
+        "Then the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other\n";
+    let (mc1, edp1) = (run("mc1"), run("edp1"));
+    let spoken = format!("{mc1}{}{back}{edp1}{seen}{}", failed("mc1"), failed("edp1"));
+    is_green(&play(&spoken));
+    let silent = play(&format!("{mc1}{back}{edp1}{seen}{}", failed("edp1"))).judgement;
+    assert_eq!(silent.verdict, Verdict::Fail);
+    let reason = silent.reason.expect("a reason");
+    assert!(reason.contains("probes of mc1 failed, and no step says"), "{reason}");
+}
