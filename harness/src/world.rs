@@ -377,7 +377,11 @@ impl World {
                 ParticipantKind::DataProvider | ParticipantKind::MeasurementConsumer
             ) {
                 let keyset = file(format!("{stem}_enc_public.tink"))?;
+                // By the name that keys made later have too.
+                self.vars.insert(format!("{name}.first_keyset"), Var::Bytes(keyset.clone()));
                 self.vars.insert(format!("{name}.keyset"), Var::Bytes(keyset));
+                let private = file(format!("{stem}_enc_private.tink"))?;
+                self.keys.insert(format!("{name}.first_encryption"), private);
             }
             let root = pem_certificates(&file(format!("{stem}_root.pem"))?)
                 .map_err(|error| broken(&error))?;
