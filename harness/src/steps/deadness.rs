@@ -542,8 +542,8 @@ async fn measurement(world: &mut World, of: &str) -> Result<pb::Measurement, Sto
 /// The rows of contract 3.10 that a provider without the key refuses by.
 const CANNOT_OPEN: [&str; 2] = ["3.10/7", "3.10/8"];
 
-/// A refusal for revocation is of this certificate only if this one is on hold or revoked: the same call
-/// can name another that is.
+/// A refusal for revocation, or for the time, is of this certificate only if this one is on hold, revoked
+/// or out of its time: the same call can name another that is.
 async fn is_to_blame(
     world: &mut World,
     owner: &str,
@@ -554,6 +554,8 @@ async fn is_to_blame(
         "certificate_revoked" => &["REVOKED"],
         "certificate_on_hold" => &["HOLD"],
         "3.13.1/c" | "3.13.2/d" => &["HOLD", "REVOKED"],
+        "certificate_expired" => &["EXPIRED"],
+        "certificate_not_yet_valid" => &["NOT_YET_VALID"],
         _ => return Ok(()),
     };
     // What came before was for this step to look at.
@@ -562,9 +564,19 @@ async fn is_to_blame(
     super::certificates::must(world, owner, "Certificates.GetCertificate", &text).await?;
     let read: pb::Certificate =
         world.response()?.transcode_to().map_err(|error| Problem::harness(error.to_string()))?;
-    let state = read.revocation_state().as_str_name().to_owned();
+    let mut state = read.revocation_state().as_str_name();
+    if read.revocation_state() == pb::certificate::RevocationState::Unspecified {
+        let facts = halo_pki::inspect(&read.x509_der);
+        let facts = facts.map_err(|error| Problem::harness(format!("{certificate}: {error}")))?;
+        let now = world.now();
+        state = match () {
+            () if now > facts.not_after => "EXPIRED",
+            () if now < facts.not_before => "NOT_YET_VALID",
+            () => state,
+        };
+    }
     let states = states.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let check = check::member(format!("state of {certificate} among"), &state, &states, true);
+    let check = check::member(format!("state of {certificate} among"), state, &states, true);
     world.check(check.or(Cause::UnexpectedState))
 }
 

@@ -184,6 +184,36 @@ fn results_that_another_s_certificate_spoils_are_noticed_of_that_one() {
     assert_eq!(green, 1, "{results:?}");
 }
 
+/// The consumer's certificate expires, and the provider's is fine: its call is refused all the same.
+#[test]
+fn a_certificate_is_not_dead_by_another_s_end() {
+    let steps = |whose: &str| {
+        format!(
+            "Given mc1 has a new certificate called short, valid from day -1 to day 1\n\
+             And mc1 registers its certificate short\n\
+             And edp1 has a new certificate called second\nAnd edp1 registers its certificate second\n\
+             And edp1 has a new encryption key called fresh, signed with second\n\
+             When mc1 creates a reach measurement with edp1, where\n\
+             | measurement.measurement_consumer_certificate | \"{{mc1.short}}\" |\n\
+             And the clock moves forward by 2 days\n\
+             And mc1 creates a reach measurement with edp1, where\n\
+             | measurement.measurement_consumer_certificate | \"{{mc1.short}}\" |\n\
+             Then the call fails with FAILED_PRECONDITION\n\
+             Given edp1 has published its encryption key fresh with its certificate second\n\
+             When mc1 creates a reach measurement with edp1, where\n\
+             | measurement.data_providers[0].value.data_provider_certificate | \"{{edp1.second}}\" |\n\
+             Then {whose} is not, as the last two calls of Measurements.CreateMeasurement show"
+        )
+    };
+    is_green(&play(&steps(
+        "mc1's certificate short is dead by certificate_expired, and its certificate",
+    )));
+    let other = play(&steps(
+        "edp1's certificate certificate is dead by certificate_expired, and its second",
+    ));
+    is_red(&other, Cause::UnexpectedState);
+}
+
 const NOTHING: &str = "Then the monitor saw nothing\n";
 
 #[test]
