@@ -31,20 +31,15 @@ fn is_green(result: &ScenarioResult) {
 #[test]
 fn a_leaf_is_not_dead_while_its_owner_keeps_a_connection_that_was_opened_on_it() {
     let begin = "Given mc1's first leaf works at every door\n";
-    for then in [DEAD, REFUSED] {
-        for kept in
-            ["And mc1 keeps a connection open\n", "And mc1 keeps a connection to replica 1 open\n"]
-        {
-            let reloaded = format!("{begin}{kept}{REMOVED}And all 2 replicas are reloaded\n{then}");
-            is_red(&play(&reloaded), Cause::ConnectionOutlivesCredential);
-            let restarted =
-                format!("{begin}{kept}{REMOVED}And all 2 replicas are restarted\n{then}");
-            is_green(&play(&restarted));
-            let closed = format!(
-                "{begin}{kept}{REMOVED}And all 2 replicas are reloaded\nAnd mc1 closes its connection\n{then}"
-            );
-            is_green(&play(&closed));
-        }
+    for (then, kept) in [
+        (DEAD, "And mc1 keeps a connection open\n"),
+        (REFUSED, "And mc1 keeps a connection to replica 1 open\n"),
+    ] {
+        let opened = format!("{begin}{kept}{REMOVED}");
+        let reloaded = format!("{opened}And all 2 replicas are reloaded\n");
+        is_red(&play(&format!("{reloaded}{then}")), Cause::ConnectionOutlivesCredential);
+        is_green(&play(&format!("{opened}And all 2 replicas are restarted\n{then}")));
+        is_green(&play(&format!("{reloaded}And mc1 closes its connection\n{then}")));
     }
 }
 
