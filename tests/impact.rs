@@ -55,6 +55,7 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("of_1000_measurements_the_list_equals_the_seeds_own_truth", equals_the_truth),
         trial("a_repaired_incident_leaves_nothing_open_but_history", repaired),
+        trial("a_trail_that_ends_too_early_is_never_complete", stale),
         trial("what_cannot_be_read_is_an_error_and_never_an_empty_list", unreadable),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -875,8 +876,13 @@ fn undated_and_unread(incident: &Incident) {
     let digest = undated["subject"]["key_sha256"].as_str().expect("a digest").to_owned();
     let same = incident.assessed("mc1", &[&option, &name, "--key-sha256", &digest]);
     assert_eq!(listed(&same), listed(&undated));
-    let none = incident.assessed("mc1", &[&option, &name, "--key-sha256", &"0".repeat(64)]);
-    assert_eq!((listed(&none).len(), &none["subject"]["state"]), (0, &Value::from("REPLACED")));
+    // One that nobody ever published: an answer, and no all-clear.
+    let zeros = "0".repeat(64);
+    let none =
+        incident.impact("mc1", &["--format", "json", &option, &name, "--key-sha256", &zeros]);
+    assert_eq!(none.code, Some(3), "{}", none.err);
+    let none: Value = serde_json::from_str(&none.out).expect("JSON");
+    assert_eq!((listed(&none).len(), &none["subject"]["state"]), (0, &Value::from("UNKNOWN")));
 }
 
 /// Negative twin: an affected measurement that the Kingdom hides is missed, and the trail betrays it.
@@ -986,7 +992,13 @@ fn repaired() {
 
         let rest = in_process(&incident, subject, &since, digest.clone());
         let more = carry_out(&mut incident, subject, &rest);
-        let second = incident.assessed("mc1", &again);
+        // A key that nothing names any more cannot be told from one that never was.
+        let all = [&["--format", "json"], again.as_slice()].concat();
+        let ended = incident.impact("mc1", &all);
+        let second: Value = serde_json::from_str(&ended.out).expect("JSON");
+        let is_gone = digest.is_some() && listed(&second).is_empty();
+        assert_eq!(is_gone, subject == "edp1 key", "{subject}");
+        assert_eq!(ended.code, Some(if is_gone { 3 } else { 0 }), "{}", ended.err);
         assert_eq!(
             second["plan"].as_array().map(Vec::len),
             Some(0),
@@ -994,7 +1006,11 @@ fn repaired() {
             second["plan"]
         );
         assert_eq!(self::open(&second), BTreeSet::new(), "{subject}");
-        let state = if digest.is_some() { "REPLACED" } else { "REVOKED" };
+        let state = match digest {
+            Some(_) if is_gone => "UNKNOWN",
+            Some(_) => "REPLACED",
+            None => "REVOKED",
+        };
         assert_eq!(second["subject"]["state"], state, "{subject}");
 
         // What was created anew, or encrypted anew, is not touched by what was stolen.
@@ -1109,6 +1125,37 @@ fn carry_out(incident: &mut Incident, subject: &str, assessment: &Assessment) ->
     done
 }
 
+/// A trail is intact and ends with the head it was taken with, and the Kingdom went on.
+fn stale() {
+    let mut incident = Incident::start();
+    let mut rng = SEED.child("stale");
+    create(&mut incident, 3, &mut rng);
+    let [option, name] = option(&incident, "mc1 certificate");
+    let head = |incident: &Incident| incident.kingdom.control().core().audit_head().to_string();
+    let assess = |incident: &Incident, trail: &str, head: &str| {
+        incident.assessed("mc1", &[&option, &name, "--audit", trail, "--audit-head", head])
+    };
+    let (trail, old) = (incident.trail().display().to_string(), head(&incident));
+    let fresh = assess(&incident, &trail, &old);
+    assert_eq!((&fresh["complete"], &fresh["trail"]["is_stale"]), (&true.into(), &false.into()));
+    assert_eq!(fresh["trail"]["head"], old.as_str());
+
+    incident.advance();
+    let later = create(&mut incident, 1, &mut rng).remove(0);
+    let stale = assess(&incident, &trail, &old);
+    assert_eq!((&stale["complete"], &stale["trail"]["is_stale"]), (&false.into(), &true.into()));
+    let said = stale["not_known"].to_string();
+    let end = text(&stale["trail"]["end"]);
+    assert!(said.contains(&format!("what happened after {end}: nothing is known")), "{said}");
+    assert!(said.contains(&later), "{said}");
+    let human = incident.impact("mc1", &[&option, &name, "--audit", &trail, "--audit-head", &old]);
+    assert!(human.out.contains("nothing is known after that"), "{}", human.out);
+
+    let (trail, now) = (incident.trail().display().to_string(), head(&incident));
+    let again = assess(&incident, &trail, &now);
+    assert_eq!((&again["complete"], &again["trail"]["is_stale"]), (&true.into(), &false.into()));
+}
+
 /// Exit 2 for the command line, 4 for what cannot be read; nothing on standard output, and the
 /// message says whose fault it is.
 fn unreadable() {
@@ -1142,7 +1189,23 @@ fn unreadable() {
     refused(incident.impact("mc1", &["--certificate", &unknown]), 4, &["this Kingdom has no"]);
     let nobody = "measurementConsumers/AAAAAAAAAZQ/publicKey";
     refused(incident.impact("mc1", &["--public-key", nobody]), 4, &["this Kingdom has no"]);
+    let unknown = "duchies/nobody/certificates/AAAAAAAAAZQ";
+    refused(
+        incident.impact("mc1", &["--certificate", unknown]),
+        4,
+        &["knows no Duchy nobody", "correct the name"],
+    );
     refused(incident.impact("nobody", &good), 4, &["identity.json"]);
+
+    // A key that nobody ever published: an answer, and no all-clear.
+    let never = "ab".repeat(32);
+    let ended = incident.impact("mc1", &["--public-key", &key, "--key-sha256", &never]);
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert!(
+        ended.out.contains("whether") && ended.out.contains("ever had this key"),
+        "{}",
+        ended.out
+    );
 
     let folder = incident.folder.path();
     let file = |name: &str, content: &str| {

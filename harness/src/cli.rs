@@ -218,9 +218,11 @@ pub fn main(arguments: impl IntoIterator<Item = String>, out: &mut dyn Write) ->
             Ok(pki::Outcome::Nothing) => Ok(Exit::Invalid),
             Err(error) => tool_exit("pki", Err(error)),
         },
-        Command::Impact(arguments) => {
-            impact::run(&arguments, out).map(|()| Exit::Passed).map_err(Failure::from)
-        }
+        Command::Impact(arguments) => match impact::run(&arguments, out) {
+            Ok(impact::Assessed::Known) => Ok(Exit::Passed),
+            Ok(impact::Assessed::NotKnown) => Ok(Exit::Invalid),
+            Err(error) => Err(error.into()),
+        },
     };
     match outcome {
         Ok(exit) => Ok(exit),

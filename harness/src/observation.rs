@@ -120,6 +120,8 @@ pub struct CallFact {
     pub code: Option<&'static str>,
     /// What went wrong below gRPC, if no status arrived. Never judged: it differs from run to run.
     pub transport: Option<String>,
+    /// What the caller's side knows of that, if no status arrived.
+    pub cause: Option<Cause>,
 }
 
 /// What the real system lets happen though nobody would expect it: no failure of the subject, but

@@ -390,7 +390,11 @@ impl World {
                 ParticipantKind::DataProvider | ParticipantKind::MeasurementConsumer
             ) {
                 let keyset = file(format!("{stem}_enc_public.tink"))?;
+                // By the name that keys made later have too.
+                self.vars.insert(format!("{name}.first_keyset"), Var::Bytes(keyset.clone()));
                 self.vars.insert(format!("{name}.keyset"), Var::Bytes(keyset));
+                let private = file(format!("{stem}_enc_private.tink"))?;
+                self.keys.insert(format!("{name}.first_encryption"), private);
             }
             let root = pem_certificates(&file(format!("{stem}_root.pem"))?)
                 .map_err(|error| broken(&error))?;
@@ -681,16 +685,18 @@ impl World {
         if let Some(connection) = kept {
             self.open.insert(actor.to_owned(), connection);
         }
-        let (code, transport) = match &outcome {
+        let (code, broken) = match &outcome {
             Outcome::Answered { status, .. } => (Some(status.code), None),
-            Outcome::Broken(error) => (None, Some(error.to_string())),
+            Outcome::Broken(error) => (None, Some(error)),
         };
+        let (transport, cause) = (broken.map(ToString::to_string), broken.map(|e| e.cause()));
         self.record(Fact::Call(CallFact {
             actor: actor.to_owned(),
             method: request.method,
             request_id: request_id.clone(),
             code,
             transport,
+            cause,
         }));
         self.last =
             Some(Call { actor: actor.to_owned(), method, request_id, local, after_event, outcome });

@@ -98,3 +98,21 @@ Feature: An encryption key is stolen
       """
     Then the response lists requisitions[*].name in any order
       | {edp1.kept_requisition} |
+
+  # The consumer replaces its key, the provider encrypts anew, what is open is created again under the new
+  # key, and what the old one opens is deleted.
+  @contract-1.4.3 @contract-8.2.3 @contract-1.8.2
+  Scenario: a consumer's stolen key is repaired by all whom it concerns, and nothing of it is left
+    Given edp1 has an event group called g for mc1 with the metadata of "news"
+    And mc1's encryption key first opens the metadata of edp1.g
+    And mc1 creates a reach measurement called done with edp1
+    And edp1 handles its requisitions
+    And mc1 creates a reach measurement called open with edp1
+    When the repair plan of mc1's encryption key first is carried out
+    And edp1 handles the new requisitions
+    Then nothing that mc1's encryption key first has touched is open
+    And mc1 accepts the results of all that the repair created anew
+    And the measurements of mc1 are exactly
+      | mc1.open       | CANCELLED |
+      | mc1.open_again | SUCCEEDED |
+    And mc1's encryption key first is dead for the metadata of edp1.g, and its repaired is not

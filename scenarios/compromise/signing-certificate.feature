@@ -152,3 +152,23 @@ Feature: The key of a consent signalling certificate is stolen
       | result      | result_signed_by | {edp1.done_requisition} | before |
       | measurement | bound_to         | {mc1.open}              | after  |
       | requisition | bound_to         | {edp1.open_requisition} | after  |
+
+  # What the plan says is done by those whom it concerns, over the wire: a new certificate, the key signed
+  # anew, the old one revoked, measurements created again, what nobody can trust deleted with its etag.
+  @contract-1.6.5 @contract-8.2.3 @contract-1.8.2
+  Scenario: an incident is repaired by all whom it concerns, and nothing of it is left
+    Given mc1 creates a reach measurement called early with edp1
+    And edp1 handles its requisitions
+    And the clock moves forward by 2 hours
+    And mc1 creates a reach measurement called suspect with edp1
+    And edp1 handles its requisitions
+    And mc1 creates a reach measurement called open with edp1
+    When the repair plan of edp1's certificate certificate, stolen 1 hour ago, is carried out
+    And edp1 handles the new requisitions
+    Then nothing that edp1's certificate certificate, stolen 1 hour ago, has touched is open
+    And mc1 accepts the results of all that the repair created anew
+    And the measurements of mc1 are exactly
+      | mc1.early         | SUCCEEDED                  |
+      | mc1.open          | FAILED CERTIFICATE_REVOKED |
+      | mc1.open_again    | SUCCEEDED                  |
+      | mc1.suspect_again | SUCCEEDED                  |

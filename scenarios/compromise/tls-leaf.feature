@@ -76,6 +76,24 @@ Feature: A TLS leaf, or the key of its root, is stolen
     Then mc1's old leaf is dead, and its new one is not, at
       | the Kingdom | principal_unknown |
 
+  # A certificate is looked at in the handshake, and never again: reading the files anew is not enough.
+  @contract-5.5.4
+  Scenario: the thief's open connection outlives the root, until the replicas start again
+    Given mc1's first leaf works at every door
+    And mc1 keeps a connection open
+    And the clock moves forward by 30 minutes
+    And mc1 gets a new root
+    And the trust bundle includes mc1's new root
+    And the principal map knows mc1's new root
+    And the trust bundle no longer includes mc1's root
+    And all 2 replicas are reloaded
+    When mc1 reads the certificate mc1.certificate
+    Then the call succeeds
+    Given all 2 replicas are restarted
+    And mc1 presents a leaf of its new root
+    Then mc1's old leaf is dead, and its new one is not, at
+      | the Kingdom | unknown_issuer |
+
   # One root per Duchy, the last entry wins (2.10): the day the new one is in force the old one is nobody.
   @contract-2.10
   Scenario: a Duchy's root

@@ -100,6 +100,21 @@ impl fmt::Display for TransportError {
     }
 }
 
+impl TransportError {
+    /// What the client's side alone knows of it.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::ServerCertificate { cause, .. } => *cause,
+            Self::NobodyListens | Self::Dial(_) => Cause::NobodyListens,
+            Self::Credential(_) => Cause::HarnessFault,
+            Self::Handshake(_) => Cause::HandshakeFailed,
+            Self::NotProcessed(_) => Cause::Goaway,
+            Self::Connection(_) | Self::Protocol(_) => Cause::ConnectionCut,
+            Self::Timeout => Cause::Timeout,
+        }
+    }
+}
+
 /// A stream, so that no content-length is sent: gRPC clients send none.
 type Body = StreamBody<stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 

@@ -318,8 +318,11 @@ pub struct EventGroupFacts {
 pub struct AuditFacts {
     /// Its head, `COUNT:HASH`.
     pub head: String,
-    /// Whether the end was checked against a head that was given.
+    /// Whether the end was checked against a head that was given. That is the end of this file; whether
+    /// the Kingdom went on is another question.
     pub end_is_proven: bool,
+    /// When its last entry was made: of later times it says nothing.
+    pub end: Option<Timestamp>,
     /// When a resource was last created or updated, by its name: public keys and event groups.
     pub last_change: BTreeMap<String, Timestamp>,
     /// Measurements that were created and not deleted since.

@@ -26,6 +26,9 @@ use plan::Action;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// State of a key that nothing names.
+const UNKNOWN: &str = "UNKNOWN";
+
 /// Version of the JSON form.
 pub const SCHEMA: &str = "halo-harness/impact/1";
 
@@ -58,6 +61,8 @@ pub struct Assessment {
     pub totals: Vec<Total>,
     /// What is not known, and why.
     pub not_known: Vec<Gap>,
+    /// The audit trail that was given; `None` without one.
+    pub trail: Option<Trail>,
     /// What the audit trail says about the certificate and the public key, oldest first.
     pub history: Vec<HistoryEntry>,
     /// What to do, in this order.
@@ -73,7 +78,8 @@ pub struct SubjectState {
     pub name: String,
     /// Its owner.
     pub owner: String,
-    /// A certificate's revocation state; a key's `IN_FORCE` or `REPLACED`.
+    /// A certificate's revocation state; a key's `IN_FORCE`, `REPLACED`, or `UNKNOWN` if nothing that was
+    /// read names it.
     pub state: &'static str,
     /// A certificate's subject key identifier.
     pub skid: Option<String>,
@@ -85,6 +91,18 @@ pub struct SubjectState {
     pub not_after: Option<Timestamp>,
     /// The compromised key: SHA-256 of its public key set.
     pub key_sha256: Option<String>,
+}
+
+/// How far an audit trail goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trail {
+    /// What it ends with, `COUNT:HASH`.
+    pub head: String,
+    /// When its last entry was made: it says nothing of later times.
+    #[serde(serialize_with = "as_optional_text")]
+    pub end: Option<Timestamp>,
+    /// Whether what was read shows that the Kingdom went on after that.
+    pub is_stale: bool,
 }
 
 /// Where the reader looked.
@@ -279,6 +297,12 @@ impl When {
 }
 
 impl Assessment {
+    /// Whether anything that was read names the compromised key: an empty list about a key that is not
+    /// known is no all-clear. A certificate that is not known is an error before.
+    pub fn is_known(&self) -> bool {
+        self.subject.state != UNKNOWN
+    }
+
     /// What is affected and still open.
     pub fn open(&self) -> impl Iterator<Item = &Affected> {
         self.affected.iter().filter(|one| one.open)
@@ -320,7 +344,7 @@ pub fn assess(facts: &Facts) -> Assessment {
     let not_known = gaps(facts, &affected);
     Assessment {
         schema: SCHEMA,
-        subject: subject(facts),
+        subject: subject(facts, &affected),
         since: facts.since,
         read_started: facts.read.map(|(started, _)| started),
         read_finished: facts.read.map(|(_, finished)| finished),
@@ -330,18 +354,25 @@ pub fn assess(facts: &Facts) -> Assessment {
         totals: totals(&affected),
         affected,
         not_known,
+        trail: facts.audit.as_ref().map(|audit| Trail {
+            head: audit.head.clone(),
+            end: audit.end,
+            is_stale: later_than(facts, audit).next().is_some()
+                || missing_in(facts, audit).next().is_some(),
+        }),
         history: facts.audit.as_ref().map(|audit| audit.history.clone()).unwrap_or_default(),
         plan,
     }
 }
 
-fn subject(facts: &Facts) -> SubjectState {
+fn subject(facts: &Facts, affected: &[Affected]) -> SubjectState {
     let certificate = facts.certificate.as_ref();
     let (kind, state) = match &facts.subject {
         Subject::Certificate(_) => {
-            ("certificate", certificate.map_or("UNKNOWN", |row| row.state.as_str_name()))
+            ("certificate", certificate.map_or(UNKNOWN, |row| row.state.as_str_name()))
         }
         Subject::PublicKey(_) if is_in_force(facts) => ("public_key", "IN_FORCE"),
+        Subject::PublicKey(_) if affected.is_empty() => ("public_key", UNKNOWN),
         Subject::PublicKey(_) => ("public_key", "REPLACED"),
     };
     SubjectState {
@@ -787,11 +818,38 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
 
 fn audit_gaps(facts: &Facts, audit: &AuditFacts) -> Vec<Gap> {
     let mut gaps = Vec::new();
+    let end = audit.end.map_or_else(|| "its last entry".to_owned(), |end| end.to_string());
     if !audit.end_is_proven {
         gaps.push(Gap::not_looked_at(
-            "whether the audit trail was cut at its end",
+            format!("whether the audit trail was cut at its end, after {end}"),
             "a chain of hashes proves order and content, not the end",
             "give the head from /v1/state or a run record: --audit-head COUNT:HASH",
+        ));
+    }
+    let later: Vec<_> = later_than(facts, audit).map(|row| row.name.clone()).collect();
+    if !later.is_empty() {
+        gaps.push(Gap::not_looked_at(
+            format!("what happened after {end}: nothing is known from the audit trail, which ends there"),
+            format!(
+                "the operator API shows {} measurements that were created or changed later: {}; what \
+                 was deleted, signed or encrypted since is not in the trail",
+                later.len(),
+                some(&later)
+            ),
+            "take the trail and its head anew from /v1/audit and /v1/state, and assess again",
+        ));
+    }
+    let missing: Vec<_> = missing_in(facts, audit).map(|row| row.name.clone()).collect();
+    if !missing.is_empty() {
+        gaps.push(Gap::not_looked_at(
+            format!(
+                "what else the audit trail lacks: it ends at {end}, and has nothing of {} measurements \
+                 that the operator API shows as created before that: {}",
+                missing.len(),
+                some(&missing)
+            ),
+            "a whole trail of this Kingdom has the creation of each",
+            "take the trail anew from /v1/audit of this Kingdom, from its first entry, and assess again",
         ));
     }
     let of_subject = |name: &&String| {
@@ -830,6 +888,31 @@ fn audit_gaps(facts: &Facts, audit: &AuditFacts) -> Vec<Gap> {
         ));
     }
     gaps
+}
+
+/// The measurements that were created or changed after the trail's last entry.
+fn later_than<'a>(
+    facts: &'a Facts,
+    audit: &'a AuditFacts,
+) -> impl Iterator<Item = &'a MeasurementFacts> {
+    let is_later = |row: &&MeasurementFacts| {
+        audit.end.is_some() && row.create_time.max(row.update_time) > audit.end
+    };
+    facts.measurements.iter().filter(is_later)
+}
+
+/// The measurements that are older than the trail's last entry, and of whose creation it has none.
+fn missing_in<'a>(
+    facts: &'a Facts,
+    audit: &'a AuditFacts,
+) -> impl Iterator<Item = &'a MeasurementFacts> {
+    let is_missing = |row: &&MeasurementFacts| {
+        row.create_time.is_some()
+            && row.create_time <= audit.end
+            && !audit.living_measurements.contains(&row.name)
+            && !audit.deleted_measurements.contains_key(&row.name)
+    };
+    facts.measurements.iter().filter(is_missing)
 }
 
 /// Event groups whose key is neither known to be good nor known to be bad.

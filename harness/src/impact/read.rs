@@ -538,6 +538,14 @@ async fn certificate(
             Some("NOT_FOUND") => ReadError::NotFound(format!(
                 "this Kingdom has no {name}: nothing is ever deleted (1.1.8), so the name or the Kingdom is another one"
             )),
+            // So it says that its configuration has no such Duchy.
+            Some("INVALID_ARGUMENT") if OwnerKind::of(owner) == Some(OwnerKind::Duchy) => {
+                ReadError::NotFound(format!(
+                    "this Kingdom knows no Duchy {owner_id}: correct the name, such as \
+                     duchies/worker1/certificates/ID, or the address; its Duchies stand in its \
+                     DuchyIdConfig (2.16)"
+                ))
+            }
             _ => error,
         })?;
     let facts = CertificateFacts {
@@ -1074,6 +1082,7 @@ fn trail(path: &Path, head: Option<&Head>, subject: &Subject) -> Result<AuditFac
             serde_json::from_str(line).map_err(|error| ReadError::file(path, error))?;
         let time = Timestamp::parse_rfc3339(&entry.time)
             .ok_or_else(|| ReadError::file(path, format!("entry {}: no time", entry.n)))?;
+        facts.end = facts.end.max(Some(time));
         note(&mut facts, &entry, time);
         if entry.subject == subject.name() || entry.subject == owners_key {
             facts.history.push(HistoryEntry {

@@ -449,6 +449,39 @@ fn what_the_trail_has_and_the_kingdom_does_not_show_is_named() {
     assert!(gaps.iter().any(|gap| gap.starts_with("what 1 deleted") && gap.ends_with("/gone")));
 }
 
+#[test]
+fn a_trail_that_ends_before_what_the_kingdom_shows_says_nothing_of_later_times() {
+    let mut facts = of_certificate(MC);
+    facts.measurements = vec![measurement("seen", State::Succeeded)];
+    let audit = facts.audit.as_mut().unwrap();
+    audit.living_measurements.insert(format!("{MC}/measurements/seen"));
+    audit.end = at(60);
+    let fresh = assess(&facts);
+    assert!(fresh.complete, "{:?}", fresh.not_known);
+    assert!(!fresh.trail.as_ref().unwrap().is_stale);
+    assert!(text::to_text(&fresh).contains("trail      ends at 1970-01-01T00:01:00Z\n"));
+    // Its last change came a second after the trail's last entry.
+    facts.audit.as_mut().unwrap().end = at(59);
+    let stale = assess(&facts);
+    assert!(!stale.complete && stale.trail.as_ref().unwrap().is_stale);
+    let gap = stale.not_known.iter().find(|gap| gap.what.contains("nothing is known")).unwrap();
+    assert_eq!(gap.kind, GapKind::NotLookedAt);
+    assert!(gap.what.contains("after 1970-01-01T00:00:59Z"), "{}", gap.what);
+    assert!(gap.why.contains("1 measurements") && gap.why.contains("/seen"), "{}", gap.why);
+    assert!(text::to_text(&stale).contains("nothing is known after that"));
+}
+
+#[test]
+fn a_trail_without_what_is_older_than_its_end_is_not_whole() {
+    let mut facts = of_certificate(MC);
+    facts.measurements = vec![measurement("seen", State::Succeeded)];
+    facts.audit.as_mut().unwrap().end = at(60);
+    let assessment = assess(&facts);
+    assert!(!assessment.complete && assessment.trail.as_ref().unwrap().is_stale);
+    let gap = assessment.not_known.iter().find(|gap| gap.what.contains("trail lacks"));
+    assert!(gap.is_some_and(|gap| gap.what.contains("/seen")), "{:?}", assessment.not_known);
+}
+
 /// 3.7.9.
 #[test]
 fn seeds_of_share_shuffle_are_not_the_kingdoms_to_know() {
@@ -474,8 +507,11 @@ fn a_key_that_nothing_names_and_a_time_to_come_are_no_all_clear() {
     };
     let mut facts = of_key("dataProviders/AAAAAAAAAZQ");
     assert!(!is_told(&facts, "ever had this key"));
+    assert!(assess(&facts).is_known());
     facts.key = Some("aa".repeat(32));
     assert!(is_told(&facts, "ever had this key"));
+    let unknown = assess(&facts);
+    assert_eq!((unknown.is_known(), unknown.subject.state), (false, "UNKNOWN"));
     let now = at(10).unwrap();
     facts.read = Some((now, now));
     facts.since = at(9);

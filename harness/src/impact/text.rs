@@ -33,6 +33,7 @@ fn header(out: &mut String, all: &Assessment) -> Written {
     let plain = match subject.state {
         "REVOCATION_STATE_UNSPECIFIED" => " (neither on hold nor revoked)",
         "IN_FORCE" => " (others go on encrypting to it)",
+        "UNKNOWN" => " (nothing that was read names it: no all-clear, see 3)",
         _ => "",
     };
     writeln!(out, "  state      {}{plain}", subject.state)?;
@@ -61,6 +62,12 @@ fn header(out: &mut String, all: &Assessment) -> Written {
     }
     for one in &all.not_concerned {
         writeln!(out, "  no need    {}: {}", plural(one.kind.name(), 0), one.why)?;
+    }
+    if let Some(trail) = &all.trail {
+        let end = trail.end.map_or_else(|| "an unknown time".to_owned(), |end| end.to_string());
+        let stale =
+            if trail.is_stale { "; the Kingdom went on: nothing is known after that" } else { "" };
+        writeln!(out, "  trail      ends at {end}{stale}")?;
     }
     for one in &all.history {
         let state = match (&one.before, &one.after) {

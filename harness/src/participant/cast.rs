@@ -8,12 +8,17 @@ use super::reporting::Reporting;
 use super::wire::Dial;
 use super::{Base, ParticipantEvent, documented};
 use crate::error::Problem;
+use crate::impact::Assessment;
+use crate::impact::read::Channel;
+use crate::impact::repair::{Books, Crew, NotRepaired, repair};
 use crate::quirk::{Fidelity, PeerQuirk, PeerQuirks};
 use fake_kingdom::sandbox::{ParticipantKind, Sandbox};
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
+use halo_consent::{PrivateKeyset, SigningKey};
 use kingdom_proto::system;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The actor that is no participant of the sandbox: the reporting server of mc1.
 pub const REPORTING: &str = "reporting";
@@ -117,6 +122,19 @@ pub struct Cast {
     pub answered: Option<String>,
     /// Computations by the measurement's name.
     pub computations: BTreeMap<String, system::Computation>,
+    /// What participants know and the Kingdom does not tell.
+    pub books: Books,
+    /// What repairs created anew: the names of old and new.
+    pub re_created: BTreeMap<String, String>,
+}
+
+/// What an owner has at hand for what was stolen from it.
+#[derive(Default)]
+pub struct Fresh {
+    /// A certificate that is not registered yet, with its key.
+    pub certificate: Option<(Vec<u8>, Arc<SigningKey>)>,
+    /// An encryption key set that is not in force yet.
+    pub keyset: Option<PrivateKeyset>,
 }
 
 impl Cast {
@@ -130,7 +148,54 @@ impl Cast {
             players: BTreeMap::new(),
             answered: None,
             computations: BTreeMap::new(),
+            books: Books::default(),
+            re_created: BTreeMap::new(),
         }
+    }
+
+    /// Lets everybody of the sandbox do what is theirs of an assessment's plan, in its order; the
+    /// measurements that were created anew, old name and new.
+    ///
+    /// # Errors
+    /// A participant cannot be made. The inner error is the first action that was not carried out.
+    pub async fn repair(
+        &mut self,
+        sandbox: &Sandbox,
+        assessment: &Assessment,
+        fresh: Fresh,
+        operator: &mut Channel,
+        dial: &dyn Dial,
+    ) -> Result<Result<BTreeMap<String, String>, NotRepaired>, Problem> {
+        for participant in sandbox.participants() {
+            if participant.kind != ParticipantKind::ModelProvider {
+                self.player(sandbox, &participant.name)?;
+            }
+        }
+        let (mut consumers, mut providers, mut duchies) = (Vec::new(), Vec::new(), Vec::new());
+        for player in self.players.values_mut() {
+            match player {
+                Player::MeasurementConsumer(one) => consumers.push(one),
+                Player::DataProvider(one) => providers.push(one),
+                Player::EdpAggregator(one) => providers.push(&mut one.provider),
+                Player::Duchy(one) => duchies.push(one),
+                // It acts for a measurement consumer, which repairs for itself.
+                Player::Reporting(_) => {}
+            }
+        }
+        self.books.certificate = fresh.certificate;
+        self.books.keyset = fresh.keyset;
+        let mut crew = Crew { consumers, providers, duchies, operator };
+        let done = match repair(assessment, &self.books, &mut crew, dial).await {
+            Ok(done) => done,
+            Err(error) => return Ok(Err(error)),
+        };
+        for (old, new) in &done.re_created {
+            if let Some(wish) = self.books.wishes.get(old).cloned() {
+                self.books.wishes.insert(new.clone(), wish);
+            }
+        }
+        self.re_created.extend(done.re_created.clone());
+        Ok(Ok(done.re_created))
     }
 
     /// Switches an oddity for everybody, those who have acted already included.

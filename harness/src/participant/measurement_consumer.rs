@@ -256,7 +256,10 @@ impl MeasurementConsumer {
         });
         match found {
             None => Ok(()),
-            Some(cause) => Err(self.reject("3.13.1", &provider.name, cause).into()),
+            Some(cause) => {
+                let named = &provider.certificate;
+                Err(self.reject("3.13.1", named, &provider.name, cause).into())
+            }
         }
     }
 
@@ -288,8 +291,15 @@ impl MeasurementConsumer {
         verifier.verify(certificate, signed)
     }
 
-    fn reject(&mut self, clause: &'static str, subject: &str, cause: String) -> Rejection {
-        self.base.note(EventKind::Rejected, clause, subject, cause.clone());
+    fn reject(
+        &mut self,
+        clause: &'static str,
+        certificate: &str,
+        subject: &str,
+        cause: String,
+    ) -> Rejection {
+        let kind = EventKind::Rejected;
+        self.base.note_under(certificate, kind, clause, subject, cause.clone());
         Rejection { clause, subject: subject.to_owned(), cause }
     }
 
@@ -501,10 +511,11 @@ impl MeasurementConsumer {
         let mut read = Vec::new();
         for output in &measurement.results {
             let certificate = self.certificate(dial, &output.certificate).await?;
-            let result = self
-                .open_result(&certificate, output)
-                .map_err(|(clause, cause)| self.reject(clause, &output.certificate, cause))?;
-            self.base.note(EventKind::ResultRead, "3.15.1", name, &output.certificate);
+            let result = self.open_result(&certificate, output).map_err(|(clause, cause)| {
+                self.reject(clause, &output.certificate, &output.certificate, cause)
+            })?;
+            let (kind, named) = (EventKind::ResultRead, &output.certificate);
+            self.base.note_under(named, kind, "3.15.1", name, named);
             read.push(VerifiedResult { result, certificate: output.certificate.clone() });
         }
         Ok(read)

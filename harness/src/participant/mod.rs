@@ -137,6 +137,9 @@ pub struct ParticipantEvent {
     pub justification: &'static str,
     /// The resource it is about.
     pub subject: String,
+    /// The certificate, by resource name, under which stood what it is about: what was read, rejected or
+    /// refused, or what it signed itself; empty if no one certificate is meant.
+    pub certificate: String,
 }
 
 /// A consent signalling certificate with its resource name and its private key.
@@ -441,7 +444,28 @@ impl Base {
             cause: cause.into(),
             justification,
             subject: subject.into(),
+            certificate: String::new(),
         });
+    }
+
+    /// Notes what it did with what stands under a certificate.
+    pub fn note_under(
+        &mut self,
+        certificate: &str,
+        kind: EventKind,
+        clause: &'static str,
+        subject: impl Into<String>,
+        cause: impl Into<String>,
+    ) {
+        self.note(kind, clause, subject, cause);
+        self.under(certificate);
+    }
+
+    /// Says under which certificate stood what was noted last.
+    pub fn under(&mut self, certificate: &str) {
+        if let Some(event) = self.events.last_mut() {
+            certificate.clone_into(&mut event.certificate);
+        }
     }
 
     /// What it did since this was last asked.
@@ -582,7 +606,8 @@ pub async fn update_public_key(
         }),
     };
     let key = base.call(dial, wire::UPDATE_PUBLIC_KEY, &request).await?;
-    base.note(EventKind::PublicKeyUpdated, "1.2.4", name, &signer.certificate);
+    let certificate = &signer.certificate;
+    base.note_under(certificate, EventKind::PublicKeyUpdated, "1.2.4", name, certificate);
     Ok(key)
 }
 

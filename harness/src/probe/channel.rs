@@ -3,7 +3,6 @@
 use super::{Answer, ClientLeaf, CredentialAge};
 use crate::client::{Answering, Caller, Connection, Outcome, Request, TlsOptions, TransportError};
 use crate::environment::{Dial, Listener, Target};
-use fake_kingdom::cause::Cause;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -268,7 +267,7 @@ impl Stream {
                 Ok(live) => live,
                 Err(no) => {
                     return Asked {
-                        answer: Answer::Broken(client_cause(&no.error)),
+                        answer: Answer::Broken(no.error.cause()),
                         facts: Some(LineFacts { earlier, ..no.facts }),
                         reopened,
                         request_id: Some(request_id(request)),
@@ -334,19 +333,6 @@ impl Stream {
 fn request_id(request: &Request) -> String {
     let found = request.metadata.iter().find(|(name, _)| name == "x-request-id");
     found.map(|(_, id)| id.clone()).unwrap_or_default()
-}
-
-/// What the client's side alone knows of a broken call.
-pub(super) fn client_cause(error: &TransportError) -> Cause {
-    match error {
-        TransportError::ServerCertificate { cause, .. } => *cause,
-        TransportError::NobodyListens | TransportError::Dial(_) => Cause::NobodyListens,
-        TransportError::Credential(_) => Cause::HarnessFault,
-        TransportError::Handshake(_) => Cause::HandshakeFailed,
-        TransportError::NotProcessed(_) => Cause::Goaway,
-        TransportError::Connection(_) | TransportError::Protocol(_) => Cause::ConnectionCut,
-        TransportError::Timeout => Cause::Timeout,
-    }
 }
 
 /// Until when a probe that was due then may take.

@@ -1,6 +1,6 @@
 //! Sends probes on schedule and collects what became of them.
 
-use super::channel::{Channel, LineFacts, Stream, Wardrobe, client_cause, deadline, open};
+use super::channel::{Channel, LineFacts, Stream, Wardrobe, deadline, open};
 use super::schedule::{Density, RATE_PER_SECOND_MAX};
 use super::{Answer, ClientLeaf, CredentialAge, LATE_MAX, Lane, Probe};
 use crate::client::{Outcome, Request, TransportError};
@@ -389,7 +389,7 @@ fn answer(outcome: &Outcome) -> Answer {
         Outcome::Answered { status, .. } if status.code == "OK" => Answer::Expected,
         Outcome::Answered { status, .. } => Answer::Status(status.code),
         Outcome::Broken(TransportError::Timeout) => Answer::Broken(Cause::Timeout),
-        Outcome::Broken(error) => Answer::Broken(client_cause(error)),
+        Outcome::Broken(error) => Answer::Broken(error.cause()),
     }
 }
 

@@ -2,7 +2,9 @@
 //! still open, what to do next. Pure.
 
 use super::record::{Finding, ScenarioRecord};
+use crate::impact::Assessment;
 use crate::verdict::deadness::{CredentialKind, Deadness};
+use crate::verdict::repair::is_of_the_same;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use std::time::Duration;
@@ -32,11 +34,16 @@ pub struct Happened<'a> {
 }
 
 /// Codes of findings that say what the real system lets happen, and what to do about each.
-const OPEN: [(&str, &str); 5] = [
+const OPEN: [(&str, &str); 6] = [
     (
         "old_credential_accepted",
         "Take the root of the stolen leaf out of the bundle of every server that still accepts it, and \
          restart it; give every other leaf of that root a successor first, or it is cut off too.",
+    ),
+    (
+        "leaf_refused_by_the_map_alone",
+        "Take the root of the stolen leaf out of the bundle of that server too, and restart it: without a \
+         row of the principal map the leaf is nobody, and still passes the door of TLS.",
     ),
     (
         "dead_certificate_accepted",
@@ -116,7 +123,14 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
             add(what.to_owned());
         }
     }
-    for assessment in &scenario.impact {
+    // Of several assessments of one thing the last one counts: what was repaired is not open.
+    let is_last = |n: usize, one: &Assessment| {
+        !scenario.impact[n + 1..].iter().any(|later| is_of_the_same(one, later))
+    };
+    for (n, assessment) in scenario.impact.iter().enumerate() {
+        if !is_last(n, assessment) {
+            continue;
+        }
         for gap in &assessment.not_known {
             open.push((
                 format!("not known: {}, because {}; {}", gap.what, gap.why, gap.next),
@@ -255,6 +269,28 @@ mod tests {
         assert_eq!(incident.dead.len(), 1);
         assert_eq!(incident.open.len(), 1);
         assert!(incident.open[0].0.contains("worker2"), "{:?}", incident.open);
+    }
+
+    /// What was repaired meanwhile is neither open nor left to do.
+    #[test]
+    fn of_two_assessments_of_one_thing_the_last_one_counts() {
+        let mut scenario = scenario();
+        scenario.deadness = vec![deadness("worker1", Some("2026-01-01T01:00:00Z"))];
+        let of_todo = |name: &str, todo: bool| {
+            let mut one = crate::verdict::repair::tests::assessment(
+                name,
+                if todo { &[crate::impact::plan::ActionKind::Cancel] } else { &[] },
+            );
+            one.not_known = vec![crate::impact::Gap::not_recorded("x", "y", "z")];
+            one
+        };
+        scenario.impact = vec![of_todo("c", true), of_todo("c", false)];
+        let repaired = of(&scenario).expect("an incident");
+        assert!(!repaired.next.iter().any(|what| what.contains("cancel c")), "{:?}", repaired.next);
+        assert_eq!(repaired.open.len(), 1, "one gap, once: {:?}", repaired.open);
+        scenario.impact = vec![of_todo("c", true), of_todo("other", false)];
+        let other = of(&scenario).expect("an incident");
+        assert!(other.next.iter().any(|what| what.contains("cancel c")), "{:?}", other.next);
     }
 
     #[test]

@@ -118,6 +118,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "request_id": call.request_id,
             "code": call.code,
             "transport": call.transport.as_deref().map(hidden),
+            "cause": call.cause,
         }}),
         Fact::Server(event) => json!({"event": cleaned(event, secrets)}),
         Fact::Alert(alert) => json!({"alert": **alert}),
@@ -134,6 +135,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "cause": hidden(&event.cause),
             "justification": event.justification,
             "subject": hidden(&event.subject),
+            "certificate": hidden(&event.certificate),
         }}),
         Fact::Impact(assessment) => json!({"impact": **assessment}),
         Fact::Trial(trial) => json!({"trial": {

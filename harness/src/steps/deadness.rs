@@ -46,8 +46,12 @@ fn tls() -> Vec<StepDefinition> {
                 let new = new_credential(world, actor, &old).await?;
                 for row in rows {
                     for trial in trials(world, actor, &old, &new, &row[0]).await? {
+                        let left = deadness::left_alive(&trial, &row[1]);
+                        let evidence = trial.old.events.clone();
                         look_at(world, trial, &row[1])?;
+                        note_left(world, left?, evidence);
                     }
+                    nothing_lives_on(world, actor, &old, &row[0]).await?;
                 }
                 Ok(())
             }
@@ -65,11 +69,14 @@ fn tls() -> Vec<StepDefinition> {
                     let after = after.ok_or_else(|| Problem::harness("a trial of one alone"))?;
                     let check = refusal::of_old_beside_new(cause, &(&trial.old).into(), &after);
                     let alive = deadness::seen_alive(world.log.all(), &trial);
+                    let left = deadness::left_alive(&trial, cause);
+                    let evidence = trial.old.events.clone();
                     world.tried(trial);
                     world.check(check?)?;
                     alive?;
+                    note_left(world, left?, evidence);
                 }
-                Ok(())
+                nothing_lives_on(world, actor, &old, KINGDOM).await
             }
         ),
         step!(
@@ -164,7 +171,9 @@ fn keys() -> Vec<StepDefinition> {
             |world, given| {
                 let (owner, name, reader) = (given.text(0), given.text(1), given.text(2));
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
+                let after = world.log.all().len();
                 let old = read(world, reader, given.text(4)).await?;
+                let rejected = minded(world, reader, after);
                 let new = read(world, reader, given.text(5)).await?;
                 let signers = signers(world, given.text(4)).await?;
                 let what = format!("the signers of {}", given.text(4));
@@ -181,6 +190,8 @@ fn keys() -> Vec<StepDefinition> {
                     new: Some(new),
                 };
                 look_at(world, trial, given.text(3))?;
+                // Of several results the first that is rejected decides, and it may be another's.
+                world.check(deadness::noticed(reader, given.text(3), &signer, &rejected))?;
                 is_to_blame(world, owner, &signer, given.text(3)).await
             }
         ),
@@ -256,17 +267,16 @@ fn findings() -> Vec<StepDefinition> {
                 let observed = if accepted.is_some() { "accepted" } else { "not accepted" };
                 world.check(check::equal(what, "accepted", observed).or(Cause::FailureNotSeen))?;
                 let after = accepted.as_ref().map_or(0, |call| call.facts);
-                let by_then = noticed(world, noticer, after);
-                let noticed = format!("{noticer} noticed");
-                let expected = format!("by {by}");
-                let seen = by_then.iter().find(|event| event.clause == by);
-                let observed = match (seen, by_then.last()) {
-                    (Some(_), _) => expected.clone(),
-                    (None, Some(event)) => format!("by {}: {}", event.clause, event.cause),
-                    (None, None) => "nothing".to_owned(),
-                };
-                world.check(check::equal(noticed, &expected, &observed).or(Cause::NotNoticed))?;
+                let minded = minded(world, noticer, after);
+                world.check(deadness::noticed(noticer, by, &certificate, &minded))?;
                 is_to_blame(world, owner, &certificate, by).await?;
+                if deadness::is_for_revocation(by) {
+                    let revoked = revoked_at(world, &certificate)?;
+                    let what = format!("{method} with {owner}'s certificate {name}");
+                    let order = accepted_after(revoked.facts < after);
+                    let check = check::equal(what, accepted_after(true), order);
+                    world.check(check.or(Cause::FailureNotSeen))?;
+                }
                 let text = format!(
                     "the Kingdom's {method} accepts what stands under {owner}'s certificate {name} and is \
                      not to be trusted; {noticer} must notice, and did by {by}"
@@ -292,17 +302,13 @@ fn findings() -> Vec<StepDefinition> {
                 let revoked = revoked_at(world, &certificate)?;
                 let arrived = changed_at(world, of).await?;
                 let what = format!("the results of {of} and {owner}'s certificate {name}");
-                let order = |earlier| {
-                    if earlier { "accepted after it was revoked" } else { "accepted before" }
-                };
-                let check = check::equal(what, order(true), order(revoked.unix_seconds < arrived));
+                let order = accepted_after(revoked.unix_seconds < arrived);
+                let check = check::equal(what, accepted_after(true), order);
                 world.check(check.or(Cause::FailureNotSeen))?;
-                let refused_for = read(world, reader, of).await?.refused_for;
-                let observed =
-                    refused_for.map_or("nothing".to_owned(), |clause| format!("by {clause}"));
-                let check =
-                    check::equal(format!("{reader} noticed"), &format!("by {by}"), &observed);
-                world.check(check.or(Cause::NotNoticed))?;
+                let after = world.log.all().len();
+                read(world, reader, of).await?;
+                let minded = minded(world, reader, after);
+                world.check(deadness::noticed(reader, by, &certificate, &minded))?;
                 let text = format!(
                     "results under {owner}'s certificate {name} are accepted after it was revoked; \
                      {reader} must notice, and did by {by}"
@@ -475,6 +481,18 @@ async fn trials(
     Ok(pairs.map(|(old_one, new_one)| old.trial(actor, door, old_one, Some(new_one))).collect())
 }
 
+/// Whoever has a connection that was opened on the old credential must not be served on it any more.
+async fn nothing_lives_on(world: &mut World, actor: &str, old: &Old, door: &str) -> StepResult {
+    let open = world.surviving(actor, old.kind, &old.identifier, door).await?;
+    world.check(deadness::outlived(actor, &old.what, door, &open))
+}
+
+fn note_left(world: &mut World, left: Option<String>, evidence: Vec<u64>) {
+    if let Some(text) = left {
+        world.found("leaf_refused_by_the_map_alone", "2.4", text, evidence);
+    }
+}
+
 fn skid(credential: &Credential) -> Result<String, Problem> {
     Ok(hex::encode(facts(credential)?.skid.unwrap_or_default()))
 }
@@ -525,8 +543,8 @@ async fn measurement(world: &mut World, of: &str) -> Result<pb::Measurement, Sto
 /// The rows of contract 3.10 that a provider without the key refuses by.
 const CANNOT_OPEN: [&str; 2] = ["3.10/7", "3.10/8"];
 
-/// A refusal for revocation is of this certificate only if this one is on hold or revoked: the same call
-/// can name another that is.
+/// A refusal for revocation, or for the time, is of this certificate only if this one is on hold, revoked
+/// or out of its time: the same call can name another that is.
 async fn is_to_blame(
     world: &mut World,
     owner: &str,
@@ -537,6 +555,8 @@ async fn is_to_blame(
         "certificate_revoked" => &["REVOKED"],
         "certificate_on_hold" => &["HOLD"],
         "3.13.1/c" | "3.13.2/d" => &["HOLD", "REVOKED"],
+        "certificate_expired" => &["EXPIRED"],
+        "certificate_not_yet_valid" => &["NOT_YET_VALID"],
         _ => return Ok(()),
     };
     // What came before was for this step to look at.
@@ -545,16 +565,33 @@ async fn is_to_blame(
     super::certificates::must(world, owner, "Certificates.GetCertificate", &text).await?;
     let read: pb::Certificate =
         world.response()?.transcode_to().map_err(|error| Problem::harness(error.to_string()))?;
-    let state = read.revocation_state().as_str_name().to_owned();
+    let mut state = read.revocation_state().as_str_name();
+    if read.revocation_state() == pb::certificate::RevocationState::Unspecified {
+        let facts = halo_pki::inspect(&read.x509_der);
+        let facts = facts.map_err(|error| Problem::harness(format!("{certificate}: {error}")))?;
+        let now = world.now();
+        state = match () {
+            () if now > facts.not_after => "EXPIRED",
+            () if now < facts.not_before => "NOT_YET_VALID",
+            () => state,
+        };
+    }
     let states = states.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let check = check::member(format!("state of {certificate} among"), &state, &states, true);
+    let check = check::member(format!("state of {certificate} among"), state, &states, true);
     world.check(check.or(Cause::UnexpectedState))
 }
 
 /// When a certificate was revoked, and the server's record of it.
 struct Revoked {
     unix_seconds: i64,
+    /// How many facts the log had then.
+    facts: usize,
     evidence: Vec<u64>,
+}
+
+/// What is accepted before a revocation was right to be.
+fn accepted_after(was_revoked: bool) -> &'static str {
+    if was_revoked { "accepted after it was revoked" } else { "accepted before" }
 }
 
 fn revoked_at(world: &World, certificate: &str) -> Result<Revoked, Problem> {
@@ -564,13 +601,14 @@ fn revoked_at(world: &World, certificate: &str) -> Result<Revoked, Problem> {
         .map(|call| (call, call.attempt()))
         .rev()
         .find(|(call, attempt)| attempt.refused_for.is_none() && call.names(certificate));
-    let Some((_, attempt)) = done else {
+    let Some((call, attempt)) = done else {
         let what = format!("{certificate} was not revoked, so nothing of it is dead");
-        return Err(Problem::author(what, "revoke it before its results arrive"));
+        return Err(Problem::author(what, "revoke it before it is used once more"));
     };
     let time = OffsetDateTime::parse(&attempt.time, &Rfc3339)
         .map_err(|error| Problem::harness(format!("an event's time: {error}")))?;
-    Ok(Revoked { unix_seconds: time.unix_timestamp(), evidence: attempt.events })
+    let (unix_seconds, evidence) = (time.unix_timestamp(), attempt.events);
+    Ok(Revoked { unix_seconds, facts: call.facts, evidence })
 }
 
 /// When the measurement called `OWNER.NAME` last changed, in seconds since 1970.
@@ -647,7 +685,7 @@ async fn measurements(world: &mut World, owner: &str) -> Result<Vec<pb::Measurem
 }
 
 /// What a participant refused, rejected or ended over since the log had this many facts.
-fn noticed(world: &World, participant: &str, after: usize) -> Vec<ParticipantEvent> {
+fn minded(world: &World, participant: &str, after: usize) -> Vec<ParticipantEvent> {
     let minds = |event: &ParticipantEvent| event.actor == participant && monitor::minds(event.kind);
     world.log.all()[after..]
         .iter()

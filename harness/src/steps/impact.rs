@@ -1,17 +1,27 @@
-//! What a stolen certificate or key has touched.
+//! What a stolen certificate or key has touched, and its repair by all whom it concerns.
 
 use super::reencryption::bytes;
 use super::time::duration;
-use super::{Arguments, StepDefinition, step};
+use super::{Arguments, StepDefinition, authentication, participants, step};
 use crate::error::Problem;
+use crate::impact::Assessment;
 use crate::impact::facts::Subject;
-use crate::verdict::check;
-use crate::world::{StepResult, World};
+use crate::impact::plan::ActionKind;
+use crate::participant::cast::Fresh;
+use crate::verdict::{check, repair};
+use crate::world::{StepResult, Var, World};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
+use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
 use sha2::{Digest as _, Sha256};
 
 pub(super) fn steps() -> Vec<StepDefinition> {
+    let mut steps = assessments();
+    steps.extend(repairs());
+    steps
+}
+
+fn assessments() -> Vec<StepDefinition> {
     vec![
         step!(
             Check,
@@ -19,20 +29,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then what edp1's certificate certificate, stolen 1 hour ago, has touched is\n\
              | measurement | bound_to | {mc1.m} | after |",
             |world, given| {
-                let (owner, name) = (given.text(0), given.text(1));
-                world.kingdom().await?;
-                let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
-                let subject = Subject::certificate(&certificate)
-                    .map_err(|error| Problem::author(error.to_string(), "name a certificate"))?;
-                let since = match given.text(2) {
-                    "" => None,
-                    _ => {
-                        let ago = duration(given.number(2)?, given.text(3))?;
-                        Some(world.clock().now().minus(ago))
-                    }
-                };
-                let what = format!("{owner}'s certificate {name}");
-                compare(world, given, subject, None, since, what).await
+                let stolen = Stolen::certificate(world, given).await?;
+                compare(world, given, stolen).await
             }
         ),
         step!(
@@ -41,45 +39,181 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then what mc1's encryption key stolen has touched is\n\
              | measurement | bound_to | {mc1.m} |",
             |world, given| {
-                let (owner, name) = (given.text(0), given.text(1));
-                world.kingdom().await?;
-                let key = world.fill(&format!("{{{owner}}}/publicKey"))?;
-                let subject = Subject::public_key(&key).map_err(|error| {
-                    Problem::author(error.to_string(), "name an owner of a public key")
-                })?;
-                let keyset = bytes(world, &format!("{owner}.{name}_keyset"))?;
-                let key = hex::encode(Sha256::digest(&keyset));
-                compare(
-                    world,
-                    given,
-                    subject,
-                    Some(key),
-                    None,
-                    format!("{owner}'s encryption key {name}"),
-                )
-                .await
+                let stolen = Stolen::key(world, given).await?;
+                compare(world, given, stolen).await
             }
         ),
     ]
 }
 
-/// Compares the assessment with the table: kind, how, resource, and with a suspected time whether it
-/// was before or after that.
-async fn compare(
-    world: &mut World,
-    given: &Arguments,
+fn repairs() -> Vec<StepDefinition> {
+    vec![
+        step!(
+            Action,
+            r"the repair plan of (\w+)'s certificate (\w+)(?:, stolen (\d+) (second|minute|hour|day)s? ago,)? is carried out",
+            "When the repair plan of edp1's certificate certificate, stolen 1 hour ago, is carried out",
+            |world, given| {
+                let stolen = Stolen::certificate(world, given).await?;
+                carry_out(world, given.text(0), stolen).await
+            }
+        ),
+        step!(
+            Action,
+            r"the repair plan of (\w+)'s encryption key (\w+) is carried out",
+            "When the repair plan of mc1's encryption key first is carried out",
+            |world, given| {
+                let stolen = Stolen::key(world, given).await?;
+                carry_out(world, given.text(0), stolen).await
+            }
+        ),
+        step!(
+            Check,
+            r"nothing that (\w+)'s certificate (\w+)(?:, stolen (\d+) (second|minute|hour|day)s? ago,)? has touched is open",
+            "Then nothing that edp1's certificate certificate, stolen 1 hour ago, has touched is open",
+            |world, given| {
+                let stolen = Stolen::certificate(world, given).await?;
+                nothing_is_open(world, given.text(0), stolen).await
+            }
+        ),
+        step!(
+            Check,
+            r"nothing that (\w+)'s encryption key (\w+) has touched is open",
+            "Then nothing that mc1's encryption key first has touched is open",
+            |world, given| {
+                let stolen = Stolen::key(world, given).await?;
+                nothing_is_open(world, given.text(0), stolen).await
+            }
+        ),
+        step!(
+            Check,
+            r"(\w+) accepts the results of all that the repair created anew",
+            "Then mc1 accepts the results of all that the repair created anew",
+            |world, given| {
+                let names: Vec<_> = world.cast.re_created.values().cloned().collect();
+                if names.is_empty() {
+                    let what = "no repair created anything anew";
+                    let next = "let a repair plan be carried out that has something to create";
+                    return Err(Problem::author(what, next).into());
+                }
+                let (mut expected, mut observed) = (Vec::new(), Vec::new());
+                for name in names {
+                    let called = world.called(&name).unwrap_or_default().to_owned();
+                    let of = called.split_once('.').unwrap_or_default();
+                    let read = participants::read(world, given.text(0), of).await?;
+                    expected.push(format!("{called}: accepted"));
+                    observed.push(format!("{called}: {read}"));
+                }
+                let check = check::list("results of what was created anew", &expected, &observed);
+                world.check(check.or(Cause::MeasurementLost))
+            }
+        ),
+    ]
+}
+
+/// What was stolen, and since when.
+struct Stolen {
     subject: Subject,
+    /// Of a key: the SHA-256 of its public key set.
     key: Option<String>,
     since: Option<Timestamp>,
+    /// In words.
     what: String,
-) -> StepResult {
+}
+
+impl Stolen {
+    /// Of owner, name and perhaps how long ago.
+    async fn certificate(world: &mut World, given: &Arguments) -> Result<Self, Problem> {
+        let (owner, name) = (given.text(0), given.text(1));
+        world.kingdom().await?;
+        let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
+        let subject = Subject::certificate(&certificate)
+            .map_err(|error| Problem::author(error.to_string(), "name a certificate"))?;
+        let since = match given.text(2) {
+            "" => None,
+            _ => {
+                let ago = duration(given.number(2)?, given.text(3))?;
+                Some(world.clock().now().minus(ago))
+            }
+        };
+        Ok(Self { subject, key: None, since, what: format!("{owner}'s certificate {name}") })
+    }
+
+    /// Of owner and name.
+    async fn key(world: &mut World, given: &Arguments) -> Result<Self, Problem> {
+        let (owner, name) = (given.text(0), given.text(1));
+        world.kingdom().await?;
+        let key = world.fill(&format!("{{{owner}}}/publicKey"))?;
+        let subject = Subject::public_key(&key)
+            .map_err(|error| Problem::author(error.to_string(), "name an owner of a public key"))?;
+        let keyset = bytes(world, &format!("{owner}.{name}_keyset"))?;
+        let key = Some(hex::encode(Sha256::digest(&keyset)));
+        Ok(Self { subject, key, since: None, what: format!("{owner}'s encryption key {name}") })
+    }
+
+    async fn assess(self, world: &mut World, owner: &str) -> Result<Assessment, Problem> {
+        world.assess_impact(owner, self.subject, self.key, self.since).await
+    }
+}
+
+/// Everybody does what is theirs of the plan. What was `mc1.m` is created anew as `mc1.m_again`; the owner's
+/// fresh encryption key is called `repaired`.
+async fn carry_out(world: &mut World, owner: &str, stolen: Stolen) -> StepResult {
+    let what = stolen.what.clone();
+    let assessment = stolen.assess(world, owner).await?;
+    let makes = |kind| assessment.plan.iter().any(|action| action.action == kind);
+    let mut fresh = Fresh::default();
+    if makes(ActionKind::CreateCertificate) {
+        let root = world.authority(owner).await?;
+        let leaf = authentication::issue(world, owner, &root)?;
+        let key = SigningKey::from_pkcs8_der(leaf.key().pkcs8_der())
+            .map_err(|error| Problem::harness(format!("a fresh key: {error}")))?;
+        fresh.certificate = Some((leaf.certificate_der().to_vec(), key.into()));
+    }
+    if makes(ActionKind::ReplacePublicKey) {
+        let template = KeyTemplate::EciesP256HkdfHmacSha256Aes128Gcm;
+        let keyset = PrivateKeyset::generate(template, world.rng())
+            .map_err(|error| Problem::harness(format!("a fresh key: {error}")))?;
+        world.keep_key(&format!("{owner}.repaired_encryption"), Some(&keyset.to_binary()));
+        let public = Var::Bytes(keyset.public().to_binary());
+        world.set(format!("{owner}.repaired_keyset"), public);
+        fresh.keyset = Some(keyset);
+    }
+    let mut operator = world.operator_channel().await?;
+    let done = participants::act(world, async |stage, cast| {
+        let sandbox = stage.0.sandbox();
+        Ok(cast.repair(sandbox, &assessment, fresh, &mut operator, stage).await?)
+    })
+    .await?;
+    world.changed(format!("the repair plan of {what} was carried out"));
+    match done {
+        Ok(re_created) => {
+            for (n, (old, new)) in re_created.into_iter().enumerate() {
+                let called = world.called(&old).map(|name| format!("{name}_again"));
+                world.set(called.unwrap_or_else(|| format!("{owner}.again{n}")), Var::Text(new));
+            }
+            Ok(())
+        }
+        Err(why) => world.check(check::equal("the repair plan", "carried out", &why.to_string())),
+    }
+}
+
+async fn nothing_is_open(world: &mut World, owner: &str, stolen: Stolen) -> StepResult {
+    let assessment = stolen.assess(world, owner).await?;
+    let check = repair::nothing_left(world.log.all(), &assessment)?;
+    world.check(check)
+}
+
+/// Compares the assessment with the table: kind, how, resource, and with a suspected time whether it
+/// was before or after that.
+async fn compare(world: &mut World, given: &Arguments, stolen: Stolen) -> StepResult {
+    let (since, what) = (stolen.since, stolen.what.clone());
     let mut expected = Vec::new();
     for row in given.table(if since.is_some() { 4 } else { 3 })? {
         let resource = world.fill(&row[2])?;
         let when = row.get(3).map(|when| format!(" {when}")).unwrap_or_default();
         expected.push(format!("{} {} {resource}{when}", row[0], row[1]));
     }
-    let assessment = world.assess_impact(given.text(0), subject, key, since).await?;
+    let assessment = stolen.assess(world, given.text(0)).await?;
     let observed: Vec<_> = assessment
         .affected
         .iter()

@@ -1,9 +1,17 @@
-//! What a monitor over servers and participants saw of a whole scenario.
+//! What a monitor over servers, callers and participants saw of a whole scenario.
+//!
+//! It sees what a server refused, at its door or later; a call of the scenario that broke where no server
+//! refused it, such as one to a server that is not there; what a reference participant refused, rejected
+//! or ended over; and a measurement that a revocation failed, as soon as a call of the scenario has read
+//! it (`CERTIFICATE_REVOKED` by 1.6.3, once for each reader). What nobody has looked at was seen by nobody.
+//! Of probes it sees what servers refused; what they met elsewhere is for the steps about probes.
 
 use super::{StepDefinition, step};
 use crate::error::Problem;
-use crate::verdict::monitor::{self, Sighting};
+use crate::verdict::monitor::{self, Read, Sighting};
 use crate::world::World;
+use kingdom_proto::v2alpha as pb;
+use prost::Message as _;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
     vec![
@@ -40,5 +48,29 @@ fn sightings(world: &mut World) -> Result<Vec<Sighting>, Problem> {
         return Err(Problem::author(what, "let somebody act first"));
     }
     let called = |resource: &str| world.called(resource).map(str::to_owned);
-    Ok(monitor::sightings(&events, world.log.all(), &called))
+    Ok(monitor::sightings(&events, world.log.all(), &reads(world), &called))
+}
+
+/// The measurements that calls of the scenario were answered with.
+fn reads(world: &World) -> Vec<Read> {
+    let mut reads = Vec::new();
+    for call in world.past_calls("api.v2alpha.Measurements.GetMeasurement") {
+        if let Ok(measurement) = pb::Measurement::decode(call.response.as_slice()) {
+            let event = call.event.as_ref().map(|event| event.seq);
+            reads.push(Read { actor: call.actor.clone(), measurement, event });
+        }
+    }
+    for call in world.past_calls("api.v2alpha.Measurements.ListMeasurements") {
+        let Ok(page) = pb::ListMeasurementsResponse::decode(call.response.as_slice()) else {
+            continue;
+        };
+        let event = call.event.as_ref().map(|event| event.seq);
+        let actor = call.actor.clone();
+        reads.extend(page.measurements.into_iter().map(|measurement| Read {
+            actor: actor.clone(),
+            measurement,
+            event,
+        }));
+    }
+    reads
 }

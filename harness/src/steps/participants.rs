@@ -98,6 +98,31 @@ fn actions() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
+            r#"(\w+) has an event group called (\w+) for (\w+) with the metadata of "([^"]*)""#,
+            "Given edp1 has an event group called g for mc1 with the metadata of \"news\"",
+            |world, given| {
+                world.kingdom().await?;
+                let (actor, id) = (given.text(0).to_owned(), given.text(1).to_owned());
+                let consumer = world.fill(&format!("{{{}}}", given.text(2)))?;
+                let metadata = pb::event_group::Metadata {
+                    event_group_metadata_descriptor: given.text(3).to_owned(),
+                    metadata: None,
+                };
+                let name = act(world, async |stage, cast| {
+                    let provider = cast.player(stage.0.sandbox(), &actor)?.provider()?;
+                    let made =
+                        provider.create_event_group(stage, &consumer, &id, Some(&metadata)).await;
+                    let name = made.map_err(|error| refused(&error))?.name;
+                    cast.books.metadata.insert(name.clone(), metadata);
+                    Ok(name)
+                })
+                .await?;
+                world.set(format!("{}.{}", given.text(0), given.text(1)), Var::Text(name));
+                Ok(())
+            }
+        ),
+        step!(
+            Action,
             r"(\w+) handles (?:its|the new) requisitions",
             "When edp1 handles its requisitions",
             |world, given| {
@@ -431,6 +456,9 @@ pub(super) async fn create(world: &mut World, actor: &str, name: &str, wish: Wis
         if who == REPORTING {
             let answer = created.as_ref().err().map_or("OK", String::as_str);
             cast.answered = Some(answer.to_owned());
+        }
+        if let Ok(name) = &created {
+            cast.books.wishes.insert(name.clone(), wish.clone());
         }
         Ok(created)
     })

@@ -18,7 +18,8 @@ use std::path::PathBuf;
     after_help = "Measurements, requisitions, results, keys and certificates are read from the \
 operator API, event groups from the public API as the given identity. What nobody could look at stands \
 in the answer beside what is affected.\n\nExit codes: 0 assessed, also when something is affected; 2 \
-usage; 4 something cannot be read, and nothing is printed."
+usage; 3 not known: nothing that was read names the key of --key-sha256, so that the empty list printed is \
+no all-clear; 4 something cannot be read, and nothing is printed."
 )]
 pub struct ImpactArgs {
     /// The compromised certificate's resource name
@@ -95,11 +96,20 @@ pub enum ImpactError {
     Output(#[from] io::Error),
 }
 
+/// What an assessment that was made and printed says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assessed {
+    /// What the compromised certificate or key has touched: exit code 0.
+    Known,
+    /// Nothing that was read names the key, which may be mistyped: exit code 3.
+    NotKnown,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// [`ImpactError`].
-pub fn run(arguments: &ImpactArgs, out: &mut dyn Write) -> Result<(), ImpactError> {
+pub fn run(arguments: &ImpactArgs, out: &mut dyn Write) -> Result<Assessed, ImpactError> {
     let subject = arguments.certificate.clone().or_else(|| arguments.public_key.clone());
     let subject = subject.ok_or_else(|| {
         UsageError::Argument("give --certificate NAME or --public-key NAME".to_owned())
@@ -135,7 +145,7 @@ pub fn run(arguments: &ImpactArgs, out: &mut dyn Write) -> Result<(), ImpactErro
             writeln!(out, "{json}")?;
         }
     }
-    Ok(())
+    Ok(if assessment.is_known() { Assessed::Known } else { Assessed::NotKnown })
 }
 
 async fn assess_now(

@@ -2,14 +2,18 @@
 //! the same call on the new one is accepted (method.md section 4, recommendation 5). Pure.
 //!
 //! A refusal alone proves nothing: a door that is shut to everybody refuses the old credential too,
-//! and so does a door that never knew it. What was never seen alive is not shown dead.
+//! and so does a door that never knew it. What was never seen alive is not shown dead. Nor is it dead
+//! while a connection that was opened on it before is still served: a certificate is looked at in the
+//! handshake, and never again (5.5.4).
 
 use super::check;
 use crate::error::Problem;
 use crate::observation::{Check, Fact, Observation, ServerEvent};
 use crate::participant::{EventKind, ParticipantEvent};
 use crate::probe::Answer;
+use fake_kingdom::OpenConnection;
 use fake_kingdom::cause::Cause;
+use fake_kingdom::event::Listener;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -82,22 +86,143 @@ pub fn judge(trial: &Trial, cause: &str) -> Vec<Check> {
     checks
 }
 
-/// That the old credential was once accepted at the trial's door: what was never seen alive there is not
-/// shown dead by a refusal. `log` is all that was observed, with or without the trial itself.
+/// That the old credential was accepted at the trial's door before it was refused there: what was never
+/// seen alive there is not shown dead by a refusal. `log` is all that was observed, with or without the
+/// trial itself.
 ///
 /// # Errors
 /// It never was; the run proves nothing.
 pub fn seen_alive(log: &[Observation], trial: &Trial) -> Result<(), Problem> {
-    let before = trial.earlier.iter().chain(std::iter::once(&trial.old));
+    if trial.old.refused_for.is_none() {
+        return Ok(());
+    }
+    let before = |attempt: &Attempt| {
+        let (one, other) = (moment(&attempt.time), moment(&trial.old.time));
+        // At one moment the server's numbers decide, where it has a record of both.
+        let numbers = attempt.events.first().zip(trial.old.events.first());
+        one < other || (one == other && numbers.is_none_or(|(one, other)| one < other))
+    };
     let all = all_uses(log, trial);
-    if all.iter().chain(before).any(|attempt| attempt.refused_for.is_none()) {
+    if all.iter().chain(&trial.earlier).any(|one| one.refused_for.is_none() && before(one)) {
         return Ok(());
     }
     let what = format!(
-        "{}'s {} was never seen to be accepted at {}, so its refusal there shows no death",
+        "{}'s {} was never seen to be accepted at {} before it was refused there, so its refusal shows \
+         no death",
         trial.owner, trial.what, trial.door
     );
     Err(Problem::author(what, "try it there before it is retired").because(Cause::NeverSeenAlive))
+}
+
+/// What a death by this cause leaves alive, in words; `None` if nothing.
+///
+/// A row of the principal map is no lock. A leaf without one passes the door of TLS and is nobody there
+/// (2.4), until the row comes back or an API key stands beside it (2.6); so it counts as dead, with that
+/// said.
+///
+/// # Errors
+/// A root is not dead by it at all: whoever has its key issues leaves that pass, and the removal from the
+/// bundle is the only cut-off (2.8, 5.9).
+pub fn left_alive(trial: &Trial, cause: &str) -> Result<Option<String>, Problem> {
+    if cause != Cause::PrincipalUnknown.code() {
+        return Ok(None);
+    }
+    match trial.kind {
+        CredentialKind::TlsRoot => Err(Problem::author(
+            format!(
+                "{}'s {} is refused with {cause} at {}, which is no death of a root: it is in the \
+                 bundle still, and only the principal map's row is gone, so that every leaf of it passes \
+                 the door of TLS (2.4, 2.8)",
+                trial.owner, trial.what, trial.door
+            ),
+            "remove the root from the bundle, restart what reads it, and expect unknown_issuer",
+        )),
+        CredentialKind::TlsLeaf => Ok(Some(format!(
+            "{}'s {} passes the door of TLS of {} still, as its root is in the bundle: it is nobody \
+             there only as long as the principal map has no row for that root (2.4), and beside an API \
+             key it is the key's owner (2.6); the root's removal from the bundle is the only end (2.8)",
+            trial.owner, trial.what, trial.door
+        ))),
+        CredentialKind::SigningCertificate | CredentialKind::EncryptionKey => Ok(None),
+    }
+}
+
+/// An open connection whose handshake was made with an old credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surviving {
+    /// Its number, as events have it.
+    pub id: u64,
+    /// The newest call on it that the server has recorded; `None` if there was none so far.
+    pub newest: Option<Attempt>,
+}
+
+/// Whether a connection is open at a door under this credential.
+pub fn is_open_under(
+    open: &OpenConnection,
+    kind: CredentialKind,
+    credential: &str,
+    door: &str,
+) -> bool {
+    let Some(peer) = &open.peer else { return false };
+    let shown = match kind {
+        CredentialKind::TlsLeaf => peer.skid.as_deref(),
+        CredentialKind::TlsRoot => peer.akid.as_deref(),
+        CredentialKind::SigningCertificate | CredentialKind::EncryptionKey => None,
+    };
+    let at = match (&open.duchy, open.listener) {
+        (Some(duchy), _) => duchy.as_str(),
+        (None, Listener::System) => SYSTEM_API,
+        (None, Listener::Operator) => OPERATOR_API,
+        (None, Listener::Public | Listener::Duchy) => KINGDOM,
+    };
+    shown == Some(credential) && at == door
+}
+
+/// That no connection that was opened under the old credential is served any more: certificates are
+/// looked at in the handshake alone, so that whoever has such a connection goes on (5.5.4). One whose
+/// newest call was refused for the identity of its caller serves nobody.
+pub fn outlived(owner: &str, what: &str, door: &str, open: &[Surviving]) -> Check {
+    let served = open.iter().filter(|one| match &one.newest {
+        Some(newest) => newest.refused_for.is_none(),
+        None => true,
+    });
+    let (mut observed, mut evidence) = (Vec::new(), Vec::new());
+    for one in served {
+        let call = if one.newest.is_some() { "its newest call accepted" } else { "without a call" };
+        observed.push(format!("connection {} is open, {call}", one.id));
+        evidence.extend(one.newest.iter().flat_map(|newest| newest.events.clone()));
+    }
+    let observed = if observed.is_empty() { "none".to_owned() } else { observed.join("; ") };
+    let what = format!("connections that live on {owner}'s {what} at {door}");
+    let mut check = check::equal(what, "none", &observed);
+    check.evidence = evidence;
+    check.or(Cause::ConnectionOutlivesCredential)
+}
+
+/// That a participant noticed by a clause what stands under a certificate: `minded` is what it refused,
+/// rejected or ended over since. What it minded about another certificate is another matter.
+pub fn noticed(
+    participant: &str,
+    clause: &str,
+    certificate: &str,
+    minded: &[ParticipantEvent],
+) -> Check {
+    let show = |clause: &str, certificate: &str| format!("{certificate} by {clause}");
+    let seen = minded.iter().find(|one| one.clause == clause && one.certificate == certificate);
+    let observed = match seen.or(minded.last()) {
+        Some(one) if one.certificate.is_empty() => {
+            format!("no certificate, but by {}: {}", one.clause, one.cause)
+        }
+        Some(one) => show(one.clause, &one.certificate),
+        None => "nothing".to_owned(),
+    };
+    let expected = show(clause, certificate);
+    check::equal(format!("{participant} noticed"), &expected, &observed).or(Cause::NotNoticed)
+}
+
+/// Whether a participant that refuses by this clause does so for the revocation state alone.
+pub fn is_for_revocation(clause: &str) -> bool {
+    matches!(clause, "3.13.1/c" | "3.13.2/d")
 }
 
 /// What must hold where the real system has no refusal: the old credential is accepted.
@@ -230,7 +355,7 @@ fn uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
 fn of_reader(event: &ParticipantEvent, trial: &Trial) -> Option<Attempt> {
     let read = trial.kind == CredentialKind::SigningCertificate
         && event.kind == EventKind::ResultRead
-        && event.cause == trial.credential
+        && event.certificate == trial.credential
         && door_of_reader(&event.actor) == trial.door;
     read.then(|| Attempt { time: event.time.to_string(), refused_for: None, events: Vec::new() })
 }
@@ -418,6 +543,101 @@ mod tests {
     }
 
     #[test]
+    fn an_acceptance_after_the_refusal_does_not_show_what_was_refused_alive() {
+        let refused = trial(attempt(6, Some("unknown_issuer")), attempt(7, None));
+        let later = recorded([server(8, "aa", Some("dataProviders/x"), None)]);
+        let problem = seen_alive(later.all(), &refused).expect_err("not before");
+        assert_eq!(problem.cause, Some(Cause::NeverSeenAlive));
+        // Within one moment the server's numbers tell.
+        let at = |seq: u64, refused_for| Attempt { events: vec![seq], ..attempt(6, refused_for) };
+        let refused = trial(at(5, Some("unknown_issuer")), at(4, None));
+        let earlier = Trial { earlier: vec![at(3, None)], ..refused.clone() };
+        assert!(seen_alive(&[], &earlier).is_ok());
+        let later = Trial { earlier: vec![at(6, None)], ..refused };
+        assert!(seen_alive(&[], &later).is_err());
+    }
+
+    #[test]
+    fn without_a_row_of_the_map_a_leaf_is_nobody_and_a_root_is_no_dead_root() {
+        let leaf = trial(attempt(6, Some("principal_unknown")), attempt(7, None));
+        assert!(left_alive(&leaf, "principal_unknown").is_ok_and(|left| left.is_some()));
+        assert_eq!(left_alive(&leaf, "unknown_issuer").ok(), Some(None));
+        let root = Trial { kind: CredentialKind::TlsRoot, ..leaf };
+        assert_eq!(left_alive(&root, "unknown_issuer").ok(), Some(None));
+        let problem = left_alive(&root, "principal_unknown").expect_err("in the bundle still");
+        assert_eq!(problem.owner, crate::error::Owner::ScenarioAuthor);
+    }
+
+    fn open(skid: &str, akid: &str, listener: Listener) -> OpenConnection {
+        OpenConnection {
+            id: 3,
+            replica: Some(1),
+            duchy: None,
+            listener,
+            peer_address: String::new(),
+            peer: Some(fake_kingdom::event::PeerFacts {
+                serial: String::new(),
+                skid: Some(skid.to_owned()),
+                akid: Some(akid.to_owned()),
+            }),
+            server: fake_kingdom::event::ServerFacts::default(),
+        }
+    }
+
+    #[test]
+    fn an_open_connection_is_of_its_leaf_and_of_its_root_at_its_own_door() {
+        use CredentialKind::{TlsLeaf, TlsRoot};
+        let public = open("aa", "bb", Listener::Public);
+        assert!(is_open_under(&public, TlsLeaf, "aa", KINGDOM));
+        assert!(is_open_under(&public, TlsRoot, "bb", KINGDOM));
+        assert!(!is_open_under(&public, TlsLeaf, "bb", KINGDOM));
+        assert!(!is_open_under(&public, TlsLeaf, "aa", SYSTEM_API));
+        assert!(is_open_under(&open("aa", "bb", Listener::System), TlsLeaf, "aa", SYSTEM_API));
+        let duchy = OpenConnection {
+            duchy: Some("worker1".to_owned()),
+            ..open("aa", "bb", Listener::Duchy)
+        };
+        assert!(is_open_under(&duchy, TlsLeaf, "aa", "worker1"));
+        assert!(!is_open_under(&duchy, TlsLeaf, "aa", KINGDOM));
+    }
+
+    #[test]
+    fn what_was_noticed_of_another_certificate_is_another_matter() {
+        let rejected = |certificate: &str| ParticipantEvent {
+            time: Timestamp::default(),
+            actor: "mc1".to_owned(),
+            kind: EventKind::Rejected,
+            clause: "3.13.2/d",
+            cause: String::new(),
+            justification: "",
+            subject: String::new(),
+            certificate: certificate.to_owned(),
+        };
+        let of = |clause, minded: &[ParticipantEvent]| noticed("mc1", clause, "c", minded);
+        assert!(of("3.13.2/d", &[rejected("c")]).holds);
+        assert!(of("3.13.2/d", &[rejected("c"), rejected("other")]).holds);
+        for minded in [vec![], vec![rejected("other")], vec![rejected("")]] {
+            let check = of("3.13.2/d", &minded);
+            assert_eq!((check.holds, check.cause), (false, Some(Cause::NotNoticed)));
+        }
+        assert!(!of("3.13.2/e", &[rejected("c")]).holds, "by another clause");
+    }
+
+    #[test]
+    fn nothing_is_dead_while_a_connection_lives_on_it() {
+        let holds = |newest: Option<Attempt>| {
+            outlived("edp1", "old leaf", KINGDOM, &[Surviving { id: 3, newest }])
+        };
+        assert!(outlived("edp1", "old leaf", KINGDOM, &[]).holds);
+        assert!(holds(Some(attempt(2, Some("principal_unknown")))).holds);
+        for newest in [None, Some(attempt(2, None))] {
+            let check = holds(newest);
+            assert!(!check.holds);
+            assert_eq!(check.cause, Some(Cause::ConnectionOutlivesCredential));
+        }
+    }
+
+    #[test]
     fn a_trial_elsewhere_shows_nothing_of_this_door() {
         let refused = trial(attempt(6, Some("unknown_issuer")), attempt(7, None));
         let elsewhere =
@@ -443,6 +663,7 @@ mod tests {
                 cause: "dataProviders/x/certificates/c".to_owned(),
                 justification: "",
                 subject: "measurementConsumers/y/measurements/m".to_owned(),
+                certificate: "dataProviders/x/certificates/c".to_owned(),
             }))
         };
         assert!(seen_alive(recorded([read("mc1")]).all(), &refused).is_ok());

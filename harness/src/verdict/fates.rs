@@ -31,7 +31,8 @@ pub fn exactly(what: impl Into<String>, expected: &Fates, observed: &Fates) -> C
     }
     match later {
         Some(cause) => check.or(cause),
-        None => check,
+        // One too many.
+        None => check.or(Cause::UnexpectedState),
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
                     ("n", "FAILED CERTIFICATE_REVOKED, first"),
                     ("o", "SUCCEEDED, first"),
                 ]),
-                None,
+                Some(Cause::UnexpectedState),
             ),
         ] {
             let check = exactly("fates", &wanted, &observed);

@@ -9,6 +9,7 @@ pub mod fates;
 pub mod monitor;
 pub mod outage;
 pub mod refusal;
+pub mod repair;
 pub mod replay;
 
 use crate::error::Owner;

@@ -2,7 +2,9 @@
 //! (design.md section 4, "monitor for authentication failures after rotation"). Pure.
 //!
 //! Probes fail at a server's door alone. What is forged inside a message passes the door, and it is a
-//! participant that refuses it: a monitor of a whole scenario reads the events of both.
+//! participant that refuses it: a monitor of a whole scenario reads the events of both. Where no server
+//! saw anything, as none was there, the caller did; and a measurement that a revocation failed is seen by
+//! whoever reads it.
 
 use crate::observation::{Check, Fact, Observation, ServerEvent};
 use crate::participant::EventKind;
@@ -10,8 +12,10 @@ use crate::probe::{Probe, Run};
 use crate::verdict::check;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
+use kingdom_proto::v2alpha as pb;
+use pb::measurement::failure::Reason;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How many failures the server recorded, by who and why, in the order of the names.
@@ -172,7 +176,8 @@ pub fn alert_after_ms(
 pub struct Sighting {
     /// Who failed at a server's door, or which participant refused.
     pub who: String,
-    /// The server's cause code, its status where it gives no cause, or the participant's event.
+    /// The server's cause code, its status where it gives no cause, what the caller's side knows where no
+    /// server has a record, the participant's event, or why a measurement failed.
     pub what: String,
     /// The clause of the contract that decided it; `-` where the server gives no cause.
     pub clause: String,
@@ -191,12 +196,28 @@ pub fn minds(kind: EventKind) -> bool {
     )
 }
 
-/// All that servers refused and that participants refused, rejected or ended over: first the servers'
-/// `events`, then what the participants left in `log`, each in its order. `called` says what the
-/// scenario calls a principal.
+/// A measurement as a caller of the scenario read it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// Who read it.
+    pub actor: String,
+    /// What was read.
+    pub measurement: pb::Measurement,
+    /// Number of the server's event.
+    pub event: Option<u64>,
+}
+
+/// All that went wrong, by whom it was seen: first what servers refused, of their `events`; then, of
+/// `log`, the calls of the scenario that broke without a server's refusal, and what participants refused,
+/// rejected or ended over; then the measurements among `reads` that a revocation had failed (1.6.3), each
+/// once for each reader. `called` says what the scenario calls a principal.
+///
+/// Not here: what probes met where no server answered (the steps about probes compare that), and calls of
+/// reference participants that broke below gRPC.
 pub fn sightings(
     events: &[ServerEvent],
     log: &[Observation],
+    reads: &[Read],
     called: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Sighting> {
     let callers = callers(log);
@@ -227,7 +248,49 @@ pub fn sightings(
         }),
         _ => None,
     });
-    at_servers.chain(by_participants).collect()
+    at_servers.chain(by_callers(log)).chain(by_participants).chain(by_readers(reads)).collect()
+}
+
+/// The scenario's own calls that broke, and that no server refused.
+fn by_callers(log: &[Observation]) -> Vec<Sighting> {
+    let mut broken = Vec::new();
+    let mut calling = None;
+    for observation in log {
+        match &observation.fact {
+            Fact::Call(call) => {
+                broken.extend(calling.take());
+                calling = call.cause.map(|cause| Sighting {
+                    who: call.actor.clone(),
+                    what: cause.code().to_owned(),
+                    clause: cause.clause().to_owned(),
+                    event: None,
+                });
+            }
+            // What was joined to the call stands behind it.
+            Fact::Server(event) if event.outcome == "refused" => calling = None,
+            _ => {}
+        }
+    }
+    broken.extend(calling);
+    broken
+}
+
+fn by_readers(reads: &[Read]) -> Vec<Sighting> {
+    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let failed = reads.iter().filter(|read| {
+        let failure = read.measurement.failure.as_ref();
+        read.measurement.state() == pb::measurement::State::Failed
+            && failure.is_some_and(|failure| failure.reason() == Reason::CertificateRevoked)
+            && seen.insert((&read.actor, &read.measurement.name))
+    });
+    failed
+        .map(|read| Sighting {
+            who: read.actor.clone(),
+            what: Reason::CertificateRevoked.as_str_name().to_owned(),
+            clause: "1.6.3".to_owned(),
+            event: read.event,
+        })
+        .collect()
 }
 
 /// Who made the scenario's own calls, by the number of the server's event.
@@ -296,6 +359,7 @@ mod tests {
             cause: String::new(),
             justification: "",
             subject: String::new(),
+            certificate: String::new(),
         }))
     }
 
@@ -326,7 +390,7 @@ mod tests {
             participant(EventKind::RequisitionFulfilled),
             participant(EventKind::RequisitionRefused),
         ]);
-        let seen = sightings(&events, log.all(), &called);
+        let seen = sightings(&events, log.all(), &[], &called);
         let rows = [
             row("edp1", "certificate_expired", "1.6.1"),
             row("edp1", "ALREADY_EXISTS", "-"),
@@ -346,14 +410,67 @@ mod tests {
             request_id: String::new(),
             code: None,
             transport: None,
+            cause: Some(Cause::HandshakeFailed),
         };
         let log = log([Fact::Call(call), Fact::Server(Box::new(refused.clone()))]);
-        assert_eq!(sightings(&[refused], log.all(), &called)[0].who, "mc1");
+        let seen = sightings(&[refused], log.all(), &[], &called);
+        assert_eq!((seen.len(), seen[0].who.as_str()), (1, "mc1"));
+    }
+
+    #[test]
+    fn where_no_server_was_there_the_caller_saw_it() {
+        let call = |actor: &str, cause: Option<Cause>| {
+            Fact::Call(CallFact {
+                actor: actor.to_owned(),
+                method: String::new(),
+                request_id: String::new(),
+                code: cause.map_or(Some("OK"), |_| None),
+                transport: None,
+                cause,
+            })
+        };
+        let accepted = Fact::Server(Box::new(event(7, "ok", None)));
+        let log = log([
+            call("edp1", Some(Cause::NobodyListens)),
+            call("edp2", None),
+            call("mc1", Some(Cause::ConnectionCut)),
+            accepted,
+        ]);
+        let rows = [row("edp1", "nobody_listens", "5.5.2"), row("mc1", "connection_cut", "5.5.2")];
+        let check = saw_exactly(&rows, &sightings(&[], log.all(), &[], &called));
+        assert!(check.holds, "{check:?}");
+    }
+
+    #[test]
+    fn a_measurement_that_a_revocation_failed_is_seen_once_by_each_who_reads_it() {
+        let read = |actor: &str, state, reason: Reason| Read {
+            actor: actor.to_owned(),
+            measurement: pb::Measurement {
+                name: "m".to_owned(),
+                state: pb::measurement::State::into(state),
+                failure: Some(pb::measurement::Failure {
+                    reason: reason.into(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+            event: Some(4),
+        };
+        use pb::measurement::State::{AwaitingRequisitionFulfillment, Failed};
+        let reads = [
+            read("mc1", Failed, Reason::CertificateRevoked),
+            read("mc1", Failed, Reason::CertificateRevoked),
+            read("edp1", Failed, Reason::RequisitionRefused),
+            read("edp2", AwaitingRequisitionFulfillment, Reason::CertificateRevoked),
+        ];
+        let seen = sightings(&[], &[], &reads, &called);
+        let check = saw_exactly(&[row("mc1", "CERTIFICATE_REVOKED", "1.6.3")], &seen);
+        assert!(check.holds, "{check:?}");
     }
 
     #[test]
     fn one_that_was_missed_and_one_too_many_have_causes_of_their_own() {
-        let one = sightings(&[event(2, "refused", Some("expired"))], &[], &called);
+        let one = sightings(&[event(2, "refused", Some("expired"))], &[], &[], &called);
         let expected = [row("edp1", "expired", "2.1")];
         assert!(saw_exactly(&expected, &one).holds);
         let missed = saw_exactly(&expected, &[]);

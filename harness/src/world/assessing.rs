@@ -45,6 +45,14 @@ impl World {
         Ok(assessment)
     }
 
+    /// The operator's connection, by which a repair deletes.
+    ///
+    /// # Errors
+    /// The Kingdom does not accept the operator.
+    pub async fn operator_channel(&mut self) -> Result<Channel, Problem> {
+        self.channel(OPERATOR, Listener::Operator, None).await
+    }
+
     async fn channel(
         &mut self,
         actor: &str,

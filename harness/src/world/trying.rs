@@ -6,9 +6,13 @@ use crate::environment::{Listener, Target};
 use crate::error::Problem;
 use crate::observation::Finding;
 use crate::observation::{Fact, ServerEvent};
-use crate::verdict::deadness::{Attempt, KINGDOM, SYSTEM_API, Trial, identity_refusal};
+use crate::verdict::deadness::{
+    self, Attempt, CredentialKind, KINGDOM, SYSTEM_API, Surviving, Trial, identity_refusal,
+};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::sandbox::ParticipantKind;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A call that is over, as far as trials look back at it.
 #[derive(Clone, Debug)]
@@ -82,9 +86,15 @@ enum KeepsKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Server {
     Replica(u32),
+    /// The system API has one address in front of all replicas.
     SystemApi,
     Duchy(String),
 }
+
+/// How long the servers may take to notice that a connection was closed.
+const CLOSING_PATIENCE: Duration = Duration::from_millis(500);
+/// Pause between two looks.
+const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
 impl World {
     /// The doors at which a credential of this actor could work: the public API, for a Duchy the
@@ -108,10 +118,11 @@ impl World {
         Ok(doors)
     }
 
-    /// Uses a credential at a door: at every server behind it that runs, one attempt each.
+    /// Uses a credential at a door: one attempt at every replica of the Kingdom, or at the Duchy's one
+    /// server. A replica that does not run refuses whatever is tried, so that it shows no death.
     ///
     /// # Errors
-    /// There is no such door.
+    /// There is no such door, or not every replica was reached.
     pub async fn attempts(
         &mut self,
         actor: &str,
@@ -123,16 +134,108 @@ impl World {
             let what = format!("{actor}'s credential could never work at `{door}`");
             return Err(Problem::author(what, format!("its doors are {}", doors.join(", "))));
         }
+        if door == SYSTEM_API {
+            return self.attempts_at_each_replica(actor, credential).await;
+        }
         let servers = match door {
             KINGDOM => (0..self.replicas()).map(Server::Replica).collect(),
-            SYSTEM_API => vec![Server::SystemApi],
             duchy => vec![Server::Duchy(duchy.to_owned())],
         };
         let mut attempts = Vec::new();
         for server in servers {
-            attempts.push(self.attempt(actor, credential, server).await?);
+            attempts.push(self.attempt(actor, credential, server).await?.1);
         }
         Ok(attempts)
+    }
+
+    /// The system API's address hands connections to the running replicas in turn: tried until each of
+    /// them has answered or refused; in the order of the replicas.
+    async fn attempts_at_each_replica(
+        &mut self,
+        actor: &str,
+        credential: &Credential,
+    ) -> Result<Vec<Attempt>, Problem> {
+        let replicas = self.replicas() as usize;
+        let mut reached = BTreeMap::new();
+        // Somebody else's connections can take a turn.
+        for _ in 0..3 * replicas {
+            let (replica, attempt) = self.attempt(actor, credential, Server::SystemApi).await?;
+            reached.entry(replica.unwrap_or_default()).or_insert(attempt);
+            if reached.len() == replicas {
+                return Ok(reached.into_values().collect());
+            }
+        }
+        Err(Problem::author(
+            format!(
+                "{SYSTEM_API} was tried {} times, and only {} of {replicas} replicas were reached",
+                3 * replicas,
+                reached.len()
+            ),
+            "let every replica run before a credential is tried there",
+        ))
+    }
+
+    /// The connections that are open at a door under an old credential, each with the newest call on it.
+    /// On the one that the actor itself keeps open a call is made now; of others, such as the channels
+    /// of probes, the server's record tells.
+    ///
+    /// # Errors
+    /// The server's events cannot be read.
+    pub async fn surviving(
+        &mut self,
+        actor: &str,
+        kind: CredentialKind,
+        credential: &str,
+        door: &str,
+    ) -> Result<Vec<Surviving>, Problem> {
+        let under = |world: &Self| -> Result<Vec<_>, Problem> {
+            let mut open = world.running()?.connections();
+            open.retain(|open| deadness::is_open_under(open, kind, credential, door));
+            Ok(open)
+        };
+        let kept = self.open.get(actor).map(|kept| kept.local.clone());
+        // What was closed just now is not open, though the server may not have noticed yet.
+        let settled = async {
+            loop {
+                let open = under(self)?;
+                let is_kept = |address: &String| kept.as_ref() == Some(address);
+                if open.iter().all(|open| is_kept(&open.peer_address)) {
+                    return Ok(open);
+                }
+                tokio::time::sleep(CLOSING_PAUSE).await;
+            }
+        };
+        let open = match tokio::time::timeout(CLOSING_PATIENCE, settled).await {
+            Ok(open) => open?,
+            Err(_) => under(self)?,
+        };
+        if open.iter().any(|open| kept.as_ref() == Some(&open.peer_address)) {
+            self.call_on_kept(actor).await?;
+        }
+        let events = if open.is_empty() { Vec::new() } else { self.running()?.events(0)? };
+        // That call may have shown that it is closed.
+        let still: Vec<_> = under(self)?.into_iter().map(|open| open.id).collect();
+        let newest = |id: u64| {
+            let mut calls = events.iter().rev().filter(|event| event.kind == "call");
+            let event = calls.find(|event| event.connection == Some(id))?;
+            Some(Attempt {
+                time: event.time.clone(),
+                refused_for: identity_refusal(event),
+                events: vec![event.seq],
+            })
+        };
+        let open = open.into_iter().filter(|open| still.contains(&open.id));
+        Ok(open.map(|open| Surviving { id: open.id, newest: newest(open.id) }).collect())
+    }
+
+    /// A call over the connection that the actor keeps open, by which its record is the newest.
+    async fn call_on_kept(&mut self, actor: &str) -> Result<(), Problem> {
+        // What came before was for other steps to look at, and this call is looked at here.
+        self.looked_at = true;
+        let text = format!("parent: \"{{{actor}}}\"");
+        let called = self.call(actor, "Certificates.ListCertificates", &text, None).await;
+        self.looked_at = true;
+        called
     }
 
     async fn attempt(
@@ -140,15 +243,16 @@ impl World {
         actor: &str,
         credential: &Credential,
         server: Server,
-    ) -> Result<Attempt, Problem> {
+    ) -> Result<(Option<u32>, Attempt), Problem> {
         // Only the certificate is tried: an API key would be an identity of its own.
         let tried = self.try_at(actor, Some(credential.clone()), KeepsKey::No, server).await?;
         let now = self.clock().now().to_string();
-        Ok(Attempt {
+        let attempt = Attempt {
             time: tried.event.as_ref().map_or(now, |event| event.time.clone()),
             refused_for: tried.refused_for,
-            events: tried.event.map(|event| event.seq).into_iter().collect(),
-        })
+            events: tried.event.iter().map(|event| event.seq).collect(),
+        };
+        Ok((tried.event.and_then(|event| event.replica), attempt))
     }
 
     /// Calls every replica with this leaf or none, and with the actor's own API key, in their order.
@@ -231,9 +335,12 @@ impl World {
         self.record(Fact::Finding(Finding { code, clause, text, evidence }));
     }
 
-    /// The calls of a method so far, oldest first.
+    /// The calls of a method so far, oldest first; `Service.Method`, with or without its package.
     pub fn past_calls(&self, method: &str) -> Vec<PastCall> {
-        let wanted = method.replace('.', "/");
+        let wanted = match method.rsplit_once('.') {
+            Some((service, method)) => format!("{service}/{method}"),
+            None => method.to_owned(),
+        };
         self.past.iter().filter(|call| call.method.ends_with(&wanted)).cloned().collect()
     }
 

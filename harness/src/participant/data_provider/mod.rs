@@ -183,7 +183,7 @@ impl DataProvider {
         requisition: &pb::Requisition,
     ) -> Result<(), Ended> {
         self.saw(requisition);
-        match self.judge(dial, requisition).await {
+        let done = match self.judge(dial, requisition).await {
             Decision::Refuse(refusal) => self.refuse(dial, requisition, refusal).await,
             Decision::Fulfil(order) => self.fulfil(dial, requisition, &order).await,
             Decision::End(ending) => {
@@ -194,7 +194,10 @@ impl DataProvider {
                 self.base.note(kind, ending.clause, &requisition.name, ending.cause);
                 Ok(())
             }
-        }
+        };
+        // Whatever came of it, it stands under the consumer's certificate (3.7.2, 3.7.3).
+        self.base.under(&requisition.measurement_consumer_certificate);
+        done
     }
 
     /// Remembers whose requisition this is, for those who read its events.
@@ -479,9 +482,12 @@ impl DataProvider {
         if let Err(error) = verifier.verify(&certificate, &signed) {
             let cause = format!("{consumer}'s public key: {error}");
             if self.base.faithful(PeerQuirk::ProviderDiesInsteadOfRefusing) {
-                return Err(MetadataError::Ended(self.base.end("3.15.3", consumer, cause)));
+                let ended = self.base.end("3.15.3", consumer, cause);
+                self.base.under(&resource.certificate);
+                return Err(MetadataError::Ended(ended));
             }
-            self.base.note(EventKind::Rejected, "3.15.3", consumer, cause.clone());
+            let (kind, named) = (EventKind::Rejected, &resource.certificate);
+            self.base.note_under(named, kind, "3.15.3", consumer, cause.clone());
             return Err(MetadataError::Untrusted(cause));
         }
         signed.message.ok_or_else(|| CannotMake("the public key is empty".to_owned()).into())

@@ -86,15 +86,20 @@ impl Reporting {
         }
         if self.consumer.base.faithful(PeerQuirk::ReportingRereadsSigningKey) {
             // 5.4.3: the key of the file, the certificate name of the configuration.
-            let key = SigningKey::from_pkcs8_der(&self.signing_key_file).map_err(|error| {
-                Answer { code: "UNKNOWN", clause: "5.4.3", cause: error.to_string() }
-            })?;
+            let key =
+                SigningKey::from_pkcs8_der(&self.signing_key_file).map_err(|error| Answer {
+                    code: "UNKNOWN",
+                    clause: "5.4.3",
+                    cause: error.to_string(),
+                    certificate: String::new(),
+                })?;
             self.consumer.signing.key = key.into();
         }
         let made = self.consumer.measurement(wish, &providers).map_err(|error| Answer {
             code: "UNKNOWN",
             clause: "3.5.1",
             cause: error.to_string(),
+            certificate: String::new(),
         })?;
         let parent = self.consumer.base.identity.resource.clone();
         let request = pb::BatchCreateMeasurementsRequest {
@@ -127,6 +132,7 @@ impl Reporting {
             code: "UNKNOWN",
             clause: "3.13.2",
             cause: error.to_string(),
+            certificate: String::new(),
         };
         let measurement = self.consumer.get(dial, name).await.map_err(unread)?;
         let keys = self.consumer.keys.clone();
@@ -140,7 +146,8 @@ impl Reporting {
                 .await;
             let result = checked.map_err(|answer| self.reject(&output.certificate, answer))?;
             let certificate = output.certificate.clone();
-            self.consumer.base.note(EventKind::ResultRead, "3.13.2", name, &certificate);
+            let kind = EventKind::ResultRead;
+            self.consumer.base.note_under(&certificate, kind, "3.13.2", name, &certificate);
             read.push(VerifiedResult { result, certificate });
         }
         Ok(read)
@@ -148,7 +155,8 @@ impl Reporting {
 
     fn reject(&mut self, subject: &str, answer: Answer) -> Answer {
         let cause = format!("{}: {}", answer.code, answer.cause);
-        self.consumer.base.note(EventKind::Rejected, answer.clause, subject, cause);
+        let kind = EventKind::Rejected;
+        self.consumer.base.note_under(&answer.certificate, kind, answer.clause, subject, cause);
         answer
     }
 

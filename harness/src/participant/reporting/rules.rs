@@ -19,6 +19,8 @@ pub struct Answer {
     pub clause: &'static str,
     /// Why, in words.
     pub cause: String,
+    /// The certificate it is about, by resource name; empty if it is about none.
+    pub certificate: String,
 }
 
 /// Why a walk through the rows stopped.
@@ -34,7 +36,18 @@ pub enum Halt {
 
 impl Halt {
     fn answer(code: &'static str, clause: &'static str, cause: impl ToString) -> Self {
-        Self::Answer(Answer { code, clause, cause: cause.to_string() })
+        let certificate = String::new();
+        Self::Answer(Answer { code, clause, cause: cause.to_string(), certificate })
+    }
+
+    /// An answer is about this certificate.
+    fn about(self, certificate: &str) -> Self {
+        match self {
+            Self::Answer(answer) => {
+                Self::Answer(Answer { certificate: certificate.to_owned(), ..answer })
+            }
+            other => other,
+        }
     }
 }
 
@@ -60,6 +73,17 @@ pub fn usable_provider(
             return Err(Halt::answer(code, "3.13.1/a", error));
         }
     };
+    check_key(provider, certificates, verifier)
+        .map_err(|halt| halt.about(&provider.certificate))?;
+    Ok(provider.clone())
+}
+
+/// Rows b to e: all are about the certificate that the provider's key stands under.
+fn check_key(
+    provider: &pb::DataProvider,
+    certificates: &Fetched<pb::Certificate>,
+    verifier: &Verifier<'_>,
+) -> Result<(), Halt> {
     let certificate = certificate(certificates, &provider.certificate, "3.13.1/b")?;
     check_state(certificate, "3.13.1/c")?;
 
@@ -77,8 +101,7 @@ pub fn usable_provider(
     let issuer = verifier.issuer(leaf, &certificate.name).map_err(|error| wrong(error.into()))?;
     verifier.path(leaf, issuer).map_err(|error| wrong(error.into()))?;
     let signed = provider.public_key.clone().unwrap_or_default();
-    from_wire(&signed).verify(leaf).map_err(|error| wrong(error.into()))?;
-    Ok(provider.clone())
+    from_wire(&signed).verify(leaf).map_err(|error| wrong(error.into()))
 }
 
 /// The result path for one result, rows a to e of 3.13.2.
@@ -86,6 +109,17 @@ pub fn usable_provider(
 /// # Errors
 /// [`Halt`]; one bad result fails the whole RPC.
 pub fn readable_result(
+    measurement: &pb::Measurement,
+    output: &pb::measurement::ResultOutput,
+    keys: &[PrivateKeyset],
+    certificates: &Fetched<pb::Certificate>,
+    verifier: &Verifier<'_>,
+) -> Result<pb::measurement::Result, Halt> {
+    let read = checked_result(measurement, output, keys, certificates, verifier);
+    read.map_err(|halt| halt.about(&output.certificate))
+}
+
+fn checked_result(
     measurement: &pb::Measurement,
     output: &pb::measurement::ResultOutput,
     keys: &[PrivateKeyset],
@@ -143,6 +177,7 @@ pub fn passed_on(error: &CallError) -> Answer {
         code,
         clause: "3.13.1",
         cause: "the Kingdom did not create the measurement".to_owned(),
+        certificate: String::new(),
     }
 }
 

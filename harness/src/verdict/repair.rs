@@ -1,0 +1,118 @@
+//! Whether a repair has left nothing that stands on what was stolen. Pure.
+
+use crate::error::Problem;
+use crate::impact::Assessment;
+use crate::observation::{Check, Fact, Observation};
+use crate::verdict::check;
+use fake_kingdom::cause::Cause;
+
+/// That an assessment shows nothing that is still open, and has nothing left to plan. `log` is all that
+/// was observed, the assessment itself included.
+///
+/// # Errors
+/// Nothing of it was ever open: an empty list then shows no repair.
+pub fn nothing_left(log: &[Observation], now: &Assessment) -> Result<Check, Problem> {
+    let was_open = log.iter().any(|observation| match &observation.fact {
+        Fact::Impact(before) => is_of_the_same(before, now) && !before.plan.is_empty(),
+        _ => false,
+    });
+    if !was_open {
+        return Err(Problem::author(
+            format!(
+                "nothing that {} has touched was ever open, so that nothing was repaired",
+                now.subject.name
+            ),
+            "let it be used, and its repair plan be carried out, before",
+        ));
+    }
+    let open = now.open().map(|one| format!("{} {} is open", one.kind.name(), one.name));
+    let todo = now
+        .plan
+        .iter()
+        .map(|action| format!("{} has to {} {}", action.who, action.action.name(), action.subject));
+    let left: Vec<_> = open.chain(todo).collect();
+    let what = format!("what is left to do about {}", now.subject.name);
+    Ok(check::list(what, &[], &left).or(Cause::UnexpectedState))
+}
+
+/// Whether two assessments are of the same certificate, or of the same key of an owner.
+pub fn is_of_the_same(one: &Assessment, other: &Assessment) -> bool {
+    (&one.subject.name, &one.subject.key_sha256) == (&other.subject.name, &other.subject.key_sha256)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::impact::plan::{Action, ActionKind};
+    use crate::impact::{SCHEMA, SubjectState};
+    use crate::observation::ObservationLog;
+    use fake_kingdom::model::Timestamp;
+
+    pub(crate) fn assessment(name: &str, todo: &[ActionKind]) -> Assessment {
+        let action = |(n, &action): (usize, &ActionKind)| Action {
+            n: n + 1,
+            action,
+            who: "dataProviders/x".to_owned(),
+            subject: name.to_owned(),
+            why: "",
+            etag: None,
+        };
+        Assessment {
+            schema: SCHEMA,
+            subject: SubjectState {
+                kind: "certificate",
+                name: name.to_owned(),
+                owner: "dataProviders/x".to_owned(),
+                state: "REVOKED",
+                skid: None,
+                not_before: None,
+                not_after: None,
+                key_sha256: None,
+            },
+            since: None,
+            read_started: None,
+            read_finished: None,
+            complete: true,
+            looked_at: Vec::new(),
+            not_concerned: Vec::new(),
+            affected: Vec::new(),
+            totals: Vec::new(),
+            not_known: Vec::new(),
+            trail: None,
+            history: Vec::new(),
+            plan: todo.iter().enumerate().map(action).collect(),
+        }
+    }
+
+    fn log(all: &[&Assessment]) -> ObservationLog {
+        let mut log = ObservationLog::default();
+        for one in all {
+            log.record(Timestamp::default(), Fact::Impact(Box::new((*one).clone())));
+        }
+        log
+    }
+
+    #[test]
+    fn what_was_open_and_is_no_more_was_repaired() {
+        let before = assessment("c", &[ActionKind::RevokeCertificate]);
+        let now = assessment("c", &[]);
+        let check = nothing_left(log(&[&before, &now]).all(), &now).expect("it was open");
+        assert!(check.holds, "{check:?}");
+    }
+
+    #[test]
+    fn what_is_left_in_the_plan_is_red() {
+        let now = assessment("c", &[ActionKind::RevokeCertificate]);
+        let check = nothing_left(log(&[&now]).all(), &now).expect("it is open");
+        assert_eq!((check.holds, check.cause), (false, Some(Cause::UnexpectedState)));
+        assert!(check.observed.contains("revoke_certificate c"), "{check:?}");
+    }
+
+    #[test]
+    fn what_was_never_open_proves_no_repair() {
+        let now = assessment("c", &[]);
+        assert!(nothing_left(log(&[&now]).all(), &now).is_err());
+        let other = assessment("other", &[ActionKind::RevokeCertificate]);
+        assert!(nothing_left(log(&[&other, &now]).all(), &now).is_err());
+    }
+}

@@ -1,0 +1,261 @@
+//! What is called dead while something of it lives, what is called noticed by whom it was not, and what
+//! is called unseen: each must turn red.
+
+use crate::support::play;
+use fake_kingdom::cause::Cause;
+use halo_harness::error::Owner;
+use halo_harness::observation::Fact;
+use halo_harness::run::ScenarioResult;
+use halo_harness::verdict::Verdict;
+
+/// The root of mc1 is replaced, and the old one removed from the bundle.
+const REMOVED: &str = "And mc1 gets a new root\nAnd the trust bundle includes mc1's new root\n\
+    And the principal map knows mc1's new root\nAnd mc1 presents a leaf of its new root\n\
+    And the trust bundle no longer includes mc1's root\n";
+const DEAD: &str = "Then mc1's old leaf is dead, and its new one is not, at\n\
+    | the Kingdom | unknown_issuer |\n";
+const REFUSED: &str =
+    "Then mc1's first leaf is refused with unknown_issuer where its present one is accepted\n";
+
+fn is_red(result: &ScenarioResult, cause: Cause) {
+    let judgement = &result.judgement;
+    assert_eq!(judgement.verdict, Verdict::Fail, "{:?}", judgement.reason);
+    let failed = judgement.failed.as_ref().expect("a check decided");
+    assert_eq!(failed.cause, Some(cause), "{failed:?}");
+}
+
+fn is_green(result: &ScenarioResult) {
+    assert_eq!(result.judgement.verdict, Verdict::Pass, "{:?}", result.judgement.reason);
+}
+
+#[test]
+fn a_leaf_is_not_dead_while_its_owner_keeps_a_connection_that_was_opened_on_it() {
+    let begin = "Given mc1's first leaf works at every door\n";
+    for (then, kept) in [
+        (DEAD, "And mc1 keeps a connection open\n"),
+        (REFUSED, "And mc1 keeps a connection to replica 1 open\n"),
+    ] {
+        let opened = format!("{begin}{kept}{REMOVED}");
+        let reloaded = format!("{opened}And all 2 replicas are reloaded\n");
+        is_red(&play(&format!("{reloaded}{then}")), Cause::ConnectionOutlivesCredential);
+        is_green(&play(&format!("{opened}And all 2 replicas are restarted\n{then}")));
+        is_green(&play(&format!("{reloaded}And mc1 closes its connection\n{then}")));
+    }
+}
+
+/// The map is asked at each call: a kept connection of a leaf without a row serves nobody.
+#[test]
+fn a_kept_connection_that_is_nobody_s_keeps_no_leaf_alive() {
+    let steps = "Given mc1's first leaf works at every door\nAnd mc1 gets a new root\n\
+        And the trust bundle includes mc1's new root\nAnd the principal map knows mc1's new root\n\
+        And the principal map no longer knows mc1's old root\nAnd all 2 replicas are restarted\n\
+        And mc1 keeps a connection open\nAnd mc1 presents a leaf of its new root\n\
+        Then mc1's old leaf is dead, and its new one is not, at\n| the Kingdom | principal_unknown |";
+    is_green(&play(steps));
+}
+
+#[test]
+fn a_leaf_is_not_dead_while_a_probing_caller_s_channels_live_on_it() {
+    let steps = format!(
+        "Given mc1's first leaf works at every door\nAnd probes call the Kingdom as mc1\n\
+         When the probes go on for 100 ms\n{REMOVED}And all 2 replicas are reloaded\n{{}}\
+         And the probes go on for 100 ms\n{DEAD}"
+    );
+    is_red(&play(&steps.replace("{}", "")), Cause::ConnectionOutlivesCredential);
+    let started_again = play(&steps.replace("{}", "And the probing caller mc1 starts again\n"));
+    let own = started_again.log.iter().any(|observation| match &observation.fact {
+        Fact::Check(check) => check.what.starts_with("connections that live on") && check.holds,
+        _ => false,
+    });
+    assert!(own, "{:?}", started_again.judgement);
+}
+
+/// The system API has one address in front of all replicas: each has to be tried.
+#[test]
+fn a_duchy_s_root_is_not_dead_while_one_replica_knows_it() {
+    let steps = "Given worker1's first root works at every door\nAnd worker1 gets a new root\n\
+        And the trust bundle includes worker1's new root\nAnd the principal map knows worker1's new root\n\
+        And the Duchy information gains\n\"\"\"\nduchies {\n  duchy_id: \"worker1\"\n  \
+        computation_control_service_cert_host: \"localhost\"\n  \
+        root_certificate_skid: \"{worker1.new_root_skid}\"\n}\n\"\"\"\n\
+        And the trust bundle no longer includes worker1's root\nAnd worker1 presents a leaf of its new root\n";
+    let then = "Then worker1's old root is dead, and its new one is not, at\n\
+        | the system API | unknown_issuer |\n| the Kingdom | unknown_issuer |\n";
+    is_green(&play(&format!("{steps}And all 2 replicas are restarted\n{then}")));
+    for one in [0, 1] {
+        let result = play(&format!("{steps}And replica {one} is restarted\n{then}"));
+        assert_eq!(result.judgement.verdict, Verdict::Fail, "{:?}", result.judgement.reason);
+        let failed = result.judgement.failed.expect("a check decided");
+        assert!(failed.what.ends_with("at the system API"), "{failed:?}");
+    }
+}
+
+#[test]
+fn a_root_is_not_dead_by_the_principal_map_and_a_leaf_is_with_a_finding() {
+    let begin = "Given mc1's first leaf works at every door\nAnd mc1's first root works at every door\n\
+        And mc1 gets a new root\nAnd the trust bundle includes mc1's new root\n\
+        And the principal map knows mc1's new root\n\
+        And the principal map no longer knows mc1's old root\n\
+        And mc1 presents a leaf of its new root\nAnd all 2 replicas are restarted\n";
+    let dead = |what: &str| {
+        let row = "| the Kingdom | principal_unknown |";
+        play(&format!("{begin}Then mc1's old {what} is dead, and its new one is not, at\n{row}"))
+    };
+    let leaf = dead("leaf");
+    is_green(&leaf);
+    let finding = leaf.log.iter().find_map(|observation| match &observation.fact {
+        Fact::Finding(finding) => Some(finding.clone()),
+        _ => None,
+    });
+    let finding = finding.expect("what is left alive");
+    assert_eq!(
+        (finding.code.as_str(), finding.clause.as_str()),
+        ("leaf_refused_by_the_map_alone", "2.4")
+    );
+    let root = dead("root").judgement;
+    assert_eq!((root.verdict, root.owner), (Verdict::Invalid, Some(Owner::ScenarioAuthor)));
+    assert!(root.reason.expect("a reason").contains("no death of a root"));
+}
+
+/// Whose certificate the reporting server minded, and when that was revoked.
+const PLANTED: &str = "And edp1 has a new encryption key called planted\n\
+    When edp1 publishes its encryption key planted with its certificate certificate\n\
+    Then the call succeeds\n";
+const NOTICED: &str = "Then it is a finding by 1.6.2 that PublicKeys.UpdatePublicKey accepted \
+    edp1.certificate, which reporting noticed by 3.13.1/c\n";
+
+#[test]
+fn a_finding_is_noticed_by_whoever_minds_that_certificate_and_no_other() {
+    let revoked = "Given edp1's certificate is in state REVOKED\n";
+    let of = |provider: &str| {
+        format!("When reporting creates a reach measurement called m with {provider}\n")
+    };
+    is_green(&play(&format!("{revoked}{PLANTED}{}{NOTICED}", of("edp1"))));
+    let other = format!(
+        "{revoked}{PLANTED}Given edp2's certificate is in state REVOKED\n{}{NOTICED}",
+        of("edp2")
+    );
+    is_red(&play(&other), Cause::NotNoticed);
+}
+
+#[test]
+fn what_was_accepted_before_the_revocation_is_no_finding() {
+    let begin = "Given a running Kingdom\n";
+    let steps = format!(
+        "{begin}{PLANTED}Given edp1's certificate is in state REVOKED\n\
+         When reporting creates a reach measurement called m with edp1\n{NOTICED}"
+    );
+    is_red(&play(&steps), Cause::FailureNotSeen);
+}
+
+/// Of two results the first that is rejected decides.
+#[test]
+fn results_that_another_s_certificate_spoils_are_noticed_of_that_one() {
+    let steps = |stolen: &str| {
+        format!(
+            "Given {stolen} has a new certificate called stolen\nAnd {stolen} registers its certificate stolen\n\
+             And {stolen} signs with its certificate stolen\nAnd {stolen}'s certificate stolen is revoked\n\
+             And edp1 has a new certificate called own\nAnd edp1 registers its certificate own\n\
+             And edp1's certificate own is revoked\n\
+             And the clock moves forward by 20 minutes\n\
+             And mc1 creates an impression measurement called m with edp1 and edp2\n\
+             And edp1 handles its requisitions\nWhen edp2 handles its requisitions\n\
+             Then it is a finding by 1.6.2 that the results of mc1.m under {stolen}.stolen were accepted, which mc1 noticed by 3.13.2/d"
+        )
+    };
+    is_green(&play(&steps("edp2")));
+    // edp1's own is revoked and nobody's signer here.
+    let other = steps("edp2").replace("under edp2.stolen", "under edp1.own");
+    is_red(&play(&other), Cause::FailureNotSeen);
+    // Both signed under a revoked one: the reader minds the first, and only that.
+    let both = format!(
+        "Given edp1 has a new certificate called first\nAnd edp1 registers its certificate first\n\
+         And edp1 signs with its certificate first\nAnd edp1's certificate first is revoked\n{}",
+        steps("edp2").replacen("Given ", "And ", 1)
+    );
+    let results = [both.clone(), both.replace("under edp2.stolen", "under edp1.first")]
+        .map(|text| play(&text).judgement.verdict);
+    let green = results.iter().filter(|verdict| **verdict == Verdict::Pass).count();
+    assert_eq!(green, 1, "{results:?}");
+}
+
+/// The consumer's certificate expires, and the provider's is fine: its call is refused all the same.
+#[test]
+fn a_certificate_is_not_dead_by_another_s_end() {
+    let steps = |whose: &str| {
+        format!(
+            "Given mc1 has a new certificate called short, valid from day -1 to day 1\n\
+             And mc1 registers its certificate short\n\
+             And edp1 has a new certificate called second\nAnd edp1 registers its certificate second\n\
+             And edp1 has a new encryption key called fresh, signed with second\n\
+             When mc1 creates a reach measurement with edp1, where\n\
+             | measurement.measurement_consumer_certificate | \"{{mc1.short}}\" |\n\
+             And the clock moves forward by 2 days\n\
+             And mc1 creates a reach measurement with edp1, where\n\
+             | measurement.measurement_consumer_certificate | \"{{mc1.short}}\" |\n\
+             Then the call fails with FAILED_PRECONDITION\n\
+             Given edp1 has published its encryption key fresh with its certificate second\n\
+             When mc1 creates a reach measurement with edp1, where\n\
+             | measurement.data_providers[0].value.data_provider_certificate | \"{{edp1.second}}\" |\n\
+             Then {whose} is not, as the last two calls of Measurements.CreateMeasurement show"
+        )
+    };
+    is_green(&play(&steps(
+        "mc1's certificate short is dead by certificate_expired, and its certificate",
+    )));
+    let other = play(&steps(
+        "edp1's certificate certificate is dead by certificate_expired, and its second",
+    ));
+    is_red(&other, Cause::UnexpectedState);
+}
+
+const NOTHING: &str = "Then the monitor saw nothing\n";
+
+#[test]
+fn a_server_that_is_not_there_is_seen_by_its_caller() {
+    let call = "When edp1 calls RequisitionFulfillment.FulfillRequisition at worker1 with\n\"\"\"\n\
+        header { name: \"x\" }\n\"\"\"\n";
+    let stopped = format!("Given worker1's server is stopped\n{call}");
+    is_red(&play(&format!("{stopped}{NOTHING}")), Cause::UnexpectedState);
+    let seen = format!("{stopped}Then the monitor saw exactly\n| edp1 | nobody_listens | 5.5.2 |");
+    // Nothing else was called: then the servers have no record at all.
+    is_green(&play(&format!("Given mc1 creates a reach measurement with edp1\n{seen}")));
+}
+
+#[test]
+fn a_measurement_that_a_revocation_failed_is_seen_by_its_reader() {
+    let failed = "Given mc1 has a direct reach measurement called open with edp1\n\
+        And mc1's certificate is in state REVOKED\n\
+        Then mc1 sees its measurement open failed with CERTIFICATE_REVOKED\n";
+    is_red(&play(&format!("{failed}{NOTHING}")), Cause::UnexpectedState);
+    let row = "| mc1 | CERTIFICATE_REVOKED | 1.6.3 |";
+    is_green(&play(&format!("{failed}And the monitor saw exactly\n{row}")));
+}
+
+/// A later run does not cover an earlier one.
+#[test]
+fn failures_of_an_earlier_run_of_probes_that_no_step_spoke_of_are_red() {
+    let run = |actor: &str| {
+        format!(
+            "Given probes call the Kingdom as {actor}\nWhen the probes go on for 300 ms\n\
+             And the trust bundle no longer includes {actor}'s root\nAnd all 2 replicas are restarted\n\
+             And the probes go on for 300 ms\nAnd the probes stop\n"
+        )
+    };
+    let failed = |actor: &str| {
+        format!(
+            "Then {actor}'s probes of lanes new_connection, reused_channel and server_stream failed \
+             with unknown_issuer to the end\n"
+        )
+    };
+    let back = "When the trust bundle is the first one again\nAnd all 2 replicas are restarted\n";
+    let seen =
+        "Then the monitor saw at least 3 failures of edp1 with unknown_issuer, and no other\n";
+    let (mc1, edp1) = (run("mc1"), run("edp1"));
+    let spoken = format!("{mc1}{}{back}{edp1}{seen}{}", failed("mc1"), failed("edp1"));
+    is_green(&play(&spoken));
+    let silent = play(&format!("{mc1}{back}{edp1}{seen}{}", failed("edp1"))).judgement;
+    assert_eq!(silent.verdict, Verdict::Fail);
+    let reason = silent.reason.expect("a reason");
+    assert!(reason.contains("probes of mc1 failed, and no step says"), "{reason}");
+}
