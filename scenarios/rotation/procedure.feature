@@ -29,6 +29,22 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     And the probes stop
     Then nobody noticed
     And every replica answers with the Kingdom's new certificate
+    And no server or caller trusts the root that the procedure replaced
+
+  # Retire is done when nobody takes the old leaf any more: here it comes back, and everybody refuses it.
+  @rotation @contract-5.9.4
+  Scenario: the Kingdom's root, and its old leaf is refused by everybody once it is retired
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's root, with the peers edp1 and mc1
+    When the phases up to retire are done
+    And the probes go on for 300 ms
+    And the Kingdom gets its first certificate back
+    And all 2 replicas are restarted
+    And the probes go on for 400 ms
+    And the probes stop
+    Then the probes of lanes new_connection, reused_channel and server_stream failed with unknown_issuer to the end
+      | from | all 2 replicas are restarted |
 
   @rotation @contract-5.9.1 @contract-5.10
   Scenario: a data provider's root, phase by phase
@@ -41,6 +57,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     Then nobody noticed
     And the calls of edp1 ended on its new credential
     And the calls of mc1 ended on its old credential
+    And no server or caller trusts the root that the procedure replaced
     And the audit trail has 5 entries with action "rotation_phase"
 
   @rotation
@@ -222,6 +239,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     And the probes stop
     Then nobody noticed
     And the calls of edp1 ended on its old credential
+    And every server and caller trusts what it did before the procedure
     And the audit trail has <undone> entries with action "rotation_phase_rolled_back"
 
     Examples:

@@ -4,7 +4,7 @@ use super::{StepDefinition, step};
 use crate::error::Problem;
 use crate::procedure::Phase;
 use crate::procedure::orders::by_the_rule;
-use crate::verdict::check;
+use crate::verdict::{check, trust};
 use crate::world::{NotDone, Scope, StepResult, World};
 use fake_kingdom::cause::Cause;
 use std::time::Duration;
@@ -98,6 +98,25 @@ fn actions() -> Vec<StepDefinition> {
 
 fn checks() -> Vec<StepDefinition> {
     vec![
+        step!(
+            Check,
+            r"every server and caller trusts what it did before the procedure",
+            "Then every server and caller trusts what it did before the procedure",
+            |world, _given| {
+                let (before, now) = world.trust().await?;
+                world.check(trust::is_as_before(&before, &now))
+            }
+        ),
+        step!(
+            Check,
+            r"no server or caller trusts the root that the procedure replaced",
+            "Then no server or caller trusts the root that the procedure replaced",
+            |world, _given| {
+                let old = world.old_root()?;
+                let (_, now) = world.trust().await?;
+                world.check(trust::is_gone(&old, &now))
+            }
+        ),
         step!(
             Check,
             r"the replicas mount a Secret of another name",

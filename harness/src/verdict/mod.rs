@@ -11,6 +11,7 @@ pub mod outage;
 pub mod refusal;
 pub mod repair;
 pub mod replay;
+pub mod trust;
 
 use crate::error::Owner;
 use crate::observation::{Check, Fact, Observation};

@@ -9,6 +9,7 @@ use crate::observation::{Fact, ServerEvent};
 use crate::procedure::gate::{Holder, Identity, Observed, Rotation, gate};
 use crate::procedure::{Gate, Phase, PhaseRecord, Procedure, Refusal};
 use crate::verdict::credentials::KINGDOM;
+use crate::verdict::trust::{InForce, Trust};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::files::Role;
 use fake_kingdom::model::{Mutation, Timestamp};
@@ -88,6 +89,8 @@ pub(super) struct Rotating {
     /// Bundles and maps as they were, and with both roots.
     before: Contents,
     with_both: Contents,
+    /// Who trusted whom when it began.
+    trust_before: Trust,
     after_event: u64,
     shown: BTreeMap<u32, String>,
     answered: BTreeSet<(u32, String, String)>,
@@ -151,7 +154,9 @@ impl World {
         if let Some(probing) = &self.probing {
             probing.prober.forget_sightings();
         }
+        let trust_before = self.trust_of(&peers).await?;
         self.rotating = Some(Rotating {
+            trust_before,
             course: Course::new(title),
             rotation: Rotation { holder, old, new: None, peers },
             scope,
@@ -164,6 +169,50 @@ impl World {
             answered: BTreeSet::new(),
         });
         Ok(())
+    }
+
+    /// What every server and every peer of the procedure has in force now, and what they had when it
+    /// began.
+    ///
+    /// # Errors
+    /// No procedure goes on.
+    pub async fn trust(&mut self) -> Result<(Trust, Trust), Problem> {
+        let rotating = self.rotating()?;
+        let (before, peers) = (rotating.trust_before.clone(), rotating.rotation.peers.clone());
+        Ok((before, self.trust_of(&peers).await?))
+    }
+
+    /// Subject key identifier of the root that the procedure replaces.
+    ///
+    /// # Errors
+    /// No procedure goes on, or it replaces none.
+    pub fn old_root(&self) -> Result<String, Problem> {
+        let rotating = self.rotating()?;
+        match rotating.scope {
+            Scope::Leaf => Err(Problem::author(
+                "the procedure rotates a leaf, and its root stays",
+                "ask after the root of a procedure that rotates one",
+            )),
+            _ => Ok(rotating.rotation.old.root.clone()),
+        }
+    }
+
+    async fn trust_of(&mut self, peers: &[String]) -> Result<Trust, Problem> {
+        let mut trust = Trust::new();
+        for peer in peers {
+            let skid = |der: &Vec<u8>| halo_pki::inspect(der).ok()?.skid.map(hex::encode);
+            let roots = self.tls_of(peer).await?.roots.iter().filter_map(skid).collect();
+            trust.insert(format!("{peer} as a caller"), InForce { roots, map: Vec::new() });
+        }
+        let environment = self.running()?;
+        for replica in environment.replica_statuses() {
+            let of = InForce { roots: replica.trust, map: replica.principals };
+            trust.insert(format!("replica {}", replica.id), of);
+        }
+        for duchy in environment.duchy_statuses() {
+            trust.insert(duchy.id, InForce { roots: duchy.trust, map: duchy.principals });
+        }
+        Ok(trust)
     }
 
     /// There is one procedure in a scenario.

@@ -51,6 +51,10 @@ const REFUSED: &str = "Given mc1 creates a reach measurement called m with edp1 
 const REPORTED: &str = "When reporting creates a reach measurement called m with edp1\n";
 
 /// A run of probes without a change, with one lost call in it, and with a held call that is lost.
+const DISTRIBUTED: &str = "Given a stopping replica waits 100 ms\n\
+                           And probes call the Kingdom as edp1\n\
+                           And a procedure rotates edp1's root, with the peer edp1\n\
+                           When the phases up to distribute are done\nAnd the probes stop\n";
 const PROBED: &str = "Given probes call the Kingdom as edp1\nWhen the probes go on for 300 ms\n\
                       And the probes stop\n";
 const LOST: &str = "Given probes call the Kingdom as edp1\nWhen the probes go on for 200 ms\n\
@@ -214,6 +218,8 @@ const TWINS: &[(&str, &str)] = &[
          | from | probes call the Kingdom as edp1 |",
     ),
     (RENEWED, "Then every replica answers with the Kingdom's new certificate"),
+    (DISTRIBUTED, "Then every server and caller trusts what it did before the procedure"),
+    (DISTRIBUTED, "Then no server or caller trusts the root that the procedure replaced"),
     (PROBED, "Then the calls of edp1 ended on its new credential"),
     (PROBED, "Then the monitor saw at least 1 failure of edp1 with unknown_issuer, and no other"),
     (REFUSED_PROBES, "Then the monitor saw at least 1 failure of edp1 with expired, and no other"),
