@@ -6,7 +6,7 @@
 use super::check;
 use crate::observation::Check;
 use fake_kingdom::cause::Cause;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one server or caller has in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +22,21 @@ pub type Trust = BTreeMap<String, InForce>;
 
 /// That everybody has in force what they had before: the way back undid what was done.
 pub fn is_as_before(before: &Trust, now: &Trust) -> Check {
-    let what = "roots and maps in force";
-    check::equal(what, &show(before), &show(now)).or(Cause::UnexpectedState)
+    let nothing = InForce::default();
+    let mut differences = Vec::new();
+    for who in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
+        let (then, now) =
+            (before.get(who).unwrap_or(&nothing).facts(), now.get(who).unwrap_or(&nothing).facts());
+        differences.extend(now.difference(&then).map(|fact| format!("{who} now {fact}")));
+        differences.extend(then.difference(&now).map(|fact| format!("{who} no longer {fact}")));
+    }
+    let observed = match differences.as_slice() {
+        // Nobody to ask is no evidence.
+        [] if now.is_empty() => "unknown, for nobody runs".to_owned(),
+        [] => "as before".to_owned(),
+        differences => differences.join("; "),
+    };
+    check::equal("roots and maps in force", "as before", &observed).or(Cause::UnexpectedState)
 }
 
 /// That nobody has this root in force any more, nor maps it.
@@ -48,15 +61,11 @@ pub fn is_gone(root: &str, now: &Trust) -> Check {
     check::equal("who has the old root in force", "nobody", &observed).or(Cause::StillAccepted)
 }
 
-fn show(trust: &Trust) -> String {
-    let of = |(who, of): (&String, &InForce)| {
-        let (mut roots, mut map) = (of.roots.clone(), of.map.clone());
-        roots.sort();
-        map.sort();
-        let map: Vec<_> = map.iter().map(|(akid, of)| format!("{akid} = {of}")).collect();
-        format!("{who} trusts {} and maps {}", roots.join(", "), map.join(", "))
-    };
-    trust.iter().map(of).collect::<Vec<_>>().join("; ")
+impl InForce {
+    fn facts(&self) -> BTreeSet<String> {
+        let roots = self.roots.iter().map(|skid| format!("trusts {skid}"));
+        roots.chain(self.map.iter().map(|(akid, of)| format!("maps {akid} to {of}"))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +85,9 @@ mod tests {
         assert!(!is_as_before(&before, &trust(&["a", "b", "c"], &["a"])).holds);
         assert!(!is_as_before(&before, &trust(&["a", "b"], &["a", "c"])).holds);
         assert!(!is_as_before(&before, &Trust::new()).holds);
+        assert!(!is_as_before(&Trust::new(), &Trust::new()).holds, "nobody was asked");
+        let check = is_as_before(&before, &trust(&["a", "c"], &["a"]));
+        assert_eq!(check.observed, "replica 0 now trusts c; replica 0 no longer trusts b");
     }
 
     #[test]
