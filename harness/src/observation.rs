@@ -1,11 +1,16 @@
 //! What was observed, in order: an append-only log of typed facts, the only thing a verdict sees.
 
+mod alert;
+mod trial;
+
+pub use alert::{Alert, AlertFailures};
+pub use trial::{Attempt, CredentialKind, Trial};
+
 use crate::error::Problem;
 use crate::impact::Assessment;
 use crate::participant::ParticipantEvent;
 use crate::probe::Run;
 use crate::procedure::PhaseRecord;
-use crate::verdict::deadness::Trial;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,7 +69,7 @@ pub enum Fact {
     /// The Kingdom showed an API credential of a participant before and after a step.
     Credential(CredentialFact),
     /// The Kingdom's monitor raised an alert.
-    Alert(Box<crate::verdict::monitor::Alert>),
+    Alert(Box<Alert>),
     /// What a reference participant did.
     Participant(Box<ParticipantEvent>),
     /// An old credential was tried, and the same on the new one.

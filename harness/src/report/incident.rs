@@ -3,7 +3,8 @@
 
 use super::record::{Finding, ScenarioRecord};
 use crate::impact::Assessment;
-use crate::verdict::deadness::{CredentialKind, Deadness};
+use crate::observation::CredentialKind;
+use crate::verdict::deadness::Deadness;
 use crate::verdict::repair::is_of_the_same;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;

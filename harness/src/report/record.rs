@@ -5,14 +5,13 @@ use super::steps::{self, StepRecord};
 use super::timeline::{self, Timeline};
 use crate::environment::EnvironmentKind;
 use crate::impact::Assessment;
-use crate::observation::Fact;
+use crate::observation::{Alert, Fact};
 use crate::procedure::PhaseRecord;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
 use crate::verdict::credentials::{self, CredentialChange, PerRotation};
 use crate::verdict::deadness::{self, Deadness};
-use crate::verdict::monitor::Alert;
 use fake_kingdom::audit::Head;
 use serde::Serialize;
 

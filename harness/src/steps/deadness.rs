@@ -3,10 +3,10 @@
 use super::{StepDefinition, api_credentials, participants, step};
 use crate::client::Credential;
 use crate::error::Problem;
-use crate::observation::Fact;
+use crate::observation::{Attempt, CredentialKind, Fact, Trial};
 use crate::participant::{EventKind, ParticipantEvent};
 use crate::verdict::check;
-use crate::verdict::deadness::{self, Attempt, CredentialKind, KINGDOM, Trial};
+use crate::verdict::deadness::{self, KINGDOM};
 use crate::verdict::{monitor, refusal, replay};
 use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;

@@ -6,7 +6,7 @@
 //! saw anything, as none was there, the caller did; and a measurement that a revocation failed is seen by
 //! whoever reads it.
 
-use crate::observation::{Check, Fact, Observation, ServerEvent};
+use crate::observation::{Alert, AlertFailures, Check, Fact, Observation, ServerEvent};
 use crate::participant::EventKind;
 use crate::probe::{Probe, Run};
 use crate::verdict::check;
@@ -14,7 +14,6 @@ use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use kingdom_proto::v2alpha as pb;
 use pb::measurement::failure::Reason;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -71,33 +70,6 @@ fn refusal(event: &ServerEvent) -> Option<&str> {
         _ => false,
     };
     counts.then_some(cause)
-}
-
-/// An alert that the monitor raised, as the record shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Alert {
-    /// Number of its event.
-    pub seq: u64,
-    /// When, by the Kingdom's clock; RFC 3339.
-    pub time: String,
-    /// Failures that make an alert ...
-    pub threshold: usize,
-    /// ... within so many seconds.
-    pub window_seconds: u64,
-    /// The failures that made it.
-    pub failures: Vec<AlertFailures>,
-}
-
-/// Failures of one caller for one cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AlertFailures {
-    /// Who: a probing actor, else the principal, else the key identifier of the client's leaf or its
-    /// issuer, else its address.
-    pub who: String,
-    /// Cause code.
-    pub cause: String,
-    /// How many.
-    pub count: u64,
 }
 
 /// The alerts among `events`, each with the failures in the window in front of it.

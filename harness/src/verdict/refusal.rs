@@ -2,9 +2,8 @@
 //! (method.md section 3). Pure.
 
 use crate::error::Problem;
-use crate::observation::Check;
+use crate::observation::{Attempt, Check};
 use crate::verdict::check;
-use crate::verdict::deadness::Attempt;
 use fake_kingdom::cause::Cause;
 
 /// How one try ended.

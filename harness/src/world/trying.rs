@@ -4,11 +4,8 @@ use super::{Call, World};
 use crate::client::{Credential, Outcome, TransportError};
 use crate::environment::{Listener, Target};
 use crate::error::Problem;
-use crate::observation::Finding;
-use crate::observation::{Fact, ServerEvent};
-use crate::verdict::deadness::{
-    self, Attempt, CredentialKind, KINGDOM, SYSTEM_API, Surviving, Trial, identity_refusal,
-};
+use crate::observation::{Attempt, CredentialKind, Fact, Finding, ServerEvent, Trial};
+use crate::verdict::deadness::{self, KINGDOM, SYSTEM_API, Surviving, identity_refusal};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::sandbox::ParticipantKind;
 use std::collections::BTreeMap;
