@@ -231,7 +231,7 @@ impl Environment for InProcess {
             if let (Some(mount), ReplicaAction::Start | ReplicaAction::Restart) =
                 (&self.mount, action)
             {
-                mount.replica_starts()?;
+                mount.replica_starts(id)?;
             }
             let outcome = match action {
                 ReplicaAction::Stop => control.stop(id).await,
@@ -309,7 +309,7 @@ impl Environment for InProcess {
         }
     }
 
-    fn secret_names(&self) -> Option<(String, String)> {
+    fn secret_names(&self) -> Option<(String, BTreeMap<u32, String>)> {
         self.mount.as_ref()?.secret_names()
     }
 

@@ -25,6 +25,7 @@ use fake_kingdom::tls::ClientAuth;
 use fake_kingdom::{DuchyStatus, OpenConnection, ReplicaStatus};
 use futures::future::{BoxFuture, LocalBoxFuture};
 use secrets::Delivery;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -249,8 +250,8 @@ pub trait Environment {
     /// The present content of one of the servers' files.
     fn file(&self, role: Role) -> Option<Vec<u8>>;
     /// Names of the Secret that a Kustomization folder makes of the servers' files: as replicas mounted it
-    /// first, and as they mount it now. `None` without such a folder.
-    fn secret_names(&self) -> Option<(String, String)> {
+    /// first, and as each replica that was started again mounts it now. `None` without such a folder.
+    fn secret_names(&self) -> Option<(String, BTreeMap<u32, String>)> {
         None
     }
     /// Replaces one of the servers' files whole.

@@ -31,8 +31,11 @@ struct Kustomization {
     folder: TempDir,
     /// Where each of the Kingdom's files stands in it.
     places: BTreeMap<Role, String>,
-    /// Names of the Secret, as it was mounted first and as it is mounted now.
-    mounted: Option<(String, String)>,
+    /// Name of the Secret when it was made first, and of the one that was made last.
+    first: Option<String>,
+    latest: String,
+    /// What each replica that was started again mounts.
+    mounted: BTreeMap<u32, String>,
 }
 
 /// What replicas read.
@@ -112,16 +115,24 @@ impl Mount {
     }
 
     /// A replica is about to start: with a hashed name it mounts what was applied last.
-    pub(super) fn replica_starts(&self) -> Result<(), Problem> {
+    pub(super) fn replica_starts(&self, replica: u32) -> Result<(), Problem> {
         if self.delivery != Delivery::HashedName {
             return Ok(());
         }
-        self.inner().publish()
+        let mut inner = self.inner();
+        inner.publish()?;
+        if let Some(folder) = &mut inner.kustomization {
+            folder.mounted.insert(replica, folder.latest.clone());
+        }
+        Ok(())
     }
 
-    /// Names of the Secret that a Kustomization folder makes: as it was mounted first, and now.
-    pub(super) fn secret_names(&self) -> Option<(String, String)> {
-        self.inner().kustomization.as_ref()?.mounted.clone()
+    /// Names of the Secret that a Kustomization folder makes: the first, and what each of the replicas that
+    /// were started again mounts.
+    pub(super) fn secret_names(&self) -> Option<(String, BTreeMap<u32, String>)> {
+        let inner = self.inner();
+        let folder = inner.kustomization.as_ref()?;
+        Some((folder.first.clone()?, folder.mounted.clone()))
     }
 }
 
@@ -170,7 +181,7 @@ impl Kustomization {
             files.keys().find(own).unwrap_or(name).clone()
         };
         let places = names.iter().map(|(role, name)| (*role, place(name))).collect();
-        Ok(Self { folder, places, mounted: None })
+        Ok(Self { folder, places, first: None, latest: String::new(), mounted: BTreeMap::new() })
     }
 
     /// What the Secret holds of each file, as Kustomize makes it now.
@@ -202,9 +213,8 @@ impl Kustomization {
             used.insert(secret.name.clone());
             rendered.insert(*role, secret.data.get(name).cloned().unwrap_or_default());
         }
-        let now = used.into_iter().collect::<Vec<_>>().join(", ");
-        let first = self.mounted.take().map_or_else(|| now.clone(), |(first, _)| first);
-        self.mounted = Some((first, now));
+        self.latest = used.into_iter().collect::<Vec<_>>().join(", ");
+        self.first.get_or_insert_with(|| self.latest.clone());
         Ok(rendered)
     }
 }

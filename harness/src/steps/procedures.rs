@@ -127,8 +127,12 @@ fn checks() -> Vec<StepDefinition> {
                         "begin with `Given the Kingdom's Secret is made by the kustomization`";
                     Problem::author("no kustomization makes the Secret", next)
                 })?;
-                let observed =
-                    if first == now { format!("{now}, as before") } else { "another".to_owned() };
+                let of = |id: u32| now.get(&id).unwrap_or(&first);
+                let late: Vec<_> = (0..world.replicas())
+                    .filter(|id| *of(*id) == first)
+                    .map(|id| format!("replica {id}: {first}, as before"))
+                    .collect();
+                let observed = if late.is_empty() { "another".to_owned() } else { late.join(", ") };
                 let check = check::equal("the Secret's name", "another", &observed);
                 world.check(check.or(Cause::NoChangeObserved))
             }
