@@ -259,6 +259,19 @@ impl World {
         self.record(Fact::Replaced { actor: actor.to_owned(), skid });
     }
 
+    /// Notes that the Kingdom was given its first TLS leaf again.
+    ///
+    /// # Errors
+    /// None runs, or its leaf cannot be read.
+    pub fn kingdom_has_its_first_leaf_back(&mut self) -> Result<(), Problem> {
+        let pem = self.running()?.sandbox().file("kingdom/kingdom_tls.pem").unwrap_or_default();
+        let chain = halo_pki::pem_certificates(pem)
+            .map_err(|error| Problem::harness(format!("the Kingdom's first leaf: {error}")))?;
+        let kingdom = crate::verdict::credentials::KINGDOM;
+        self.replaced_leaf_of(kingdom, chain.first().map(Vec::as_slice));
+        Ok(())
+    }
+
     /// Puts a comparison into the log; one that does not hold ends the scenario.
     ///
     /// # Errors

@@ -197,7 +197,7 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     When mc1 lags behind
     And the phases up to distribute are done
     And the phase switch is forced
-    And the probes go on for 400 ms
+    And the probes go on for 700 ms
     And the probes stop
     Then edp1 noticed nothing
     And mc1's probes of lanes new_connection, reused_channel and server_stream failed with unknown_issuer to the end

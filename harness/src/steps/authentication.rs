@@ -304,6 +304,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     let content = content.unwrap_or_default().to_vec();
                     set(world, role, content).await?;
                 }
+                world.kingdom_has_its_first_leaf_back()?;
                 Ok(())
             }
         ),

@@ -58,26 +58,37 @@ pub fn of_log(log: &[Observation]) -> Vec<CredentialChange> {
 }
 
 /// What keeps a scenario from having changed a credential: none was seen to change, or one that it
-/// put in the place of another while probes went on was not seen. `None` if every change was seen.
+/// put in the place of another while probes went on was not seen, the Kingdom's last one at each of its
+/// replicas. `None` if every change was seen.
 pub fn unseen(log: &[Observation]) -> Option<String> {
-    let mut replaced: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut replaced: Vec<(&str, &str)> = Vec::new();
     for observation in log {
         match &observation.fact {
             Fact::ProbesStarted => replaced.clear(),
             Fact::Replaced { actor, skid } => {
-                replaced.insert((actor, skid));
+                replaced.push((actor, skid));
             }
             Fact::Probes(run) => {
                 let seen = seen(run);
-                let is_missing = |(actor, skid): &(&str, &str)| {
+                let is_missing = |(actor, skid): &&(&str, &str)| {
                     let of_actor = seen.iter().filter(|((who, _), _)| who == actor);
                     !of_actor.flat_map(|(_, skids)| skids).any(|one| one == skid)
                 };
-                if let Some((actor, skid)) =
-                    std::mem::take(&mut replaced).into_iter().find(is_missing)
-                {
-                    return Some(format!("no probe saw {actor}'s TLS leaf with SKID {skid}"));
+                if let Some((actor, skid)) = replaced.iter().find(is_missing) {
+                    return Some(format!("no probe saw the TLS leaf of {actor} with SKID {skid}"));
                 }
+                // Where a replica goes on as before, part of the callers see no change.
+                let last = replaced.iter().rev().find(|(actor, _)| *actor == KINGDOM);
+                if let Some((_, skid)) = last
+                    && let Some(replica) = shown(run)
+                        .into_iter()
+                        .find_map(|(replica, skids)| (!skids.contains(*skid)).then_some(replica))
+                {
+                    return Some(format!(
+                        "no probe saw replica {replica} with the Kingdom's TLS leaf with SKID {skid}"
+                    ));
+                }
+                replaced.clear();
             }
             _ => {}
         }
@@ -183,6 +194,19 @@ fn seen(run: &Run) -> BTreeMap<(String, &'static str), Vec<String>> {
         }
     }
     seen
+}
+
+/// Subject key identifiers of the leaves that each replica presented to probes, on connections of any kind,
+/// taken or not.
+fn shown(run: &Run) -> BTreeMap<u32, BTreeSet<&str>> {
+    let mut shown: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
+    for event in run.probes.iter().filter_map(|probe| probe.server.as_deref()) {
+        let skid = event.server.as_ref().and_then(|server| server.skid.as_deref());
+        if let (Some(replica), Some(skid)) = (event.replica, skid) {
+            shown.entry(replica).or_default().insert(skid);
+        }
+    }
+    shown
 }
 
 /// A connection of its own and an answer on it, before the negative control began: what was presented

@@ -567,6 +567,7 @@ impl World {
                     let content = environment.sandbox().file(path).unwrap_or_default().to_vec();
                     environment.set_file(role, content);
                 }
+                self.kingdom_has_its_first_leaf_back()?;
                 self.changed("the Kingdom has its first leaf and key back");
                 self.restart_replicas(None, |_| true).await
             }

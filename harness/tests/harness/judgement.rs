@@ -174,7 +174,19 @@ fn that_a_bystander_changed_its_leaf_is_no_rotation_of_the_kingdoms() {
     let (verdict, reason) =
         claiming(Claim::Rotation, &format!("{PROBED}{OTHER_LEAF}{kingdoms}{UNNOTICED}"));
     assert_eq!(verdict, Verdict::Invalid);
-    assert!(reason.contains("no probe saw kingdom's TLS leaf"), "{reason}");
+    assert!(reason.contains("no probe saw the TLS leaf of kingdom with"), "{reason}");
+}
+
+#[test]
+fn a_leaf_that_one_replica_never_showed_is_not_rotated() {
+    let kingdoms = "When the probes go on for 300 ms\nAnd the Kingdom gets a new certificate\n";
+    let restarted = |what: &str| format!("{PROBED}{kingdoms}And {what}\n{UNNOTICED}");
+    let begin = "Given a stopping replica waits 100 ms\n";
+    let claim = |what| claiming(Claim::Rotation, &format!("{begin}{}", restarted(what)));
+    assert_eq!(claim("all 2 replicas are restarted").0, Verdict::Pass);
+    let (verdict, reason) = claim("replica 0 is restarted");
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("no probe saw replica 1 with"), "{reason}");
 }
 
 #[test]
