@@ -266,9 +266,6 @@ impl PathVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Cause> {
-        if facts.akids.len() > 1 {
-            return Err(Cause::AkidNotOfIssuer);
-        }
         if !facts.duplicate_extensions.is_empty() {
             return Err(Cause::MalformedCertificate);
         }

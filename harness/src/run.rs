@@ -246,6 +246,7 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
         world.record(Fact::Problem(problem));
         return;
     }
+    world.note_revivals();
     match world.fault_that_never_fired() {
         Some(problem) => world.record(Fact::Problem(problem)),
         None => world.record(Fact::Finished),

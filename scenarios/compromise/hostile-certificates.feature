@@ -27,8 +27,8 @@ Feature: Hostile certificates, at the TLS door and at CreateCertificate
       | name-constraint-violated           | not_for_client_authentication | not in the contract |
       | wrong-extended-key-usage           | not_for_client_authentication | not in the contract |
       | akid-empty                         | akid_not_of_issuer            | 2.15                |
-      | akid-twice                         | akid_not_of_issuer            | 2.15                |
-      | akid-of-both                       | akid_not_of_issuer            | 2.15                |
+      | akid-twice                         | malformed_certificate         | 2.15                |
+      | akid-of-both                       | malformed_certificate         | 2.15                |
       | akid-of-other                      | akid_not_of_issuer            | 2.15                |
       | akid-of-nobody                     | akid_not_of_issuer            | 2.15                |
       | skid-twice                         | malformed_certificate         | 2.15                |

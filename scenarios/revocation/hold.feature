@@ -53,6 +53,7 @@ Feature: A certificate is put on hold, released, and revoked
     Then mc1 sees its measurement m failed with CERTIFICATE_REVOKED
     When aggregator delivers the result of mc1.m
     Then mc1 sees its measurement m in state SUCCEEDED
+    And it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 must notice by the failure it saw
 
   # The Kingdom asks for a Duchy's certificate when the Duchy sets its parameters, and never later.
   @contract-1.6.2 @contract-1.6.3 @contract-1.8.8

@@ -35,7 +35,7 @@ pub struct Happened<'a> {
 }
 
 /// Codes of findings that say what the real system lets happen, and what to do about each.
-const OPEN: [(&str, &str); 6] = [
+const OPEN: [(&str, &str); 7] = [
     (
         "old_credential_accepted",
         "Take the root of the stolen leaf out of the bundle of every server that still accepts it, and \
@@ -60,6 +60,11 @@ const OPEN: [(&str, &str); 6] = [
         "replay_not_noticed",
         "Let whoever signed it list its own measurements, and cancel those that share a signed spec with \
          another; change the stolen credential, as a replay needs one that may create.",
+    ),
+    (
+        "late_result_overwrites_failure",
+        "Discard the result of every measurement that succeeded after it was seen to have failed, and \
+         create it anew; the Kingdom keeps nothing of the failure, so go by your own records.",
     ),
     (
         "missing_oid_not_noticed",
@@ -107,10 +112,11 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         }
     };
     for one in alive {
-        let told = findings.iter().any(|finding| {
-            finding.code == OPEN[0].0
-                && finding.text.contains(&format!("still works at {}", one.door))
-        });
+        let what = if one.kind == CredentialKind::TlsRoot { "root" } else { "leaf" };
+        let text = format!("{}'s old {what} still works at {}:", one.owner, one.door);
+        let told = findings
+            .iter()
+            .any(|finding| finding.code == OPEN[0].0 && finding.text.starts_with(&text));
         if !told {
             open.push((
                 format!("{}'s {} still works at {}", one.owner, kind(one.kind), one.door),

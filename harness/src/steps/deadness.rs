@@ -2,6 +2,7 @@
 
 use super::{StepDefinition, api_credentials, participants, step};
 use crate::client::Credential;
+use crate::coverage;
 use crate::error::Problem;
 use crate::observation::{Attempt, CredentialKind, Fact, Trial};
 use crate::participant::{EventKind, ParticipantEvent};
@@ -104,7 +105,10 @@ fn tls() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, actor, what, door) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
+                is_known(clause)?;
                 let old = old_credential(world, actor, what).await?;
+                // What was never replaced is not old.
+                new_credential(world, actor, &old).await?;
                 let mut evidence = Vec::new();
                 for attempt in world.attempts(actor, &old.credential, door).await? {
                     let trial = old.trial(actor, door, attempt, None);
@@ -115,7 +119,8 @@ fn tls() -> Vec<StepDefinition> {
                 }
                 let text = format!(
                     "{actor}'s old {what} still works at {door}: nothing but the removal of its root \
-                     from the bundle ends it"
+                     from the bundle ends it; whoever runs {door} must notice, by the old subject key \
+                     identifier in its events, for no participant can"
                 );
                 world.found("old_credential_accepted", clause, text, evidence);
                 Ok(())
@@ -161,7 +166,7 @@ fn keys() -> Vec<StepDefinition> {
                     new: Some(after.attempt()),
                 };
                 look_at(world, trial, given.text(2))?;
-                is_to_blame(world, owner, &certificate, given.text(2)).await
+                is_dead(world, owner, &certificate, given.text(2)).await
             }
         ),
         step!(
@@ -192,7 +197,7 @@ fn keys() -> Vec<StepDefinition> {
                 look_at(world, trial, given.text(3))?;
                 // Of several results the first that is rejected decides, and it may be another's.
                 world.check(deadness::noticed(reader, given.text(3), &signer, &rejected))?;
-                is_to_blame(world, owner, &signer, given.text(3)).await
+                is_dead(world, owner, &signer, given.text(3)).await
             }
         ),
         step!(
@@ -257,6 +262,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, method, owner, name) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
+                is_known(clause)?;
                 let (noticer, by) = (given.text(4), given.text(5));
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
                 let accepted =
@@ -293,6 +299,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, of, owner, name) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
+                is_known(clause)?;
                 let (reader, by) = (given.text(4), given.text(5));
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
                 let signers = signers(world, of).await?;
@@ -323,6 +330,13 @@ fn findings() -> Vec<StepDefinition> {
             "Then it is a finding by 3.15.1 that mc1 noticed nothing of mc1.m",
             |world, given| {
                 let (clause, reader, of) = (given.text(0), given.text(1), given.text(2));
+                is_known(clause)?;
+                let signers = signers(world, of).await?;
+                let revoked = signers.iter().any(|signer| revoked_at(world, signer).is_ok());
+                let what = format!("a signer of the results of {of}");
+                let there = |yes| if yes { "revoked" } else { "none was revoked" };
+                let check = check::equal(what, there(true), there(revoked));
+                world.check(check.or(Cause::FailureNotSeen))?;
                 let attempt = read(world, reader, of).await?;
                 let observed = attempt.refused_for.as_deref().unwrap_or("accepted").to_owned();
                 let what = format!("the results of {of}, read by {reader}");
@@ -343,6 +357,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, again, first, owner) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
+                is_known(clause)?;
                 let taken = read(world, owner, again).await?.refused_for;
                 let what = format!("the results of {again}, read by {owner}");
                 let check = check::equal(what, "accepted", taken.as_deref().unwrap_or("accepted"));
@@ -379,10 +394,42 @@ fn findings() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
+            r"it is a finding by (\S+) that (\w+\.\w+) succeeded after it had failed, which (\w+) must notice by the failure it saw",
+            "Then it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 must notice by the failure it saw",
+            |world, given| {
+                let (clause, of, owner) = (given.text(0), given.text(1), given.text(2));
+                is_known(clause)?;
+                let name = world.fill(&format!("{{{of}}}"))?;
+                // The Kingdom keeps nothing of the failure: who did not look at it then cannot tell.
+                let reads = world.past_calls("Measurements.GetMeasurement").into_iter();
+                let saw =
+                    reads.filter(|call| call.actor == owner && call.names(&name)).rfind(|call| {
+                        pb::Measurement::decode(call.response.as_slice())
+                            .is_ok_and(|one| one.state() == pb::measurement::State::Failed)
+                    });
+                let shown = |saw| if saw { "a failure" } else { "no failure" };
+                let what = format!("what {owner} saw of {of} before");
+                let check = check::equal(what, shown(true), shown(saw.is_some()));
+                world.check(check.or(Cause::NotNoticed))?;
+                let state = measurement(world, of).await?.state().as_str_name();
+                let check = check::equal(format!("state of {of} now"), "SUCCEEDED", state);
+                world.check(check.or(Cause::FailureNotSeen))?;
+                let text = format!(
+                    "a result that came after {of} had failed made it succeed, and nothing of the failure \
+                     is left; {owner} must notice, by the failure that it saw, and discard the result"
+                );
+                let evidence = saw.map(|call| call.attempt().events).unwrap_or_default();
+                world.found("late_result_overwrites_failure", clause, text, evidence);
+                Ok(())
+            }
+        ),
+        step!(
+            Check,
             r"it is a finding by (\S+) that (\w+\.\w+) is signed without an OID, which (\w+) could notice and did not",
             "Then it is a finding by 3.1.5 that mc1.m is signed without an OID, which edp1 could notice and did not",
             |world, given| {
                 let (clause, of, provider) = (given.text(0), given.text(1), given.text(2));
+                is_known(clause)?;
                 let spec = measurement(world, of).await?.measurement_spec.unwrap_or_default();
                 let oid = spec.signature_algorithm_oid;
                 let observed = if oid.is_empty() { "none" } else { oid.as_str() };
@@ -404,6 +451,18 @@ fn findings() -> Vec<StepDefinition> {
             }
         ),
     ]
+}
+
+/// A finding cites a clause of the contract.
+fn is_known(clause: &str) -> Result<(), Problem> {
+    let clauses = coverage::clauses().map_err(|error| Problem::harness(error.to_string()))?;
+    match coverage::nearest_to_unknown(clause, &clauses) {
+        None => Ok(()),
+        Some(nearest) => {
+            let what = format!("the contract has no clause {clause}");
+            Err(Problem::author(what, format!("the nearest is {nearest}")))
+        }
+    }
 }
 
 /// An old credential of mTLS, by which it is tried.
@@ -543,8 +602,30 @@ async fn measurement(world: &mut World, of: &str) -> Result<pb::Measurement, Sto
 /// The rows of contract 3.10 that a provider without the key refuses by.
 const CANNOT_OPEN: [&str; 2] = ["3.10/7", "3.10/8"];
 
-/// A refusal for revocation, or for the time, is of this certificate only if this one is on hold, revoked
-/// or out of its time: the same call can name another that is.
+/// A certificate is dead only by its revocation or its end, and only if it is this one that was revoked or
+/// ended: the same call can name another. A hold is no death, for a release brings the certificate back;
+/// nor is any refusal of what stands under it, such as a spoilt signature.
+async fn is_dead(
+    world: &mut World,
+    owner: &str,
+    certificate: &str,
+    refused_for: &str,
+) -> StepResult {
+    let states: &[&str] = match refused_for {
+        "certificate_revoked" | "3.13.2/d" => &["REVOKED"],
+        "certificate_expired" | "3.13.2/e" => &["EXPIRED"],
+        _ => {
+            let what = format!("{refused_for} is no death of a certificate");
+            let next = "a certificate is dead by certificate_revoked or certificate_expired, to a \
+                        reader by 3.13.2/d or, once it has expired, 3.13.2/e";
+            return Err(Problem::author(what, next).into());
+        }
+    };
+    is_in_state(world, owner, certificate, states).await
+}
+
+/// A participant's refusal for revocation is of this certificate only if this one is on hold or revoked:
+/// the same message can name another that is.
 async fn is_to_blame(
     world: &mut World,
     owner: &str,
@@ -552,13 +633,18 @@ async fn is_to_blame(
     refused_for: &str,
 ) -> StepResult {
     let states: &[&str] = match refused_for {
-        "certificate_revoked" => &["REVOKED"],
-        "certificate_on_hold" => &["HOLD"],
         "3.13.1/c" | "3.13.2/d" => &["HOLD", "REVOKED"],
-        "certificate_expired" => &["EXPIRED"],
-        "certificate_not_yet_valid" => &["NOT_YET_VALID"],
         _ => return Ok(()),
     };
+    is_in_state(world, owner, certificate, states).await
+}
+
+async fn is_in_state(
+    world: &mut World,
+    owner: &str,
+    certificate: &str,
+    states: &[&str],
+) -> StepResult {
     // What came before was for this step to look at.
     world.look();
     let text = format!("name: \"{certificate}\"");

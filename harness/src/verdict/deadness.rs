@@ -248,23 +248,51 @@ pub fn of(log: &[Observation]) -> Vec<Deadness> {
     all
 }
 
-/// A credential that a trial showed to be dead, and that was accepted at the same door later on.
+/// A credential that a trial showed to be dead, and that was accepted at the same door later on, whatever
+/// became of it after that. What stands behind the trial in the log came later; probes, whose run may have
+/// begun before, go by their own time.
 pub fn revived(log: &[Observation]) -> Option<String> {
-    let dead = log.iter().find_map(|observation| match &observation.fact {
-        Fact::Trial(trial) if trial.new.is_some() && trial.old.refused_for.is_some() => {
-            let same = |one: &Deadness| {
-                (one.kind, &one.credential, &one.door)
-                    == (trial.kind, &trial.credential, &trial.door)
-            };
-            of(log).into_iter().find(|one| same(one) && one.first_refused.is_none())
+    let shown_dead =
+        log.iter().enumerate().filter_map(|(at, observation)| match &observation.fact {
+            Fact::Trial(trial) if trial.new.is_some() && trial.old.refused_for.is_some() => {
+                Some((&log[at + 1..], &**trial))
+            }
+            _ => None,
+        });
+    let (trial, again) = shown_dead
+        .filter_map(|(rest, trial)| Some((trial, rest.iter().find_map(|o| accepted(o, trial))?)))
+        .next()?;
+    Some(format!(
+        "{}'s credential {} was dead at {}, and was accepted there again at {}",
+        trial.owner, trial.credential, trial.door, again.time
+    ))
+}
+
+/// An acceptance of the trial's credential at its door, if this is one from after the trial.
+fn accepted(observation: &Observation, trial: &Trial) -> Option<Attempt> {
+    let is_later = |one: &Attempt| {
+        let (time, of_trial) = (moment(&one.time), moment(&trial.old.time));
+        let numbers = one.events.first().zip(trial.old.events.first());
+        time > of_trial || (time == of_trial && numbers.is_some_and(|(one, other)| one > other))
+    };
+    let found = match &observation.fact {
+        Fact::Server(event) => of_event(event, trial),
+        Fact::Participant(event) => of_reader(event, trial),
+        Fact::Trial(other)
+            if (other.kind, &other.credential, &other.door)
+                == (trial.kind, &trial.credential, &trial.door) =>
+        {
+            Some(other.old.clone())
+        }
+        Fact::Probes(run) => {
+            let answered = run.probes.iter().filter(|probe| probe.answer == Answer::Expected);
+            let events = answered.filter_map(|probe| probe.server.as_deref());
+            let attempts = events.filter_map(|event| of_event(event, trial));
+            return attempts.filter(is_later).find(|one| one.refused_for.is_none());
         }
         _ => None,
-    })?;
-    let when = dead.last_accepted.unwrap_or_default();
-    Some(format!(
-        "{}'s credential {} was dead at {}, and was accepted there again at {when}",
-        dead.owner, dead.credential, dead.door
-    ))
+    };
+    found.filter(|one| one.refused_for.is_none())
 }
 
 /// Every use of the trial's credential at its door: in calls, probes and all trials.

@@ -341,6 +341,32 @@ impl World {
         self.past.iter().filter(|call| call.method.ends_with(&wanted)).cloned().collect()
     }
 
+    /// Notes calls that were accepted under a signing certificate after it had been shown dead for their
+    /// method: the log alone does not know what a call names.
+    pub fn note_revivals(&mut self) {
+        let mut again = Vec::new();
+        for (at, observation) in self.log.all().iter().enumerate() {
+            let Fact::Trial(trial) = &observation.fact else { continue };
+            let is_dead = trial.kind == CredentialKind::SigningCertificate
+                && trial.new.is_some()
+                && trial.old.refused_for.is_some();
+            if !is_dead || !trial.door.contains('.') {
+                continue;
+            }
+            let accepted = self.past_calls(&trial.door).into_iter().find(|call| {
+                call.facts > at
+                    && call.names(&trial.credential)
+                    && call.attempt().refused_for.is_none()
+            });
+            if let Some(call) = accepted {
+                again.push(Trial { old: call.attempt(), new: None, ..(**trial).clone() });
+            }
+        }
+        for trial in again {
+            self.record(Fact::Trial(Box::new(trial)));
+        }
+    }
+
     /// Remembers the last call with what the server recorded of it.
     pub(super) fn remember(&mut self, request: Vec<u8>, event: Option<&ServerEvent>) {
         let facts = self.log.all().len();

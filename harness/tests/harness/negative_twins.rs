@@ -229,6 +229,10 @@ const TWINS: &[(&str, &str)] = &[
     (LOST, "Then edp1's probes of lane reused_channel noticed nothing"),
     (HELD_IN_VAIN, "Then each held call was answered"),
     (READ, "Then the faults fired 1 time"),
+    (
+        MEASURED,
+        "Then it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 must notice by the failure it saw",
+    ),
     (HANDLED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID"),
     (REFUSED, "Then edp1 refuses mc1.m with SPEC_INVALID"),
     (REFUSED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID by 3.10/4"),
