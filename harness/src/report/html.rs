@@ -1087,8 +1087,10 @@ fn evidence(page: &mut String, n: usize, scenario: &ScenarioRecord) {
     if !evidence.probes.is_empty() {
         page.push_str(
             "<p class=\"note\">The first probes that failed.</p>\n<div class=\"scroll\"><table>\
-             <thead><tr><th class=\"n\">at</th><th>lane</th><th>actor</th><th>cause</th>\
-             <th>request</th><th>server's event</th></tr></thead><tbody>\n",
+             <thead><tr><th class=\"n\">at</th><th class=\"n\">latency</th><th>lane</th><th>actor</th>\
+             <th>cause</th><th>its caller saw</th><th class=\"n\">replica</th><th>principal</th>\
+             <th>TLS</th><th>server's serial</th><th>request</th><th>server's event</th></tr></thead>\
+             <tbody>\n",
         );
         let shown: BTreeSet<u64> = evidence.first.iter().map(|event| event.seq).collect();
         for probe in &evidence.probes {
@@ -1097,15 +1099,28 @@ fn evidence(page: &mut String, n: usize, scenario: &ScenarioRecord) {
                 Some(seq) if shown.contains(&seq) => format!("<a href=\"#s{n}e{seq}\">{seq}</a>"),
                 Some(seq) => seq.to_string(),
             };
+            let cause = escaped(&probe.cause);
             let _ = writeln!(
                 page,
-                "<tr><td class=\"n\">{}</td><td>{}</td><td>{}</td><td><a href=\"#cause-{4}\">{4}\
-                 </a></td><td><code>{}</code></td><td>{event}</td></tr>",
+                "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td>\
+                 <td><a href=\"#cause-{cause}\">{cause}</a></td><td>{}{}</td><td class=\"n\">{}</td>\
+                 <td>{}</td><td>{}</td><td><code>{}</code></td><td><code>{}</code></td>\
+                 <td>{event}</td></tr>",
                 seconds(probe.at_ms),
+                ms(probe.latency_ms),
                 probe.lane.name().replace('_', " "),
                 escaped(&probe.actor),
-                escaped(&probe.request_id),
-                escaped(&probe.cause)
+                escaped(probe.own_cause.as_deref().unwrap_or("the expected answer")),
+                if probe.reopened { ", after it was sent again" } else { "" },
+                probe.replica.map_or_else(|| "–".to_owned(), |replica| replica.to_string()),
+                breakable(probe.principal.as_deref().unwrap_or("–")),
+                if probe.tls_version.is_empty() { "–" } else { &probe.tls_version },
+                breakable(if probe.server_serial.is_empty() {
+                    "–"
+                } else {
+                    &probe.server_serial
+                }),
+                escaped(&probe.request_id)
             );
         }
         page.push_str("</tbody></table></div>\n");

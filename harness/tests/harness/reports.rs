@@ -349,6 +349,29 @@ fn the_timeline_of_real_probes_shows_the_lost_call_and_both_certificates() {
 }
 
 #[test]
+fn a_failed_probe_is_recorded_as_both_ends_saw_it() {
+    let record = serde_json::to_value(record(&[red_twin()])).unwrap();
+    let probe = &record["scenarios"][0]["evidence"]["probes"][0];
+    assert_eq!(
+        (&probe["outcome"], &probe["own_cause"], &probe["reopened"]),
+        (&"broken".into(), &"connection_cut".into(), &false.into())
+    );
+    assert_eq!(probe["tls_version"], "TLSv1_3");
+    for (field, length_min) in [("server_serial", 16), ("server_skid", 40), ("client_akid", 40)] {
+        let value = probe[field].as_str().unwrap();
+        let is_hex = value.len() >= length_min && value.chars().all(|c| c.is_ascii_hexdigit());
+        assert!(is_hex, "{field}: {value}");
+    }
+    assert_ne!(probe["client_akid"], probe["client_skid"]);
+    let principal = probe["principal"].as_str().unwrap();
+    assert!(principal.starts_with("dataProviders/"), "{principal}");
+    assert!(probe["replica"].as_u64().is_some_and(|replica| replica < 3), "{probe:#}");
+    let ms = |field: &str| probe[field].as_f64().unwrap();
+    assert!(ms("sent_ms") >= ms("at_ms") && ms("ended_ms") >= ms("sent_ms"), "{probe:#}");
+    assert!((ms("ended_ms") - ms("at_ms") - ms("latency_ms")).abs() < 0.001, "{probe:#}");
+}
+
+#[test]
 fn a_secret_is_in_no_report() {
     const KEY: &str = "Zm9yZ2V0IG1l";
     const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----";
