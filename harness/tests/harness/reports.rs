@@ -102,6 +102,9 @@ fn with_probes(mut record: Run) -> Run {
         resolution_ms: 10.0,
         upper_bound_95: Some(0.25),
         failures_by_cause: BTreeMap::from([("nobody_listens".to_owned(), 100)]),
+        latency_us_p50: Some(640),
+        latency_us_p99: Some(12_340),
+        latency_us_max: Some(250_000),
     }];
     scenario.control = Some(ControlReport { injected_ms: 400.0, seen_ms: 410.0 });
     scenario.credentials = vec![CredentialChange {
@@ -346,6 +349,19 @@ fn the_timeline_of_real_probes_shows_the_lost_call_and_both_certificates() {
     let evidence = &record.scenarios[0].evidence;
     assert_eq!(evidence.probes.len(), 1);
     assert_eq!(evidence.probes[0].cause, "connection_cut");
+}
+
+#[test]
+fn every_lane_with_an_answer_has_its_latencies_in_the_record() {
+    let record = serde_json::to_value(record(&[red_twin()])).unwrap();
+    let lanes = record["scenarios"][0]["lanes"].as_array().unwrap();
+    assert!(!lanes.is_empty());
+    for lane in lanes {
+        let us = ["latency_us_p50", "latency_us_p99", "latency_us_max"].map(|f| lane[f].as_u64());
+        assert!(us.is_sorted() && us[0].is_some(), "{lane:#}");
+        // A straddling call is held, anything else fails after a second.
+        assert!(us[2] < Some(1_000_000) || lane["lane"] == "straddling_call", "{lane:#}");
+    }
 }
 
 #[test]
