@@ -267,7 +267,11 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
              <code>{}</code>. {}</p>",
             expected.verdict,
             escaped(cause),
-            if scenario.as_expected { "It did." } else { "<b>It did not: a fault is missed.</b>" }
+            match (scenario.as_expected, scenario.detection.filter(|seen| !seen.is_in_time())) {
+                (true, _) => "It did.",
+                (false, None) => "<b>It did not: a fault is missed.</b>",
+                (false, Some(_)) => "<b>It did, too late.</b>",
+            }
         );
     }
     let is_told = |reason: &&String| !scenario.findings.iter().any(|f| f.text == **reason);

@@ -170,7 +170,7 @@ impl Availability {
     }
 }
 
-fn noticed(lane: &LaneReport) -> Option<String> {
+pub(super) fn noticed(lane: &LaneReport) -> Option<String> {
     let mut what = Vec::new();
     if lane.failed > 0 {
         let causes: Vec<_> =
@@ -288,7 +288,7 @@ fn principal_is_wrong(run: &Run, probe: &Probe) -> bool {
 
 /// Every cause that either end names. TLS 1.3's late refusal, where the client believed that it was
 /// connected, has a code of its own beside the server's reason.
-fn causes(run: &Run, probe: &Probe) -> Vec<String> {
+pub(super) fn causes(run: &Run, probe: &Probe) -> Vec<String> {
     let Some(cause) = failure(run, probe) else { return Vec::new() };
     let mut all = vec![cause];
     let refused_handshake = probe

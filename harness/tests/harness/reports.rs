@@ -8,7 +8,7 @@ use halo_harness::probe::{CredentialAge, Lane};
 use halo_harness::report::evidence::Secrets;
 use halo_harness::report::record::{self, Run};
 use halo_harness::report::timeline::{Bin, LaneTimeline, Mark, Span, Timeline};
-use halo_harness::report::{cucumber, html, junit, repro};
+use halo_harness::report::{cucumber, html, junit, repro, summary};
 use halo_harness::run::{self, ScenarioResult};
 use halo_harness::verdict::availability::{ControlReport, LaneReport};
 use halo_harness::verdict::credentials::CredentialChange;
@@ -331,6 +331,39 @@ fn a_twin_that_is_red_as_stated_has_passed_unless_its_red_was_asked_for() {
     assert!(html::to_html(&record).contains("✗ FAIL"));
     assert!(junit::to_xml(&record).contains("failures=\"1\""));
     assert!(!repro::files(&record, &results).is_empty());
+}
+
+#[test]
+fn a_twin_that_is_seen_later_than_stated_is_not_red_as_stated_and_says_so() {
+    let all = scenario::embedded().unwrap();
+    let id = "rotation/root/a-data-provider-s-root-in-an-order-that-works/map-bundle-leaf";
+    let works = all.iter().find(|s| s.id == id).unwrap();
+    let faults = twins::embedded().unwrap();
+    let fault = faults.iter().find(|fault| fault.id == "map-never-updated").unwrap();
+    let with = |detect_within_ms, environment| {
+        let fault = twins::Fault { detect_within_ms, ..fault.clone() };
+        twins::twin(works, &fault, environment).unwrap()
+    };
+    let simulated = halo_harness::environment::EnvironmentKind::Simulated;
+    let late = 300;
+    let twins: Vec<_> = [fault.detect_within_ms, late]
+        .into_iter()
+        .map(|ms| run::run(&plan(), vec![with(ms, simulated)], |_| {}, |_| {}).remove(0))
+        .collect();
+    let [in_time, too_late] = twins.as_slice() else { panic!("two") };
+    let after_ms = in_time.detection.unwrap().after_ms;
+    assert!(after_ms > f64::from(u32::try_from(late).unwrap()), "{after_ms}");
+    assert!(in_time.as_expected());
+    assert!(!too_late.as_expected());
+    // Beside a scenario that passes.
+    let exit = |twin: &ScenarioResult| run::exit_of(&[results().remove(0), twin.clone()]);
+    assert_eq!(exit(in_time), run::Exit::Passed);
+    assert_eq!(exit(too_late), run::Exit::HarnessFailed);
+    let told = record(std::slice::from_ref(too_late));
+    let text = summary::summary(std::slice::from_ref(too_late), &told.totals, "rerun", false);
+    assert!(text.contains("NOT RED AS STATED") && text.contains("too late  the first"), "{text}");
+    assert!(told.scenarios[0].reason.as_ref().unwrap().starts_with("the first probe failed"));
+    assert!(html::to_html(&told).contains("It did, too late."));
 }
 
 #[test]
