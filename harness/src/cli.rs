@@ -729,11 +729,17 @@ fn list_faults(
             writeln!(out, "{} ({}): {}", fault.id, fault.place, fault.what)?;
             writeln!(
                 out,
-                "    {verdict}, {}: {}",
+                "    {verdict}, {}, within {} ms: {}",
                 fault.expected_cause,
+                fault.detect_within_ms,
                 fault.scenarios.join(", ")
             )?;
         }
+        writeln!(
+            out,
+            "The times count from the fault's first step. They are measured in simulation, where the \
+             red is a `noticed nothing`; any other red has no time of its own."
+        )?;
     }
     Ok(Exit::Passed)
 }

@@ -60,6 +60,7 @@ pub fn expect(scenarios: &mut [Scenario], deviations: &[Deviation], environment:
                 cause: deviation.expected_cause.clone(),
                 turns_red: Some(deviation.turns_red.clone()),
                 environment,
+                watch: None,
             });
         }
     }

@@ -7,6 +7,7 @@ use crate::observation::{Fact, Observation, StepFact};
 use crate::report::evidence::Secrets;
 use crate::scenario::Scenario;
 use crate::steps::Registry;
+use crate::verdict::detection::{self, Detection};
 use crate::verdict::{Claim, Judgement, Verdict, judge, judge_change};
 use crate::world::{Hooks, Stop, World};
 use fake_kingdom::audit::Head;
@@ -57,6 +58,8 @@ pub struct ScenarioResult {
     pub log: Vec<Observation>,
     /// What its Kingdom's audit trail ended with, if it had one.
     pub audit_head: Option<Head>,
+    /// How soon the probes of a twin saw what it broke, in simulation, where that has a time.
+    pub detection: Option<Detection>,
     /// What its reports must not hold.
     pub secrets: Secrets,
 }
@@ -64,7 +67,7 @@ pub struct ScenarioResult {
 impl ScenarioResult {
     /// Whether the verdict is what was expected: for a scenario a pass, or that this environment
     /// cannot run it; for a negative twin the stated verdict, for the stated cause, at the stated
-    /// `Then`.
+    /// `Then`, and where that is measured as soon as stated.
     pub fn as_expected(&self) -> bool {
         let judgement = &self.judgement;
         let Some(twin) = self.scenario.expected() else {
@@ -74,6 +77,7 @@ impl ScenarioResult {
         judgement.verdict == twin.verdict
             && judgement.causes.contains(&twin.cause)
             && twin.turns_red.as_ref().is_none_or(|part| step.contains(part.as_str()))
+            && self.detection.is_none_or(|detection| detection.is_in_time())
     }
 }
 
@@ -181,7 +185,20 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         let claims: Vec<_> = scenario.tags.iter().filter_map(claim).collect();
         let judgement = if claims.is_empty() { judge(&log) } else { judge_change(&claims, &log) };
         let secrets = world.secrets();
-        ScenarioResult { judgement, scenario, started, finished, log, audit_head, secrets }
+        // On a real clock a busy machine would be what is measured.
+        let watched = scenario.twin.as_ref().filter(|_| environment == EnvironmentKind::Simulated);
+        let detection =
+            watched.and_then(|twin| detection::of(&log, &judgement, twin.watch?, &twin.cause));
+        ScenarioResult {
+            judgement,
+            scenario,
+            started,
+            finished,
+            log,
+            audit_head,
+            detection,
+            secrets,
+        }
     });
     runtime.shutdown_background();
     result
@@ -273,6 +290,7 @@ fn stillborn(scenario: Scenario, problem: Problem) -> ScenarioResult {
         finished: Timestamp::default(),
         log,
         audit_head: None,
+        detection: None,
         secrets: Secrets::default(),
     }
 }

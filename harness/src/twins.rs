@@ -8,6 +8,7 @@ use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
 use crate::scenario::Scenario;
 use crate::verdict::Verdict;
+use crate::verdict::detection::Watch;
 use gherkin::{GherkinEnv, Step};
 use serde::Deserialize;
 
@@ -35,7 +36,8 @@ pub struct Fault {
     /// The `Then` that must turn red, by a part of its text; without one, any.
     #[serde(default)]
     pub turns_red: Option<String>,
-    /// Within how many milliseconds of the fault it must be seen, at the scenario's rate.
+    /// Within how many milliseconds of the fault it must be seen, at the scenario's rate. Where it is
+    /// measured, [`detection`](crate::verdict::detection) says.
     pub detect_within_ms: u64,
     /// What is changed in the steps.
     pub edits: Vec<Edit>,
@@ -105,6 +107,9 @@ pub struct Twin {
     pub turns_red: Option<String>,
     /// Where it runs.
     pub environment: EnvironmentKind,
+    /// Where its fault stands and how soon it must be seen; `None` if the end of the steps is what is
+    /// missing, and of a known deviation.
+    pub watch: Option<Watch>,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +189,7 @@ pub fn twin(
             reason: format!("fault `{}` on {}: {reason}", fault.id, scenario.id),
         })?;
     }
+    let watch = watch(scenario, fault, &steps);
     Ok(Scenario {
         steps,
         deviation: None,
@@ -193,9 +199,22 @@ pub fn twin(
             cause: fault.expected_cause.clone(),
             turns_red: fault.turns_red.clone(),
             environment,
+            watch,
         }),
         ..scenario.clone()
     })
+}
+
+/// The first step that differs. One that stands further down in the scenario as well has come up
+/// because something was left out.
+fn watch(scenario: &Scenario, fault: &Fault, steps: &[Step]) -> Option<Watch> {
+    let is_same = |a: &Step, b: &Step| {
+        (&a.value, &a.table, &a.docstring) == (&b.value, &b.table, &b.docstring)
+    };
+    let own = &scenario.steps;
+    let step = (0..steps.len()).find(|&n| own.get(n).is_none_or(|own| !is_same(own, &steps[n])))?;
+    let is_put_in = own.iter().skip(step).all(|own| !is_same(own, &steps[step]));
+    Some(Watch { step, is_put_in, within_ms: fault.detect_within_ms })
 }
 
 fn apply(edit: &Edit, steps: &mut Vec<Step>) -> Result<(), String> {
@@ -242,4 +261,35 @@ fn lines(text: &str, like: &Step) -> Result<Vec<Step>, String> {
         step.position = like.position;
     }
     Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario() -> Scenario {
+        let text = "Feature: f\n  Scenario: s\n    Given a\n    When b\n    And c\n    Then b\n";
+        crate::scenario::parse(text, "f.feature", "f").unwrap().remove(0)
+    }
+
+    fn watched(edits: Vec<Edit>) -> Option<(usize, bool)> {
+        let mut fault = embedded().unwrap().remove(0);
+        fault.edits = edits;
+        let twin = twin(&scenario(), &fault, EnvironmentKind::Simulated).unwrap().twin.unwrap();
+        twin.watch.map(|watch| (watch.step, watch.is_put_in))
+    }
+
+    #[test]
+    fn the_first_step_that_a_fault_changes_is_watched() {
+        let (a, b, c) = ("a".to_owned(), "b".to_owned(), "c".to_owned());
+        let new = || "x\ny".to_owned();
+        let before = |at: &String| Edit::Before { at: at.clone(), put: new() };
+        assert_eq!(watched(vec![before(&b)]), Some((1, true)));
+        assert_eq!(watched(vec![Edit::After { at: a, put: new() }]), Some((1, true)));
+        assert_eq!(watched(vec![Edit::Replace { at: c.clone(), with: new() }]), Some((2, true)));
+        assert_eq!(watched(vec![Edit::Skip { at: c.clone() }]), Some((2, false)));
+        // In whatever order they are written down.
+        assert_eq!(watched(vec![before(&c), Edit::Skip { at: b.clone() }]), Some((1, true)));
+        assert_eq!(watched(vec![Edit::Skip { at: c }, before(&b)]), Some((1, true)));
+    }
 }

@@ -4,7 +4,6 @@ mod authorities;
 mod bundles;
 mod hostility;
 mod inspection;
-mod openssl;
 mod pem_text;
 
 use rand_chacha::ChaCha20Rng;

@@ -119,6 +119,13 @@ pub struct Probe {
     pub server: Option<Box<ServerEvent>>,
 }
 
+impl Probe {
+    /// From when it was due to its end: what was late at the harness or in a queue is in it.
+    pub fn latency_us(&self) -> u64 {
+        self.ended_us.saturating_sub(self.intended_us)
+    }
+}
+
 /// A stretch of the run in which the harness itself injected an outage, to see whether it would be
 /// seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod cutover;
 pub mod gate;
 pub mod hook;
 pub mod orders;
+pub mod redaction;
 
 pub use gate::Gate;
 pub use hook::Hook;

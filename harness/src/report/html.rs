@@ -267,7 +267,11 @@ fn detail(page: &mut String, run: &Run, n: usize, scenario: &ScenarioRecord, ope
              <code>{}</code>. {}</p>",
             expected.verdict,
             escaped(cause),
-            if scenario.as_expected { "It did." } else { "<b>It did not: a fault is missed.</b>" }
+            match (scenario.as_expected, scenario.detection.filter(|seen| !seen.is_in_time())) {
+                (true, _) => "It did.",
+                (false, None) => "<b>It did not: a fault is missed.</b>",
+                (false, Some(_)) => "<b>It did, too late.</b>",
+            }
         );
     }
     let is_told = |reason: &&String| !scenario.findings.iter().any(|f| f.text == **reason);
@@ -906,6 +910,7 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
         "<h4>Lanes</h4>\n<div class=\"scroll\"><table class=\"big\"><thead><tr><th>lane</th><th>actor</th>\
          <th>credential</th><th>replica</th><th class=\"n\">sent</th><th class=\"n\">failed</th>\
          <th class=\"n\">dropped</th><th class=\"n\">longest gap</th><th class=\"n\">resolution</th>\
+         <th class=\"n\">latency p50</th><th class=\"n\">p99</th><th class=\"n\">longest</th>\
          <th>what it proves</th><th>failures by cause</th></tr></thead><tbody>\n",
     );
     for lane in &scenario.lanes {
@@ -921,6 +926,7 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
             page,
             "<tr{}><td>{}</td><td>{}</td><td>{credential}</td><td>{replica}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{class}{}{}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>",
             if lane.replica.is_none() { " class=\"pooled\"" } else { "" },
             lane.lane.name().replace('_', " "),
@@ -931,11 +937,19 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
             lane.dropped,
             ms(lane.longest_gap_ms),
             ms(lane.resolution_ms),
+            latency(lane.latency_us_p50),
+            latency(lane.latency_us_p99),
+            latency(lane.latency_us_max),
             bound(lane),
             if by_cause.is_empty() { "–".to_owned() } else { by_cause.join(", ") }
         );
     }
     page.push_str("</tbody></table></div>\n");
+}
+
+/// In milliseconds, finer than a gap: most are below one.
+fn latency(us: Option<u64>) -> String {
+    us.map_or_else(|| "–".to_owned(), |us| format!("{:.1} ms", us as f64 / 1000.0))
 }
 
 /// The bound in words.
@@ -1087,8 +1101,10 @@ fn evidence(page: &mut String, n: usize, scenario: &ScenarioRecord) {
     if !evidence.probes.is_empty() {
         page.push_str(
             "<p class=\"note\">The first probes that failed.</p>\n<div class=\"scroll\"><table>\
-             <thead><tr><th class=\"n\">at</th><th>lane</th><th>actor</th><th>cause</th>\
-             <th>request</th><th>server's event</th></tr></thead><tbody>\n",
+             <thead><tr><th class=\"n\">at</th><th class=\"n\">latency</th><th>lane</th><th>actor</th>\
+             <th>cause</th><th>its caller saw</th><th class=\"n\">replica</th><th>principal</th>\
+             <th>TLS</th><th>server's serial</th><th>request</th><th>server's event</th></tr></thead>\
+             <tbody>\n",
         );
         let shown: BTreeSet<u64> = evidence.first.iter().map(|event| event.seq).collect();
         for probe in &evidence.probes {
@@ -1097,15 +1113,28 @@ fn evidence(page: &mut String, n: usize, scenario: &ScenarioRecord) {
                 Some(seq) if shown.contains(&seq) => format!("<a href=\"#s{n}e{seq}\">{seq}</a>"),
                 Some(seq) => seq.to_string(),
             };
+            let cause = escaped(&probe.cause);
             let _ = writeln!(
                 page,
-                "<tr><td class=\"n\">{}</td><td>{}</td><td>{}</td><td><a href=\"#cause-{4}\">{4}\
-                 </a></td><td><code>{}</code></td><td>{event}</td></tr>",
+                "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td>\
+                 <td><a href=\"#cause-{cause}\">{cause}</a></td><td>{}{}</td><td class=\"n\">{}</td>\
+                 <td>{}</td><td>{}</td><td><code>{}</code></td><td><code>{}</code></td>\
+                 <td>{event}</td></tr>",
                 seconds(probe.at_ms),
+                ms(probe.latency_ms),
                 probe.lane.name().replace('_', " "),
                 escaped(&probe.actor),
-                escaped(&probe.request_id),
-                escaped(&probe.cause)
+                escaped(probe.own_cause.as_deref().unwrap_or("the expected answer")),
+                if probe.reopened { ", after it was sent again" } else { "" },
+                probe.replica.map_or_else(|| "–".to_owned(), |replica| replica.to_string()),
+                breakable(probe.principal.as_deref().unwrap_or("–")),
+                if probe.tls_version.is_empty() { "–" } else { &probe.tls_version },
+                breakable(if probe.server_serial.is_empty() {
+                    "–"
+                } else {
+                    &probe.server_serial
+                }),
+                escaped(&probe.request_id)
             );
         }
         page.push_str("</tbody></table></div>\n");

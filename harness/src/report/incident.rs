@@ -213,6 +213,7 @@ mod tests {
             as_expected: true,
             fault: None,
             expected: None,
+            detection: None,
             causes: Vec::new(),
             clauses: Vec::new(),
             reason: None,

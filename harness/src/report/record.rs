@@ -12,6 +12,7 @@ use crate::verdict::Verdict;
 use crate::verdict::availability::{self, ControlReport, LaneReport};
 use crate::verdict::credentials::{self, CredentialChange, PerRotation};
 use crate::verdict::deadness::{self, Deadness};
+use crate::verdict::detection::Detection;
 use fake_kingdom::audit::Head;
 use serde::Serialize;
 
@@ -101,6 +102,10 @@ pub struct ScenarioRecord {
     pub fault: Option<String>,
     /// What a negative twin expects.
     pub expected: Option<Expected>,
+    /// How soon the probes of a negative twin saw what it broke; only in simulation, and only where the
+    /// red has a time of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detection: Option<Detection>,
     /// Cause codes that the server recorded for the scenario's own calls.
     pub causes: Vec<String>,
     /// Clauses that it cites.
@@ -222,6 +227,12 @@ pub fn make(
 fn scenario(result: &ScenarioResult) -> ScenarioRecord {
     let judgement = &result.judgement;
     let reason = judgement.reason.as_deref().map(|reason| result.secrets.hidden(reason));
+    // That it came too late is what is wrong with such a twin, not what the check says.
+    let too_late = result.detection.and_then(|detection| detection.too_late());
+    let reason = match (too_late, reason) {
+        (Some(too_late), reason) => Some(format!("{too_late}; {}", reason.unwrap_or_default())),
+        (None, reason) => reason,
+    };
     let clauses = result.scenario.clauses();
     let runs: Vec<_> = result
         .log
@@ -262,6 +273,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
             .scenario
             .expected()
             .map(|twin| Expected { verdict: twin.verdict, cause: Some(twin.cause.clone()) }),
+        detection: result.detection,
         causes: judgement.causes.clone(),
         clauses,
         reason,

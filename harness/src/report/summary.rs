@@ -52,6 +52,9 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_re
                 result.scenario.label(),
                 at.unwrap_or_default()
             );
+            if let Some(why) = result.detection.and_then(|detection| detection.too_late()) {
+                let _ = writeln!(text, "  too late  {why}");
+            }
             rerun = format!("{rerun} --fault {}", twin.fault);
         }
         let _ = writeln!(text, "\n{} {}", judgement.verdict, result.scenario.label());

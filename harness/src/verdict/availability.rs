@@ -46,6 +46,13 @@ pub struct LaneReport {
     pub upper_bound_95: Option<f64>,
     /// Failures by cause.
     pub failures_by_cause: BTreeMap<String, u64>,
+    /// Half of the probes with the expected answer had it within this of their intended time, in
+    /// microseconds; `None` without such a probe, here and below. A straddling call is held on purpose.
+    pub latency_us_p50: Option<u64>,
+    /// Of a hundred, ninety-nine.
+    pub latency_us_p99: Option<u64>,
+    /// The longest.
+    pub latency_us_max: Option<u64>,
 }
 
 /// The negative control as the record shows it.
@@ -163,7 +170,7 @@ impl Availability {
     }
 }
 
-fn noticed(lane: &LaneReport) -> Option<String> {
+pub(super) fn noticed(lane: &LaneReport) -> Option<String> {
     let mut what = Vec::new();
     if lane.failed > 0 {
         let causes: Vec<_> =
@@ -208,6 +215,7 @@ fn report(
         }
     }
     let n = sent - excused;
+    let latencies = latencies_us(run, probes);
     let is_trial = matches!(lane, Lane::NewConnection | Lane::ReusedChannel);
     LaneReport {
         lane,
@@ -222,7 +230,26 @@ fn report(
         resolution_ms: resolution_us(of_lane) as f64 / 1000.0,
         upper_bound_95: (is_trial && n > 0).then(|| upper_bound(failed, n)),
         failures_by_cause,
+        latency_us_p50: share_within(&latencies, 50),
+        latency_us_p99: share_within(&latencies, 99),
+        latency_us_max: latencies.last().copied(),
     }
+}
+
+/// From the intended time to the expected answer, shortest first. What failed has no latency: how long
+/// it took is told by its cause and by the gap.
+fn latencies_us(run: &Run, probes: &[&Probe]) -> Vec<u64> {
+    let answered =
+        probes.iter().filter(|probe| probe.sent_us.is_some() && failure(run, probe).is_none());
+    let mut all: Vec<u64> = answered.map(|probe| probe.latency_us()).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The least latency within which so many of a hundred lie (nearest rank).
+fn share_within(sorted: &[u64], percent: usize) -> Option<u64> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
 }
 
 /// Why a probe failed: the server's word if it has one, else the client's; `None` if it did not.
@@ -261,7 +288,7 @@ fn principal_is_wrong(run: &Run, probe: &Probe) -> bool {
 
 /// Every cause that either end names. TLS 1.3's late refusal, where the client believed that it was
 /// connected, has a code of its own beside the server's reason.
-fn causes(run: &Run, probe: &Probe) -> Vec<String> {
+pub(super) fn causes(run: &Run, probe: &Probe) -> Vec<String> {
     let Some(cause) = failure(run, probe) else { return Vec::new() };
     let mut all = vec![cause];
     let refused_handshake = probe
@@ -545,6 +572,43 @@ mod tests {
         assert!((reused.upper_bound_95.unwrap() - 0.001_663).abs() < 1e-5);
         assert_eq!(reused.failed, 0);
         assert!(reused.longest_gap_ms <= 15.0, "{}", reused.longest_gap_ms);
+    }
+
+    #[test]
+    fn latency_counts_from_the_intended_time_of_what_was_answered() {
+        let mut run = clean();
+        run.probes.retain(|probe| probe.lane != Lane::StraddlingCall);
+        let reused = run.probes.iter_mut().filter(|probe| probe.lane == Lane::ReusedChannel);
+        // 1,800 in the run proper: the k-th took k us, but was handed over late by half of it.
+        for (k, probe) in (1..=1_800).zip(reused) {
+            probe.sent_us = Some(probe.intended_us + k / 2);
+            probe.ended_us = probe.intended_us + k;
+        }
+        let row = |run: &Run| {
+            let lanes = judge(run).lanes;
+            let row = lanes
+                .into_iter()
+                .find(|row| row.replica.is_none() && row.lane == Lane::ReusedChannel);
+            let row = row.unwrap();
+            [row.latency_us_p50, row.latency_us_p99, row.latency_us_max]
+        };
+        assert_eq!(row(&run), [Some(900), Some(1_782), Some(1_800)]);
+        // The slowest one failed: its time is no latency.
+        let slowest = run.probes.iter_mut().find(|p| p.latency_us() == 1_800).unwrap();
+        slowest.answer = Answer::Status("UNAVAILABLE");
+        assert_eq!(row(&run), [Some(900), Some(1_782), Some(1_799)]);
+        spoil(&mut run, 0..10_000_000, &Answer::Broken(Cause::Timeout));
+        assert_eq!(row(&run), [None, None, None]);
+    }
+
+    #[test]
+    fn a_share_of_latencies_is_one_that_was_measured() {
+        for (n, p50, p99) in [(0, None, None), (1, Some(1), Some(1)), (2, Some(1), Some(2))] {
+            let sorted: Vec<u64> = (1..=n).collect();
+            assert_eq!((share_within(&sorted, 50), share_within(&sorted, 99)), (p50, p99), "{n}");
+        }
+        let hundred: Vec<u64> = (1..=100).collect();
+        assert_eq!((share_within(&hundred, 50), share_within(&hundred, 99)), (Some(50), Some(99)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod check;
 pub mod credentials;
 pub mod cutover;
 pub mod deadness;
+pub mod detection;
 pub mod fates;
 pub mod monitor;
 pub mod outage;

@@ -4,7 +4,7 @@ use super::{NotDone, World};
 use crate::client::Credential;
 use crate::environment::{Workplace, command};
 use crate::error::Problem;
-use crate::procedure::hook::{redact, secrets_of_pem};
+use crate::procedure::redaction::KnownSecrets;
 use crate::procedure::{HookRecord, Phase};
 use fake_kingdom::cause::Cause;
 use halo_pki::{Leaf, pem_certificates, pem_private_key};
@@ -76,7 +76,7 @@ impl World {
         let before: Vec<_> = files.iter().map(ClientFiles::read).collect();
         let variables = self.variables(phase, &place)?;
         let ended = command::run(&command, &variables, self.hooks.patience).await?;
-        let output = redact(&ended.output, &self.secrets_of_hooks(&place.folder)?);
+        let output = self.secrets_of_hooks(&place.folder)?.redact(&ended.output);
         let (exit_code, timed_out) = (ended.exit_code, ended.timed_out);
         let failed = match exit_code {
             Some(0) => None,
@@ -138,16 +138,26 @@ impl World {
     }
 
     /// What must never be shown: every private key of the sandbox, the new one, and API keys.
-    fn secrets_of_hooks(&self, folder: &Path) -> Result<Vec<String>, Problem> {
+    fn secrets_of_hooks(&self, folder: &Path) -> Result<KnownSecrets, Problem> {
         let sandbox = self.running()?.sandbox();
-        let mut secrets: Vec<String> =
-            sandbox.participants().iter().filter_map(|p| p.api_key.clone()).collect();
-        for (_, content) in sandbox.files().filter(|(path, _)| path.ends_with(".key")) {
-            secrets.extend(secrets_of_pem(&String::from_utf8_lossy(content)));
+        let mut secrets = KnownSecrets::default();
+        for api_key in sandbox.participants().iter().filter_map(|p| p.api_key.as_deref()) {
+            secrets.add_text(api_key);
         }
+        for (path, content) in sandbox.files() {
+            if path.ends_with(".key") {
+                secrets.add_pem(&String::from_utf8_lossy(content));
+            } else if path.ends_with("_private.der") {
+                secrets.add_der(content);
+            } else if path.ends_with("_private.tink") {
+                let public = path.replace("_private.tink", "_public.tink");
+                secrets.add_bytes(content, sandbox.file(&public).unwrap_or_default());
+            }
+        }
+        // A hook of prepare makes a key of its own, of any kind.
         let [_, key] = new_files(folder);
         let new = std::fs::read_to_string(key).unwrap_or_default();
-        secrets.extend(secrets_of_pem(&new));
+        secrets.add_pem(&new);
         Ok(secrets)
     }
 

@@ -245,7 +245,8 @@ fn failures_of_an_earlier_run_of_probes_that_no_step_spoke_of_are_red() {
     let failed = |actor: &str| {
         format!(
             "Then {actor}'s probes of lanes new_connection, reused_channel and server_stream failed \
-             with unknown_issuer to the end\n"
+             with unknown_issuer to the end\n\
+             | from | all 2 replicas are restarted |\n"
         )
     };
     let back = "When the trust bundle is the first one again\nAnd all 2 replicas are restarted\n";

@@ -96,6 +96,24 @@ fn a_script_that_fails_breaks_the_phase_off_and_says_how_without_any_secret() {
 }
 
 #[test]
+fn a_script_that_dumps_keys_in_hex_leaves_none_in_the_record() {
+    let dumps = "switch=openssl pkey -noout -text -in $HALO_NEW_KEY; \
+                 openssl pkey -outform der -in $HALO_SANDBOX/kingdom/kingdom_tls.key | od -A x -t x1; \
+                 base64 -w 70 $HALO_SANDBOX/participants/edp1/edp1_cs_private.der; \
+                 base64 -w 0 $HALO_SANDBOX/participants/edp1/edp1_enc_private.tink; exit 9";
+    let (exit, record) = run(SCENARIO, "loopback", &["--hook", dumps]);
+    assert_eq!(exit, Exit::SubjectFailed);
+    let output = phase(&record, "switch")["hook"]["output"].as_str().unwrap();
+    let mut lines = output.lines();
+    assert_eq!(lines.by_ref().find(|line| line.contains("priv:")), Some("priv:"), "{output}");
+    assert_eq!(lines.next().map(str::trim), Some("[secret]"), "{output}");
+    assert_eq!(lines.next(), Some("pub:"), "what is public stays: {output}");
+    let rest: Vec<_> = lines.skip_while(|line| !line.contains("CURVE")).skip(1).collect();
+    assert!(!rest.is_empty(), "{output}");
+    assert!(rest.iter().all(|line| line.replace("[secret]", "").len() < 24), "{output}");
+}
+
+#[test]
 fn a_script_that_takes_too_long_is_ended() {
     let endless = ["--hook", "switch=tail -f /dev/null", "--hook-timeout-seconds", "1"];
     let (exit, record) = run(SCENARIO, "loopback", &endless);

@@ -8,7 +8,7 @@ use halo_harness::probe::{CredentialAge, Lane};
 use halo_harness::report::evidence::Secrets;
 use halo_harness::report::record::{self, Run};
 use halo_harness::report::timeline::{Bin, LaneTimeline, Mark, Span, Timeline};
-use halo_harness::report::{cucumber, html, junit, repro};
+use halo_harness::report::{cucumber, html, junit, repro, summary};
 use halo_harness::run::{self, ScenarioResult};
 use halo_harness::verdict::availability::{ControlReport, LaneReport};
 use halo_harness::verdict::credentials::CredentialChange;
@@ -102,6 +102,9 @@ fn with_probes(mut record: Run) -> Run {
         resolution_ms: 10.0,
         upper_bound_95: Some(0.25),
         failures_by_cause: BTreeMap::from([("nobody_listens".to_owned(), 100)]),
+        latency_us_p50: Some(640),
+        latency_us_p99: Some(12_340),
+        latency_us_max: Some(250_000),
     }];
     scenario.control = Some(ControlReport { injected_ms: 400.0, seen_ms: 410.0 });
     scenario.credentials = vec![CredentialChange {
@@ -331,6 +334,39 @@ fn a_twin_that_is_red_as_stated_has_passed_unless_its_red_was_asked_for() {
 }
 
 #[test]
+fn a_twin_that_is_seen_later_than_stated_is_not_red_as_stated_and_says_so() {
+    let all = scenario::embedded().unwrap();
+    let id = "rotation/root/a-data-provider-s-root-in-an-order-that-works/map-bundle-leaf";
+    let works = all.iter().find(|s| s.id == id).unwrap();
+    let faults = twins::embedded().unwrap();
+    let fault = faults.iter().find(|fault| fault.id == "map-never-updated").unwrap();
+    let with = |detect_within_ms, environment| {
+        let fault = twins::Fault { detect_within_ms, ..fault.clone() };
+        twins::twin(works, &fault, environment).unwrap()
+    };
+    let simulated = halo_harness::environment::EnvironmentKind::Simulated;
+    let late = 300;
+    let twins: Vec<_> = [fault.detect_within_ms, late]
+        .into_iter()
+        .map(|ms| run::run(&plan(), vec![with(ms, simulated)], |_| {}, |_| {}).remove(0))
+        .collect();
+    let [in_time, too_late] = twins.as_slice() else { panic!("two") };
+    let after_ms = in_time.detection.unwrap().after_ms;
+    assert!(after_ms > f64::from(u32::try_from(late).unwrap()), "{after_ms}");
+    assert!(in_time.as_expected());
+    assert!(!too_late.as_expected());
+    // Beside a scenario that passes.
+    let exit = |twin: &ScenarioResult| run::exit_of(&[results().remove(0), twin.clone()]);
+    assert_eq!(exit(in_time), run::Exit::Passed);
+    assert_eq!(exit(too_late), run::Exit::HarnessFailed);
+    let told = record(std::slice::from_ref(too_late));
+    let text = summary::summary(std::slice::from_ref(too_late), &told.totals, "rerun", false);
+    assert!(text.contains("NOT RED AS STATED") && text.contains("too late  the first"), "{text}");
+    assert!(told.scenarios[0].reason.as_ref().unwrap().starts_with("the first probe failed"));
+    assert!(html::to_html(&told).contains("It did, too late."));
+}
+
+#[test]
 fn the_timeline_of_real_probes_shows_the_lost_call_and_both_certificates() {
     let results = vec![red_twin()];
     let record = record(&results);
@@ -346,6 +382,42 @@ fn the_timeline_of_real_probes_shows_the_lost_call_and_both_certificates() {
     let evidence = &record.scenarios[0].evidence;
     assert_eq!(evidence.probes.len(), 1);
     assert_eq!(evidence.probes[0].cause, "connection_cut");
+}
+
+#[test]
+fn every_lane_with_an_answer_has_its_latencies_in_the_record() {
+    let record = serde_json::to_value(record(&[red_twin()])).unwrap();
+    let lanes = record["scenarios"][0]["lanes"].as_array().unwrap();
+    assert!(!lanes.is_empty());
+    for lane in lanes {
+        let us = ["latency_us_p50", "latency_us_p99", "latency_us_max"].map(|f| lane[f].as_u64());
+        assert!(us.is_sorted() && us[0].is_some(), "{lane:#}");
+        // A straddling call is held, anything else fails after a second.
+        assert!(us[2] < Some(1_000_000) || lane["lane"] == "straddling_call", "{lane:#}");
+    }
+}
+
+#[test]
+fn a_failed_probe_is_recorded_as_both_ends_saw_it() {
+    let record = serde_json::to_value(record(&[red_twin()])).unwrap();
+    let probe = &record["scenarios"][0]["evidence"]["probes"][0];
+    assert_eq!(
+        (&probe["outcome"], &probe["own_cause"], &probe["reopened"]),
+        (&"broken".into(), &"connection_cut".into(), &false.into())
+    );
+    assert_eq!(probe["tls_version"], "TLSv1_3");
+    for (field, length_min) in [("server_serial", 16), ("server_skid", 40), ("client_akid", 40)] {
+        let value = probe[field].as_str().unwrap();
+        let is_hex = value.len() >= length_min && value.chars().all(|c| c.is_ascii_hexdigit());
+        assert!(is_hex, "{field}: {value}");
+    }
+    assert_ne!(probe["client_akid"], probe["client_skid"]);
+    let principal = probe["principal"].as_str().unwrap();
+    assert!(principal.starts_with("dataProviders/"), "{principal}");
+    assert!(probe["replica"].as_u64().is_some_and(|replica| replica < 3), "{probe:#}");
+    let ms = |field: &str| probe[field].as_f64().unwrap();
+    assert!(ms("sent_ms") >= ms("at_ms") && ms("ended_ms") >= ms("sent_ms"), "{probe:#}");
+    assert!((ms("ended_ms") - ms("at_ms") - ms("latency_ms")).abs() < 0.001, "{probe:#}");
 }
 
 #[test]
