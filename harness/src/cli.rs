@@ -376,6 +376,9 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     for path in &arguments.selection.features {
         rerun = format!("{rerun} --features {}", quoted(&path.display().to_string()));
     }
+    for Hook { phase, command } in &arguments.hook {
+        rerun = format!("{rerun} --hook {}", quoted(&format!("{phase}={command}")));
+    }
     let mut record = record::make(tool(), arguments.env, seed, times, &results);
     record.replayed_by(whole(&rerun, arguments), &rerun);
     if arguments.fault.is_some() {
@@ -575,6 +578,11 @@ fn interrupt(run: mpsc::Sender<Progress>) {
                 }
                 if end {
                     std::process::exit(i32::from(Exit::Invalid as u8));
+                }
+                let ended = crate::environment::command::end_all();
+                if ended > 0 {
+                    let what = format!("{ended} command(s) of --hook ended: what they did stays");
+                    let _ = writeln!(io::stderr(), "halo-harness: interrupted; {what}");
                 }
                 let _ = run.send(Progress::Interrupted);
             }

@@ -135,6 +135,7 @@ pub fn from_paths(paths: &[PathBuf]) -> Result<Vec<Scenario>, UsageError> {
         }
     }
     known_clauses(&scenarios)?;
+    no_misspelt_claim(&scenarios)?;
     no_duplicates(scenarios)
 }
 
@@ -156,6 +157,35 @@ fn known_clauses(scenarios: &[Scenario]) -> Result<(), UsageError> {
                 reason: format!(
                     "the contract has no clause {cited}, which {tag} names; the nearest is \
                      @{CLAUSE_TAG}{nearest}, and `halo-harness list --clauses` prints all"
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Tags that change how a scenario is judged or run.
+const CLAIMS: [&str; 3] = ["rotation", "cutover", "virtual-time"];
+
+/// A misspelt tag would quietly take the guard away that the right one stands for.
+fn no_misspelt_claim(scenarios: &[Scenario]) -> Result<(), UsageError> {
+    let bare = |tag: &str| tag.to_lowercase().replace(['-', '_'], "");
+    for scenario in scenarios {
+        for tag in scenario.tags.iter().filter(|tag| !CLAIMS.contains(&tag.as_str())) {
+            let meant =
+                CLAIMS.into_iter().find(|claim| strsim::levenshtein(&bare(claim), &bare(tag)) <= 2);
+            let Some(meant) = meant else { continue };
+            let shown = format!("@{tag}");
+            let line = scenario
+                .source
+                .lines()
+                .position(|line| line.split_whitespace().any(|word| word == shown));
+            return Err(UsageError::Feature {
+                file: scenario.file.clone(),
+                line: line.map_or(scenario.line, |index| index + 1),
+                reason: format!(
+                    "{shown} claims nothing; @{meant} would, and makes a run that changed nothing \
+                     INVALID: write that, or a tag that is less like it"
                 ),
             });
         }

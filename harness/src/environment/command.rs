@@ -3,10 +3,48 @@
 
 use crate::error::Problem;
 use crate::procedure::hook::OUTPUT_MAX;
+use std::collections::BTreeSet;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
+
+/// The process groups of the commands that run now: whoever ends the program has to end them too.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Ends all commands that run now, with what they have started, and says how many there were. What they
+/// have done so far stays.
+pub fn end_all() -> usize {
+    let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    for group in &running {
+        let mut kill = std::process::Command::new("bash");
+        let _ = kill.args(["-c", &killing(*group)]).stderr(Stdio::null()).status();
+    }
+    running.len()
+}
+
+/// A group among those that run, until it is dropped.
+struct Running(Option<u32>);
+
+impl Running {
+    fn new(group: Option<u32>) -> Self {
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).extend(group);
+        Self(group)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&group);
+        }
+    }
+}
+
+fn killing(group: u32) -> String {
+    format!("kill -KILL -- -{group}")
+}
 
 /// How a command ended.
 #[derive(Debug)]
@@ -42,6 +80,7 @@ pub async fn run(
         .spawn()
         .map_err(unable)?;
     let group = child.id();
+    let _running = Running::new(group);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let work = async {
@@ -74,7 +113,7 @@ async fn keep(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
 /// Ends the command and what it has started.
 async fn end_group(group: Option<u32>) {
     let Some(group) = group else { return };
-    let kill = format!("kill -KILL -- -{group}");
+    let kill = killing(group);
     let _ = Command::new("bash").args(["-c", &kill]).stderr(Stdio::null()).status().await;
 }
 

@@ -1,7 +1,9 @@
 //! Probes that go on while a scenario changes certificates, and what they must or must not notice.
 
 use super::{Arguments, StepDefinition, step};
+use crate::client::code_name;
 use crate::error::{Owner, Problem};
+use crate::nearest;
 use crate::observation::Fact;
 use crate::probe::schedule::RATE_PER_SECOND_MAX;
 use crate::probe::{Density, Lane, Run};
@@ -397,6 +399,15 @@ fn outage(
             let what = format!("there is no lane `{lane}`");
             return Err(Problem::author(what, format!("the lanes are {known}")).into());
         }
+    }
+    let is_known = |code: &str| {
+        Cause::ALL.iter().any(|cause| cause.code() == code)
+            || (1..).map_while(code_name).any(|name| name == code)
+    };
+    if let Some(unknown) = causes.split(", ").find(|code| !is_known(code)) {
+        let hint = nearest::hint(unknown, Cause::ALL.iter().map(|cause| cause.code()));
+        let what = format!("there is no cause `{unknown}`{hint}");
+        return Err(Problem::author(what, "`halo-harness explain` prints all").into());
     }
     let window = window(given.table(2)?, to_the_end)?;
     proves_something(&availability::judge(run(world)?))?;

@@ -150,3 +150,41 @@ fn a_hook_that_cannot_be_meant_is_a_usage_error() {
         assert_eq!(run(SCENARIO, "loopback", bad).0, Exit::Usage, "{bad:?}");
     }
 }
+
+#[test]
+fn ctrl_c_ends_the_script_with_all_that_it_started_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid = folder.path().join("pid");
+    let half = pid.with_extension("half");
+    // The child's number stands in its file whole or not at all.
+    let script = format!(
+        "switch=sleep 60 & echo $! > {half}; mv {half} {pid}; wait",
+        half = half.display(),
+        pid = pid.display()
+    );
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_halo-harness"))
+        .args(["run", "--scenario", SCENARIO, "--hook", &script])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !pid.exists() {
+        assert!(program.try_wait().unwrap().is_none(), "it ended before its script began");
+        std::thread::yield_now();
+    }
+    let shell = |command: String| {
+        std::process::Command::new("bash").args(["-c", &command]).status().unwrap().success()
+    };
+    assert!(shell(format!("kill -INT {}", program.id())));
+    let ended = program.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(Exit::Invalid as i32));
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(told.contains("1 command(s) of --hook ended"), "{told}");
+    // A process that nobody has waited for yet is dead as well: its state is Z. Up to five seconds.
+    let child = std::fs::read_to_string(&pid).unwrap().trim().to_owned();
+    let is_dead = format!(
+        "for i in {{1..100}}; do [ -e /proc/{child} ] || exit 0; \
+         grep -q ') Z' /proc/{child}/stat && exit 0; read -t 0.05 <> <(:); done; exit 1"
+    );
+    assert!(shell(is_dead), "sleep goes on");
+}

@@ -84,6 +84,12 @@ fn mistakes_of_the_author_are_invalid_and_named() {
             "is ended by no step",
         ),
         (
+            "Given probes call the Kingdom as edp1\nWhen the probes go on for 200 ms\n\
+             And the probes stop\n\
+             Then edp1's probes of lane new_connection failed with expird\n| from | one |",
+            "did you mean `expired`?",
+        ),
+        (
             "Given a procedure cuts the Kingdom over to mTLS, with the peer mc1",
             "client certificates are required already",
         ),

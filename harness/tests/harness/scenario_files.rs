@@ -181,3 +181,25 @@ fn a_tag_that_nobody_has_is_named_with_the_one_that_was_meant() {
     let (tag, hint) = scenario::unknown_tag(&scenarios, "not (@slow or @sloww)").unwrap();
     assert_eq!((tag.as_str(), hint.as_str()), ("@sloww", "; did you mean @slow?"));
 }
+
+#[test]
+fn a_tag_that_is_almost_one_that_claims_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.feature");
+    for tag in ["@rotaton", "@Rotation", "@cut-over"] {
+        let text = format!("Feature: f\n  {tag}\n  Scenario: s\n    Given a running Kingdom\n");
+        std::fs::write(&path, text).unwrap();
+        let Err(UsageError::Feature { line, reason, .. }) =
+            scenario::from_paths(std::slice::from_ref(&path))
+        else {
+            panic!("{tag}")
+        };
+        assert_eq!(line, 2, "{reason}");
+        assert!(reason.contains(&format!("{tag} claims nothing")), "{reason}");
+    }
+    for tag in ["@rotation", "@cutover", "@slow", "@rotation-of-keys"] {
+        let text = format!("Feature: f\n  {tag}\n  Scenario: s\n    Given a running Kingdom\n");
+        std::fs::write(&path, text).unwrap();
+        assert!(scenario::from_paths(std::slice::from_ref(&path)).is_ok(), "{tag}");
+    }
+}
