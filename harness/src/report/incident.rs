@@ -35,7 +35,7 @@ pub struct Happened<'a> {
 }
 
 /// Codes of findings that say what the real system lets happen, and what to do about each.
-const OPEN: [(&str, &str); 7] = [
+const OPEN: [(&str, &str); 8] = [
     (
         "old_credential_accepted",
         "Take the root of the stolen leaf out of the bundle of every server that still accepts it, and \
@@ -65,6 +65,11 @@ const OPEN: [(&str, &str); 7] = [
         "late_result_overwrites_failure",
         "Discard the result of every measurement that succeeded after it was seen to have failed, and \
          create it anew; the Kingdom keeps nothing of the failure, so go by your own records.",
+    ),
+    (
+        "ciphertext_under_dead_key",
+        "Restrict access to what is still encrypted to the stolen key wherever it is stored; cancel what \
+         goes on and create it anew under the new key, since a specification cannot be changed.",
     ),
     (
         "missing_oid_not_noticed",

@@ -231,7 +231,23 @@ fn keys() -> Vec<StepDefinition> {
                     old,
                     new: Some(new),
                 };
-                look_at(world, trial, clause)
+                let old_key = trial.credential.clone();
+                look_at(world, trial, clause)?;
+                // That its owner has dropped it takes it from nobody else who has it.
+                let left = keys.iter().filter(|one| one.key == old_key);
+                let left: Vec<_> = left
+                    .map(|one| {
+                        world.called(&one.measurement).unwrap_or(&one.measurement).to_owned()
+                    })
+                    .collect();
+                let text = format!(
+                    "the requisitions of {} stay encrypted to {owner}'s old key, and whoever has the key \
+                     opens them; whoever stores them must restrict access, or cancel them and create them \
+                     anew, for nobody is refused",
+                    left.join(", ")
+                );
+                world.found("ciphertext_under_dead_key", "1.2.4", text, Vec::new());
+                Ok(())
             }
         ),
         step!(
