@@ -96,11 +96,8 @@ impl Todo<'_> {
 
     fn certificate(&mut self, name: &str, affected: &[Affected]) {
         let owner = self.facts.subject.owner();
-        let is_revoked = self
-            .facts
-            .certificate
-            .as_ref()
-            .is_some_and(|row| row.state == pb::certificate::RevocationState::Revoked);
+        let state = self.facts.certificate.as_ref().map(|row| row.state);
+        let is_revoked = state == Some(pb::certificate::RevocationState::Revoked);
         let signs_key = self.facts.public_key.as_ref().filter(|row| row.certificate == name);
         if !is_revoked || signs_key.is_some() {
             self.add(
@@ -111,10 +108,19 @@ impl Todo<'_> {
             );
         }
         if let Some(key) = signs_key {
-            let why = if is_revoked {
-                "at once: until then every CreateMeasurement that names this owner fails (1.6.5)"
-            } else {
-                "before the old certificate is revoked, or every CreateMeasurement that names this owner fails (1.6.5)"
+            let is_valid = state == Some(pb::certificate::RevocationState::Unspecified);
+            let why = match self.facts.subject.owner_kind() {
+                // The Kingdom looks at no consumer's key when it creates a measurement.
+                OwnerKind::MeasurementConsumer => {
+                    "until then nothing but the stolen certificate vouches for it; no measurement fails for that (1.6.2), and no data provider reads the certificate's state (3.15.3)"
+                }
+                _ if is_valid => {
+                    "before the old certificate is revoked, or every CreateMeasurement that names this owner fails (1.6.5)"
+                }
+                // On hold it is as invalid as revoked (1.6.1).
+                _ => {
+                    "at once: until then every CreateMeasurement that names this owner fails (1.6.5)"
+                }
             };
             self.add(ActionKind::ReSignPublicKey, owner, &key.name, why);
         }

@@ -250,14 +250,33 @@ fn the_key_is_signed_anew_before_the_certificate_is_revoked() {
     let kinds =
         |facts: &Facts| plan_of(facts).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
     assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey, RevokeCertificate]);
+    let why = |facts: &Facts| assess(facts).plan[1].why;
+    assert!(why(&facts).starts_with("before the old certificate is revoked"));
+    // On hold nobody can create a measurement of this provider either (1.6.1).
     facts.certificate.as_mut().unwrap().state = RevocationState::Hold;
     assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey, RevokeCertificate]);
+    assert!(why(&facts).starts_with("at once"));
     // Revoked first, as runbooks say: now nobody can create a measurement of this provider.
     facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
     assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey]);
-    assert!(assess(&facts).plan[1].why.starts_with("at once"));
+    assert!(why(&facts).starts_with("at once"));
     facts.public_key.as_mut().unwrap().certificate = format!("{DP}/certificates/new");
     assert_eq!(kinds(&facts), []);
+}
+
+/// 1.6.5 is about data providers: a consumer creates measurements under its new certificate whoever
+/// vouches for its key.
+#[test]
+fn no_measurement_of_a_consumer_fails_because_its_key_is_under_the_old_certificate() {
+    let mut facts = of_certificate(MC);
+    facts.public_key = of_key(MC).public_key;
+    for state in [RevocationState::Unspecified, RevocationState::Hold, RevocationState::Revoked] {
+        facts.certificate.as_mut().unwrap().state = state;
+        let plan = assess(&facts).plan;
+        assert_eq!(plan[1].action, ReSignPublicKey, "{state:?}");
+        let why = plan[1].why;
+        assert!(!why.contains("CreateMeasurement") && !why.contains("1.6.5"), "{state:?}: {why}");
+    }
 }
 
 #[test]
