@@ -905,10 +905,11 @@ fn whose_key(incident: &Incident) {
         let mut about_key = BTreeSet::new();
         let mut to_encrypt = BTreeSet::new();
         for action in assessment["plan"].as_array().expect("a plan") {
-            match text(&action["action"]).as_str() {
-                "re_encrypt" => drop(to_encrypt.insert(text(&action["subject"]))),
-                other if other.ends_with("public_key") => drop(about_key.insert(other.to_owned())),
-                _ => {}
+            let kind = text(&action["action"]);
+            if kind == "re_encrypt" {
+                to_encrypt.insert(text(&action["subject"]));
+            } else if kind.ends_with("public_key") {
+                about_key.insert(kind);
             }
         }
         (about_key, to_encrypt, assessment["subject"]["vouched_keys"].clone())
