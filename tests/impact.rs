@@ -13,7 +13,7 @@ use halo_harness::environment::Dialled;
 use halo_harness::impact::facts::Subject;
 use halo_harness::impact::plan::ActionKind;
 use halo_harness::impact::read::{self, Access, Channel, Question};
-use halo_harness::impact::repair::{Books, Crew, Repaired, repair};
+use halo_harness::impact::repair::{Books, Crew, Repaired, digest, repair};
 use halo_harness::impact::{Assessment, assess};
 use halo_harness::participant::data_provider::DataProvider;
 use halo_harness::participant::duchy::Duchy;
@@ -673,6 +673,23 @@ fn truth(incident: &Incident, subject: &str) -> BTreeSet<Line> {
             .chain(row.result.as_ref().map(|one| (&row.name, one)))
             .map(|(name, (certificate, when))| (name.as_str(), certificate.as_str(), *when))
             .collect();
+        // What is encrypted to the first keys, for which nobody but the first certificates vouches,
+        // whatever signed the spec, and wherever the requisition is bound.
+        match subject {
+            "mc1 certificate" | "mc1 key" if row.key == "mc1 first" => {
+                add("measurement", &row.name, "encrypted_to", created);
+                for (name, _, when) in &results {
+                    add("result", name, "encrypted_to", Some(*when));
+                }
+            }
+            "edp1 certificate" | "edp1 key" => {
+                for part in row.parts.iter().filter(|part| part.key == "edp1 first") {
+                    add("requisition", &part.requisition, "encrypted_to", created);
+                    add("measurement", &row.name, "encrypted_to", created);
+                }
+            }
+            _ => {}
+        }
         match subject {
             "mc1 certificate" if row.signer == certificate("mc1") => {
                 add("measurement", &row.name, "signed_by", created);
@@ -681,18 +698,6 @@ fn truth(incident: &Incident, subject: &str) -> BTreeSet<Line> {
                 }
                 for (name, _, when) in results {
                     add("result", name, "bound_to", Some(when));
-                }
-            }
-            "mc1 key" if row.key == "mc1 first" => {
-                add("measurement", &row.name, "encrypted_to", created);
-                for (name, _, when) in results {
-                    add("result", name, "encrypted_to", Some(when));
-                }
-            }
-            "edp1 key" => {
-                for part in row.parts.iter().filter(|part| part.key == "edp1 first") {
-                    add("requisition", &part.requisition, "encrypted_to", created);
-                    add("measurement", &row.name, "encrypted_to", created);
                 }
             }
             "edp1 certificate" | "aggregator certificate" => {
@@ -791,6 +796,7 @@ fn equals_the_truth() {
     }
     on_call(&incident, &trail, &head);
     undated_and_unread(&incident);
+    whose_key(&incident);
     one_is_hidden(&incident, &trail, &head);
 }
 
@@ -883,6 +889,47 @@ fn undated_and_unread(incident: &Incident) {
     assert_eq!(none.code, Some(3), "{}", none.err);
     let none: Value = serde_json::from_str(&none.out).expect("JSON");
     assert_eq!((listed(&none).len(), &none["subject"]["state"]), (0, &Value::from("UNKNOWN")));
+}
+
+/// The owner says which keys are its own: another one in force is a thief's, and an earlier one that the
+/// certificate vouched for is remembered by whoever assesses, not by the Kingdom.
+fn whose_key(incident: &Incident) {
+    let [option, name] = option(incident, "mc1 certificate");
+    let [key_option, key_name] = self::option(incident, "mc1 key");
+    let of_key = incident.assessed("mc1", &[&key_option, &key_name]);
+    let first = text(&of_key["subject"]["key_sha256"]);
+    let second = digest(&keyset("mc1"));
+    let assessed = |more: &[&str]| {
+        let all = [&[option.as_str(), name.as_str(), "--entity-type", "creative"], more].concat();
+        let assessment = incident.assessed("mc1", &all);
+        let mut about_key = BTreeSet::new();
+        let mut to_encrypt = BTreeSet::new();
+        for action in assessment["plan"].as_array().expect("a plan") {
+            let kind = text(&action["action"]);
+            if kind == "re_encrypt" {
+                to_encrypt.insert(text(&action["subject"]));
+            } else if kind.ends_with("public_key") {
+                about_key.insert(kind);
+            }
+        }
+        (about_key, to_encrypt, assessment["subject"]["vouched_keys"].clone())
+    };
+    let under = |key: &str| -> BTreeSet<String> {
+        let groups = incident.groups.iter().filter(|group| group.key == Some(key));
+        groups.map(|group| group.name.clone()).collect()
+    };
+    let one = |action: &str| BTreeSet::from([action.to_owned()]);
+    let (none, in_force) = (BTreeSet::new(), Value::from(vec![first.as_str()]));
+    for own in [&[][..], &["--own-key-sha256", &second, "--own-key-sha256", &first]] {
+        let expected = (one("re_sign_public_key"), none.clone(), in_force.clone());
+        assert_eq!(assessed(own), expected, "{own:?}");
+    }
+    let expected = (one("replace_public_key"), under("mc1 first"), in_force);
+    assert_eq!(assessed(&["--own-key-sha256", &second]), expected);
+    let both = ["--own-key-sha256", &first, "--vouched-key-sha256", &second];
+    let (about_key, to_encrypt, vouched) = assessed(&both);
+    assert_eq!((about_key, to_encrypt), (one("re_sign_public_key"), under("mc1 second")));
+    assert_eq!(vouched.as_array().map(Vec::len), Some(2));
 }
 
 /// Negative twin: an affected measurement that the Kingdom hides is missed, and the trail betrays it.
@@ -1094,6 +1141,8 @@ fn in_process(incident: &Incident, subject: &str, since: &str, key: Option<Strin
         subject: subject.expect("a name"),
         since: fake_kingdom::model::Timestamp::parse_rfc3339(since),
         key,
+        own_keys: BTreeSet::new(),
+        vouched_keys: BTreeSet::new(),
         entity_types: vec!["creative".to_owned()],
         audit: None,
         audit_head: None,
@@ -1178,6 +1227,8 @@ fn unreadable() {
         2,
         &["cannot be used with"],
     );
+    let own = ["--public-key", key.as_str(), "--own-key-sha256", &"ab".repeat(32)];
+    refused(incident.impact("mc1", &own), 2, &["cannot be used with"]);
     for wrong in ["mc1", "duchies//certificates/AAAAAAAAAZQ", "duchies/worker1/certificates/x"] {
         refused(incident.impact("mc1", &["--certificate", wrong]), 2, &["OWNER/certificates/ID"]);
     }

@@ -172,3 +172,26 @@ Feature: The key of a consent signalling certificate is stolen
       | mc1.open          | FAILED CERTIFICATE_REVOKED |
       | mc1.open_again    | SUCCEEDED                  |
       | mc1.suspect_again | SUCCEEDED                  |
+
+  # The Kingdom forgets a key that is replaced: what is under it is remembered from the first assessment.
+  @contract-1.2.4 @contract-1.4.3
+  Scenario: a key that the thief put in force is replaced, and what is encrypted to it is open until that is done anew
+    Given mc1 has a new encryption key called planted
+    And mc1 has published its encryption key planted with its certificate certificate
+    And edp1 has an event group called g for mc1 with the metadata of "news"
+    And mc1's encryption key planted opens the metadata of edp1.g
+    When the repair plan of mc1's certificate certificate is carried out
+    Then nothing that mc1's certificate certificate has touched is open
+    And mc1's encryption key planted is dead for the metadata of edp1.g, and its repaired is not
+    And the event groups of mc1 that are not under its key repaired are none
+
+  # The spec is signed with another certificate, and asks for results under the key in force.
+  @contract-1.5.14 @contract-1.2.4
+  Scenario: what asks for results under a key that the stolen certificate vouches for is listed
+    Given mc1 has a new certificate called second
+    And mc1 registers its certificate second
+    And mc1 signs with its certificate second
+    And mc1 creates a reach measurement called m with edp1
+    Then what mc1's certificate certificate has touched is
+      | public_key  | signed_by    | {mc1}/publicKey |
+      | measurement | encrypted_to | {mc1.m}         |

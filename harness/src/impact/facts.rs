@@ -146,6 +146,12 @@ pub struct Facts {
     pub key: Option<String>,
     /// The owner's public key in force; `None` for owners that have none (1.3.3, 1.3.4).
     pub public_key: Option<PublicKeyFacts>,
+    /// SHA-256 of each key set that the owner says is its own; none if nobody asked it. The Kingdom does
+    /// not know: it takes what is published with the owner's access.
+    pub own_keys: BTreeSet<String>,
+    /// SHA-256 of each key set that the compromised certificate vouched for, as an earlier assessment
+    /// said; the Kingdom keeps none that was replaced (1.2.4).
+    pub vouched_keys: BTreeSet<String>,
     /// Every measurement that may be concerned: all of the owner's if it is a measurement consumer,
     /// else all of the Kingdom (there is no filter by provider or Duchy certificate, 8.1.5).
     pub measurements: Vec<MeasurementFacts>,

@@ -91,6 +91,10 @@ pub struct SubjectState {
     pub not_after: Option<Timestamp>,
     /// The compromised key: SHA-256 of its public key set.
     pub key_sha256: Option<String>,
+    /// SHA-256 of each public key set that a certificate is known to have vouched for, now or in an
+    /// earlier assessment. The Kingdom forgets a key that is replaced (1.2.4), so the next assessment
+    /// has to be given them.
+    pub vouched_keys: Vec<String>,
 }
 
 /// How far an audit trail goes.
@@ -332,13 +336,13 @@ pub fn assess(facts: &Facts) -> Assessment {
     let mut affected: Vec<_> = found.affected.into_values().collect();
     let plan = plan::plan(facts, &affected);
     let open: BTreeSet<&str> = plan.iter().map(|action| action.subject.as_str()).collect();
-    // A key that the certificate vouches for is in doubt until it is signed anew, and with it what is
-    // encrypted to it.
+    // A key that nothing but the certificate vouches for is in doubt until it is signed anew, and with
+    // it what is encrypted to it.
     let is_in_doubt = plan.iter().any(|action| action.action == plan::ActionKind::ReSignPublicKey);
     for one in &mut affected {
         let measurement = one.measurement.as_deref();
         one.open = open.contains(one.name.as_str())
-            || (one.kind == Kind::EventGroup && is_in_doubt)
+            || (one.how == How::EncryptedTo && is_in_doubt)
             || measurement.is_some_and(|measurement| open.contains(measurement));
     }
     let not_known = gaps(facts, &affected);
@@ -384,7 +388,50 @@ fn subject(facts: &Facts, affected: &[Affected]) -> SubjectState {
         not_before: certificate.and_then(|row| row.not_before),
         not_after: certificate.and_then(|row| row.not_after),
         key_sha256: facts.key.clone(),
+        vouched_keys: ever_vouched(facts).into_iter().collect(),
     }
+}
+
+/// Whose a key is that the compromised certificate vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The owner's.
+    Own,
+    /// Not the owner's, or nobody says that it is: a thief's.
+    NotOwn,
+    /// It is in force, and nobody has said whose it is: the Kingdom takes whatever key is published with
+    /// the owner's access (1.2.3).
+    NotSaid,
+}
+
+/// The keys for which nothing vouches but the compromised certificate, and whose they are. The owner's
+/// own ones count only while no other certificate has signed them.
+pub(crate) fn vouched(facts: &Facts) -> BTreeMap<String, Whose> {
+    let signed = signed_key(facts);
+    let in_force = facts.public_key.as_ref().map(|row| &row.key);
+    let whose = |key: String| {
+        let is_signed = signed == Some(&key);
+        let whose = match (facts.own_keys.is_empty(), is_signed) {
+            (false, _) if facts.own_keys.contains(&key) => Whose::Own,
+            (false, _) => Whose::NotOwn,
+            (true, true) => Whose::NotSaid,
+            // Its owner has signed it anew.
+            (true, false) if in_force == Some(&key) => Whose::Own,
+            (true, false) => Whose::NotOwn,
+        };
+        (whose != Whose::Own || is_signed).then_some((key, whose))
+    };
+    ever_vouched(facts).into_iter().filter_map(whose).collect()
+}
+
+/// The key in force, if the compromised certificate signs it.
+fn signed_key(facts: &Facts) -> Option<&String> {
+    let Subject::Certificate(name) = &facts.subject else { return None };
+    facts.public_key.as_ref().filter(|row| row.certificate == *name).map(|row| &row.key)
+}
+
+fn ever_vouched(facts: &Facts) -> BTreeSet<String> {
+    facts.vouched_keys.iter().chain(signed_key(facts)).cloned().collect()
 }
 
 /// Whether the compromised key is the owner's public key now.
@@ -584,8 +631,13 @@ impl Found<'_> {
     }
 
     /// The spec names it; the RequisitionSpecs are signed with the same (3.7.2, 3.7.3); results
-    /// answer to it.
+    /// answer to it. Whoever signed the spec, it may ask for results under a key that nothing but the
+    /// certificate vouches for (3.7.4, 3.7.5).
     fn of_consumer_certificate(&mut self, row: &MeasurementFacts, certificate: &str) {
+        let vouched = vouched(self.facts);
+        if row.result_key.as_ref().is_some_and(|key| vouched.contains_key(key)) {
+            self.of_result_key(row);
+        }
         if row.certificate != certificate {
             return;
         }
@@ -601,9 +653,12 @@ impl Found<'_> {
         }
     }
 
-    /// Requisitions are bound to it (1.5.12); results name it (3.9.1).
+    /// Requisitions are bound to it (1.5.12); results name it (3.9.1); RequisitionSpecs may be
+    /// encrypted to a key that nothing but the certificate vouches for (3.7.3).
     fn of_provider_certificate(&mut self, row: &MeasurementFacts, certificate: &str) {
         let created = (row.create_time, row.create_time);
+        let vouched = vouched(self.facts);
+        self.of_requisition_keys(row, |key| vouched.contains_key(key));
         for requisition in &row.requisitions {
             if requisition.certificate == certificate {
                 self.of_requisition(row, requisition, How::BoundTo, created);
@@ -645,22 +700,32 @@ impl Found<'_> {
     /// 3.7.5).
     fn of_key(&mut self, row: &MeasurementFacts, owner: OwnerKind) {
         let Some(key) = self.facts.key.clone() else { return };
-        let how = How::EncryptedTo;
-        let created = (row.create_time, row.create_time);
         if owner == OwnerKind::DataProvider {
-            let provider = self.facts.subject.owner();
-            for requisition in &row.requisitions {
-                if requisition.data_provider == provider && requisition.key == key {
-                    self.of_requisition(row, requisition, how, created);
-                    self.of_measurement(row, how, created);
-                }
-            }
+            self.of_requisition_keys(row, |one| *one == key);
         } else if row.result_key.as_ref() == Some(&key) {
-            self.of_measurement(row, how, created);
-            for result in results(row) {
-                let time = (result.time.or(row.create_time), result.time);
-                self.add(Kind::Result, result.name, how, result.state, time, Some(&row.name));
+            self.of_result_key(row);
+        }
+    }
+
+    /// RequisitionSpecs for the owner under one of these keys.
+    fn of_requisition_keys(&mut self, row: &MeasurementFacts, is_one: impl Fn(&String) -> bool) {
+        let (how, created) = (How::EncryptedTo, (row.create_time, row.create_time));
+        let provider = self.facts.subject.owner();
+        for requisition in &row.requisitions {
+            if requisition.data_provider == provider && is_one(&requisition.key) {
+                self.of_requisition(row, requisition, how, created);
+                self.of_measurement(row, how, created);
             }
+        }
+    }
+
+    /// A measurement that asks for results under the key, and those that have come.
+    fn of_result_key(&mut self, row: &MeasurementFacts) {
+        let how = How::EncryptedTo;
+        self.of_measurement(row, how, (row.create_time, row.create_time));
+        for result in results(row) {
+            let time = (result.time.or(row.create_time), result.time);
+            self.add(Kind::Result, result.name, how, result.state, time, Some(&row.name));
         }
     }
 
@@ -688,20 +753,14 @@ impl Found<'_> {
     /// Metadata is encrypted to a consumer's key (3.7.6): the compromised one, or one that nothing
     /// but the compromised certificate vouches for.
     fn event_groups(&mut self) {
-        let key = match &self.facts.subject {
-            Subject::PublicKey(_) => self.facts.key.clone(),
-            Subject::Certificate(name) => self
-                .facts
-                .public_key
-                .as_ref()
-                .filter(|row| row.certificate == *name)
-                .map(|row| row.key.clone()),
+        let keys: BTreeSet<String> = match &self.facts.subject {
+            Subject::PublicKey(_) => self.facts.key.iter().cloned().collect(),
+            Subject::Certificate(_) => vouched(self.facts).into_keys().collect(),
         };
-        let Some(key) = key else { return };
         for row in &self.facts.event_groups.seen {
             if row.has_metadata
                 && row.consumer == self.facts.subject.owner()
-                && row.key.as_ref() == Some(&key)
+                && row.key.as_ref().is_some_and(|key| keys.contains(key))
             {
                 let audit = self.facts.audit.as_ref();
                 let time = audit.and_then(|audit| audit.last_change.get(&row.name)).copied();
@@ -783,8 +842,15 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
             gaps.push(Gap::not_recorded(
                 format!("which earlier public keys of {owner} the certificate signed, and who still uses them"),
                 why,
-                "ask the owner; each key's own reach: --public-key with --key-sha256",
+                "ask the owner; give each that is not its own as --vouched-key-sha256",
             ));
+            for (key, _) in vouched(facts).iter().filter(|(_, whose)| **whose == Whose::NotSaid) {
+                gaps.push(Gap::not_recorded(
+                    format!("whether the key in force, {key}, is {owner}'s own, or a thief put it there"),
+                    "the Kingdom takes any key that is published with the owner's access, and verifies no signature (1.2.3)",
+                    "ask the owner for the SHA-256 of its keys, and assess again: --own-key-sha256",
+                ));
+            }
         }
     }
     if by_certificate {
@@ -925,7 +991,8 @@ fn other_keys(facts: &Facts) -> Option<Gap> {
     for row in &facts.event_groups.seen {
         let Some(key) = &row.key else { continue };
         let in_force = facts.public_key.as_ref().is_some_and(|row| row.key == *key);
-        if row.consumer == facts.subject.owner() && *key != known && !in_force {
+        let is_told = in_force || facts.own_keys.contains(key) || facts.vouched_keys.contains(key);
+        if row.consumer == facts.subject.owner() && *key != known && !is_told {
             *keys.entry(key.clone()).or_insert(0_usize) += 1;
         }
     }

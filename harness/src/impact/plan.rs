@@ -1,7 +1,7 @@
 //! What to do about what is affected, in order: who does what to which resource, and why.
 
 use super::facts::{Facts, MeasurementFacts, OwnerKind, Subject};
-use super::{Affected, How, Kind, When, is_in_force};
+use super::{Affected, How, Kind, When, Whose, is_in_force, results, vouched};
 use kingdom_proto::internal as pb;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +61,36 @@ impl ActionKind {
     }
 }
 
+macro_rules! before {
+    () => {
+        "before the old certificate is revoked, or every CreateMeasurement that names this owner fails (1.6.5)"
+    };
+}
+
+macro_rules! at_once {
+    () => {
+        "at once: until then every CreateMeasurement that names this owner fails (1.6.5)"
+    };
+}
+
+macro_rules! nothing_else {
+    () => {
+        "until then nothing but the stolen certificate vouches for it; no measurement fails for that (1.6.2), and no data provider reads the certificate's state (3.15.3)"
+    };
+}
+
+macro_rules! if_own {
+    () => {
+        "; only if the key in force is the owner's own: else assess again with --own-key-sha256, and replace it, or its thief is trusted for ever"
+    };
+}
+
+macro_rules! not_own {
+    () => {
+        "the key in force is not the owner's own: whoever put it there reads what is encrypted to it, and signed again it would be trusted for ever (1.2.3)"
+    };
+}
+
 /// Who deletes.
 pub const OPERATOR: &str = "operator";
 
@@ -96,11 +126,8 @@ impl Todo<'_> {
 
     fn certificate(&mut self, name: &str, affected: &[Affected]) {
         let owner = self.facts.subject.owner();
-        let is_revoked = self
-            .facts
-            .certificate
-            .as_ref()
-            .is_some_and(|row| row.state == pb::certificate::RevocationState::Revoked);
+        let state = self.facts.certificate.as_ref().map(|row| row.state);
+        let is_revoked = state == Some(pb::certificate::RevocationState::Revoked);
         let signs_key = self.facts.public_key.as_ref().filter(|row| row.certificate == name);
         if !is_revoked || signs_key.is_some() {
             self.add(
@@ -110,14 +137,9 @@ impl Todo<'_> {
                 "with a fresh key: the Kingdom takes a subject key identifier once for ever (1.1.8)",
             );
         }
-        if let Some(key) = signs_key {
-            let why = if is_revoked {
-                "at once: until then every CreateMeasurement that names this owner fails (1.6.5)"
-            } else {
-                "before the old certificate is revoked, or every CreateMeasurement that names this owner fails (1.6.5)"
-            };
-            self.add(ActionKind::ReSignPublicKey, owner, &key.name, why);
-        }
+        let vouched = vouched(self.facts);
+        let is_valid = state == Some(pb::certificate::RevocationState::Unspecified);
+        self.vouched_key(&vouched, is_valid);
         if !is_revoked {
             self.add(
                 ActionKind::RevokeCertificate,
@@ -126,7 +148,20 @@ impl Todo<'_> {
                 "REVOKED, not HOLD; it fails open measurements (1.6.3), and leaves TLS as it is (1.6.2)",
             );
         }
+        let is_not_own = |key: &String| vouched.get(key) == Some(&Whose::NotOwn);
+        self.re_encrypt(is_not_own);
         for (row, ways) in measurements(self.facts, affected) {
+            let is_readable = is_encrypted_to(self.facts, row, is_not_own);
+            if !is_readable && ways.iter().all(|one| one.how == How::EncryptedTo) {
+                // Under the owner's own key: to sign that anew is enough.
+                continue;
+            }
+            if is_readable && self.is_filled(row) {
+                self.delete(
+                    row,
+                    "its ciphertexts are under a key that is not the owner's own; there is no way back (1.8.2)",
+                );
+            }
             let is_suspect = ways.iter().any(|one| {
                 matches!(one.how, How::ResultSignedBy | How::SignedBy) && one.when != When::Before
             });
@@ -150,6 +185,11 @@ impl Todo<'_> {
                     row,
                     "the revocation failed it, and a release restores nothing (1.1.14)",
                 );
+            } else if row.state == pb::measurement::State::Succeeded && is_readable {
+                self.re_create(
+                    row,
+                    "whoever put the key there reads it, and perhaps nobody else: specs name the key for ever (8.2.3)",
+                );
             } else if row.state == pb::measurement::State::Succeeded && is_suspect {
                 let (re_create, delete) = match self.facts.subject.owner_kind() {
                     OwnerKind::MeasurementConsumer => (
@@ -169,6 +209,7 @@ impl Todo<'_> {
 
     fn key(&mut self, name: &str, affected: &[Affected]) {
         let owner = self.facts.subject.owner();
+        let stolen = self.facts.key.clone();
         if is_in_force(self.facts) {
             self.add(
                 ActionKind::ReplacePublicKey,
@@ -177,21 +218,7 @@ impl Todo<'_> {
                 "until then others go on encrypting to the stolen key (1.2.4)",
             );
         }
-        for group in affected.iter().filter(|one| one.kind == Kind::EventGroup) {
-            let provider = group.name.split("/eventGroups/").next().unwrap_or_default();
-            self.add(
-                ActionKind::ReEncrypt,
-                provider,
-                &group.name,
-                "nothing but UpdateEventGroup by its provider replaces it, and nobody is told (1.4.3, 8.1.7)",
-            );
-        }
-        let results: BTreeSet<_> = affected
-            .iter()
-            .filter(|one| one.kind == Kind::Result)
-            .filter_map(|one| one.measurement.as_deref())
-            .collect();
-        let of_provider = self.facts.subject.owner_kind() == OwnerKind::DataProvider;
+        self.re_encrypt(|key| stolen.as_ref() == Some(key));
         for (row, _) in measurements(self.facts, affected) {
             if row.is_pending() {
                 self.re_create(row, "specs are immutable: they name the old key for ever (8.2.3)");
@@ -202,15 +229,76 @@ impl Todo<'_> {
                     "what it still brings would be readable with the stolen key (8.2.3)",
                 );
             }
-            // A provider's key opens the RequisitionSpec of every measurement, a consumer's key
-            // what has come as a result.
-            if of_provider || results.contains(row.name.as_str()) {
+            if self.is_filled(row) {
                 self.delete(
                     row,
                     "its ciphertexts stay readable with the stolen key; keep what is needed first, there is no way back (1.8.2)",
                 );
             }
         }
+    }
+
+    /// What becomes of the key in force, if nothing but the compromised certificate vouches for it, or it
+    /// is known not to be the owner's.
+    fn vouched_key(&mut self, vouched: &BTreeMap<String, Whose>, is_valid: bool) {
+        let Some(key) = &self.facts.public_key else { return };
+        let owner = self.facts.subject.owner();
+        // The Kingdom looks at no consumer's key when it creates a measurement. On hold a certificate is
+        // as invalid as revoked (1.6.1).
+        let of_consumer = self.facts.subject.owner_kind() == OwnerKind::MeasurementConsumer;
+        let is_signed = key.certificate == self.facts.subject.name();
+        let (action, why) = match vouched.get(&key.key) {
+            None => return,
+            Some(Whose::Own) => (
+                ActionKind::ReSignPublicKey,
+                match (of_consumer, is_valid) {
+                    (true, _) => nothing_else!(),
+                    (false, true) => before!(),
+                    (false, false) => at_once!(),
+                },
+            ),
+            Some(Whose::NotSaid) => (
+                ActionKind::ReSignPublicKey,
+                match (of_consumer, is_valid) {
+                    (true, _) => concat!(nothing_else!(), if_own!()),
+                    (false, true) => concat!(before!(), if_own!()),
+                    (false, false) => concat!(at_once!(), if_own!()),
+                },
+            ),
+            Some(Whose::NotOwn) => (
+                ActionKind::ReplacePublicKey,
+                match (of_consumer || !is_signed, is_valid) {
+                    (true, _) => not_own!(),
+                    (false, true) => concat!(before!(), "; ", not_own!()),
+                    (false, false) => concat!(at_once!(), "; ", not_own!()),
+                },
+            ),
+        };
+        self.add(action, owner, &key.name, why);
+    }
+
+    /// The event groups of the owner under one of these keys.
+    fn re_encrypt(&mut self, is_one: impl Fn(&String) -> bool) {
+        let owner = self.facts.subject.owner();
+        for group in &self.facts.event_groups.seen {
+            let is_under = group.key.as_ref().is_some_and(&is_one);
+            if !is_under || !group.has_metadata || group.consumer != owner {
+                continue;
+            }
+            let provider = group.name.split("/eventGroups/").next().unwrap_or_default();
+            self.add(
+                ActionKind::ReEncrypt,
+                provider,
+                &group.name,
+                "nothing but UpdateEventGroup by its provider replaces it, and nobody is told (1.4.3, 8.1.7)",
+            );
+        }
+    }
+
+    /// Whether a measurement holds a ciphertext for the owner's key: a provider's key opens the
+    /// RequisitionSpec of every measurement, a consumer's what has come as a result.
+    fn is_filled(&self, row: &MeasurementFacts) -> bool {
+        self.facts.subject.owner_kind() == OwnerKind::DataProvider || !results(row).is_empty()
     }
 
     fn re_create(&mut self, row: &MeasurementFacts, why: &'static str) {
@@ -239,6 +327,22 @@ fn measurements<'f, 'a>(
     }
     let rows = facts.measurements.iter();
     rows.filter_map(|row| Some((row, by_name.remove(row.name.as_str())?))).collect()
+}
+
+/// Whether its result, or for a provider its RequisitionSpec, is under one of these keys.
+fn is_encrypted_to(
+    facts: &Facts,
+    row: &MeasurementFacts,
+    is_one: impl Fn(&String) -> bool,
+) -> bool {
+    let owner = facts.subject.owner();
+    match facts.subject.owner_kind() {
+        OwnerKind::MeasurementConsumer => row.result_key.as_ref().is_some_and(is_one),
+        OwnerKind::DataProvider => {
+            row.requisitions.iter().any(|one| one.data_provider == owner && is_one(&one.key))
+        }
+        OwnerKind::Duchy | OwnerKind::ModelProvider => false,
+    }
 }
 
 /// Whether revoking the certificate now fails a pending measurement (1.6.3).

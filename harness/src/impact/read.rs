@@ -420,6 +420,10 @@ pub struct Question {
     pub since: Option<Timestamp>,
     /// The compromised key's SHA-256, if it is not the one in force.
     pub key: Option<String>,
+    /// See [`Facts::own_keys`].
+    pub own_keys: BTreeSet<String>,
+    /// See [`Facts::vouched_keys`].
+    pub vouched_keys: BTreeSet<String>,
     /// Entity types of event groups beside `campaign`.
     pub entity_types: Vec<String>,
     /// An audit trail.
@@ -469,6 +473,8 @@ pub async fn facts(
         certificate,
         key,
         public_key,
+        own_keys: question.own_keys.clone(),
+        vouched_keys: question.vouched_keys.clone(),
         measurements,
         event_groups,
         audit,

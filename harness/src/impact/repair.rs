@@ -6,7 +6,7 @@
 
 use super::Assessment;
 use super::plan::{Action, ActionKind};
-use super::read::{Channel, GET_MEASUREMENT, ReadError, number};
+use super::read::{Channel, GET_MEASUREMENT, ReadError, key_digest, number};
 use crate::participant::data_provider::{DataProvider, MetadataError};
 use crate::participant::duchy::Duchy;
 use crate::participant::measurement_consumer::{MeasurementConsumer, Wish};
@@ -114,10 +114,11 @@ impl Work<'_, '_> {
     async fn carry_out(&mut self, action: &Action, batch: &[Action]) -> Result<(), String> {
         match action.action {
             ActionKind::CreateCertificate => self.create_certificate(action).await,
-            ActionKind::ReSignPublicKey => self.public_key(action, None).await,
+            ActionKind::ReSignPublicKey => self.re_sign(action).await,
             ActionKind::ReplacePublicKey => {
                 let keyset = self.books.keyset.as_ref().ok_or("no fresh key set is at hand")?;
-                self.public_key(action, Some(keyset)).await
+                self.keys(&action.who)?.insert(0, keyset.clone());
+                self.publish(action, keyset).await
             }
             ActionKind::RevokeCertificate => {
                 let state = pb::certificate::RevocationState::Revoked;
@@ -192,22 +193,41 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// The key in force signed anew, or a fresh one put in front of the old, which stays until
-    /// nothing needs it (3.13.5).
-    async fn public_key(
-        &mut self,
-        action: &Action,
-        fresh: Option<&PrivateKeyset>,
-    ) -> Result<(), String> {
-        let dial = self.dial;
+    /// The key in force signed anew, if it is the owner's own: whoever has the certificate can have put
+    /// another one there (1.2.3), and that is not to be vouched for.
+    async fn re_sign(&mut self, action: &Action) -> Result<(), String> {
+        let in_force = self.key_in_force(&action.who).await?;
         let keys = self.keys(&action.who)?;
-        let keyset = fresh.or(keys.first()).ok_or("no key set is at hand")?.clone();
-        if fresh.is_some() {
-            keys.insert(0, keyset.clone());
-        }
+        let own = keys.iter().find(|one| digest(one) == in_force).cloned();
+        let keyset = own.ok_or_else(|| {
+            format!("the key in force, SHA-256 {in_force}, is none of its owner's, who has to replace it: name its own ones with --own-key-sha256")
+        })?;
+        self.publish(action, &keyset).await
+    }
+
+    /// A fresh key stands in front of the old ones, which stay until nothing needs them (3.13.5).
+    async fn publish(&mut self, action: &Action, keyset: &PrivateKeyset) -> Result<(), String> {
+        let dial = self.dial;
         let (base, signing) = self.owner(&action.who)?;
-        update_public_key(base, dial, signing, &keyset).await.map_err(said)?;
+        update_public_key(base, dial, signing, keyset).await.map_err(said)?;
         Ok(())
+    }
+
+    /// SHA-256 of the key set that the Kingdom shows as the owner's.
+    async fn key_in_force(&mut self, who: &str) -> Result<String, String> {
+        let (dial, name) = (self.dial, who.to_owned());
+        let base = self.base(who)?;
+        let signed = if who.starts_with("measurementConsumers/") {
+            let request = pb::GetMeasurementConsumerRequest { name };
+            let read = base.call(dial, wire::GET_MEASUREMENT_CONSUMER, &request).await;
+            read.map_err(said)?.public_key
+        } else {
+            let request = pb::GetDataProviderRequest { name };
+            let read = base.call(dial, wire::GET_DATA_PROVIDER, &request).await;
+            read.map_err(said)?.public_key
+        };
+        let message = signed.and_then(|signed| signed.message).unwrap_or_default();
+        Ok(key_digest(&message.value))
     }
 
     /// The group as it stands, but for its metadata and the key: the update replaces all of it
@@ -306,6 +326,11 @@ impl Work<'_, '_> {
         self.done.deleted.extend(batch.iter().map(|one| one.subject.clone()));
         Ok(())
     }
+}
+
+/// What an assessment calls a key.
+pub fn digest(keyset: &PrivateKeyset) -> String {
+    key_digest(&keyset.public().to_encryption_public_key())
 }
 
 fn said(error: CallError) -> String {

@@ -35,6 +35,8 @@ fn of_certificate(owner: &str) -> Facts {
         }),
         key: None,
         public_key: None,
+        own_keys: BTreeSet::new(),
+        vouched_keys: BTreeSet::new(),
         measurements: Vec::new(),
         event_groups: EventGroups { scope: EventGroupScope::NotConcerned, seen: Vec::new() },
         audit: Some(AuditFacts { end_is_proven: true, ..AuditFacts::default() }),
@@ -250,14 +252,33 @@ fn the_key_is_signed_anew_before_the_certificate_is_revoked() {
     let kinds =
         |facts: &Facts| plan_of(facts).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
     assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey, RevokeCertificate]);
+    let why = |facts: &Facts| assess(facts).plan[1].why;
+    assert!(why(&facts).starts_with("before the old certificate is revoked"));
+    // On hold nobody can create a measurement of this provider either (1.6.1).
     facts.certificate.as_mut().unwrap().state = RevocationState::Hold;
     assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey, RevokeCertificate]);
+    assert!(why(&facts).starts_with("at once"));
     // Revoked first, as runbooks say: now nobody can create a measurement of this provider.
     facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
     assert_eq!(kinds(&facts), [CreateCertificate, ReSignPublicKey]);
-    assert!(assess(&facts).plan[1].why.starts_with("at once"));
+    assert!(why(&facts).starts_with("at once"));
     facts.public_key.as_mut().unwrap().certificate = format!("{DP}/certificates/new");
     assert_eq!(kinds(&facts), []);
+}
+
+/// 1.6.5 is about data providers: a consumer creates measurements under its new certificate whoever
+/// vouches for its key.
+#[test]
+fn no_measurement_of_a_consumer_fails_because_its_key_is_under_the_old_certificate() {
+    let mut facts = of_certificate(MC);
+    facts.public_key = of_key(MC).public_key;
+    for state in [RevocationState::Unspecified, RevocationState::Hold, RevocationState::Revoked] {
+        facts.certificate.as_mut().unwrap().state = state;
+        let plan = assess(&facts).plan;
+        assert_eq!(plan[1].action, ReSignPublicKey, "{state:?}");
+        let why = plan[1].why;
+        assert!(!why.contains("CreateMeasurement") && !why.contains("1.6.5"), "{state:?}: {why}");
+    }
 }
 
 #[test]
@@ -382,6 +403,134 @@ fn event_groups_under_a_key_that_the_certificate_vouches_for_are_open_until_it_i
     assert!(ways(&assess(&facts)).contains(&hit));
     facts.public_key.as_mut().unwrap().certificate = format!("{MC}/certificates/new");
     assert_eq!(ways(&assess(&facts)), []);
+}
+
+fn keys(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Facts about the certificate of an owner under which a thief has put the key `planted` in force.
+fn with_planted_key(owner: &str) -> Facts {
+    let mut facts = of_certificate(owner);
+    facts.public_key =
+        of_key(owner).public_key.map(|row| PublicKeyFacts { key: "planted".to_owned(), ..row });
+    facts.own_keys = keys(&["own"]);
+    facts
+}
+
+/// To sign the key in force again would bless a thief's key; what is encrypted to it stays open when the
+/// Kingdom has long forgotten it (1.2.4).
+#[test]
+fn a_key_that_is_not_the_owners_is_replaced_and_what_is_under_it_stays_open_until_encrypted_anew() {
+    let mut facts = with_planted_key(MC);
+    facts.event_groups.seen = vec![EventGroupFacts {
+        name: format!("{DP}/eventGroups/g"),
+        consumer: MC.to_owned(),
+        key: Some("planted".to_owned()),
+        has_metadata: true,
+        state: "ACTIVE",
+    }];
+    let kinds =
+        |facts: &Facts| plan_of(facts).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>();
+    let all = [CreateCertificate, ReplacePublicKey, RevokeCertificate, ReEncrypt];
+    assert_eq!(kinds(&facts), all);
+    let first = assess(&facts);
+    assert_eq!(first.plan[3].who, DP);
+    assert_eq!(first.subject.vouched_keys, ["planted"]);
+
+    // Replaced and revoked, and the provider has done nothing yet.
+    facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
+    facts.public_key.as_mut().unwrap().certificate = format!("{MC}/certificates/new");
+    facts.public_key.as_mut().unwrap().key = "fresh".to_owned();
+    facts.vouched_keys = first.subject.vouched_keys.into_iter().collect();
+    for own in [keys(&["own", "fresh"]), keys(&[])] {
+        facts.own_keys = own;
+        let open = (Kind::EventGroup, "g", How::EncryptedTo, When::Unknown, true);
+        assert_eq!(ways(&assess(&facts)), [open]);
+        assert_eq!(kinds(&facts), [ReEncrypt]);
+    }
+    facts.event_groups.seen[0].key = Some("fresh".to_owned());
+    assert_eq!((ways(&assess(&facts)), kinds(&facts)), (vec![], vec![]));
+}
+
+/// Only its owner knows a key as its own: the plan says so, or takes its word.
+#[test]
+fn the_owners_own_key_is_signed_again_and_one_that_nobody_knows_only_if_it_is_the_owners() {
+    for owner in [MC, DP] {
+        let mut facts = with_planted_key(owner);
+        for (own, action, condition, gaps) in [
+            (keys(&["planted", "own"]), ReSignPublicKey, false, 0),
+            (keys(&["own"]), ReplacePublicKey, false, 0),
+            (keys(&[]), ReSignPublicKey, true, 1),
+        ] {
+            facts.own_keys = own;
+            let assessment = assess(&facts);
+            let key = &assessment.plan[1];
+            assert_eq!(key.action, action, "{owner} {:?}", facts.own_keys);
+            let is_told = key.why.contains("only if the key in force is the owner's own");
+            assert_eq!(is_told, condition, "{owner}: {}", key.why);
+            let known = assessment.not_known.iter();
+            let asked =
+                known.filter(|gap| gap.what.starts_with("whether the key in force, planted"));
+            assert_eq!(asked.count(), gaps, "{owner} {:?}", facts.own_keys);
+        }
+        // Signed by another certificate by the owner's own word, or without it: its own.
+        facts.vouched_keys = keys(&["planted"]);
+        facts.public_key.as_mut().unwrap().certificate = format!("{owner}/certificates/new");
+        facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
+        assert_eq!(plan_of(&facts), []);
+        // The thief's key was signed again all the same.
+        facts.own_keys = keys(&["own"]);
+        assert_eq!(plan_of(&facts), [(ReplacePublicKey, "publicKey".to_owned())]);
+    }
+}
+
+/// Whoever signed the spec (3.7.2), the results come under the key that it names (3.7.4, 3.7.5).
+#[test]
+fn results_under_a_key_that_the_certificate_vouches_for_are_listed_whoever_signed_the_spec() {
+    let mut facts = with_planted_key(MC);
+    let mut hit = with_result("hit", "x", 150);
+    hit.result_key = Some("planted".to_owned());
+    facts.measurements = vec![hit, with_result("other", "x", 150)];
+    let expected = |open| {
+        [
+            (Kind::PublicKey, "publicKey", How::SignedBy, When::Unknown, true),
+            (Kind::Measurement, "hit", How::EncryptedTo, When::Before, open),
+            (Kind::Result, "hit", How::EncryptedTo, When::After, open),
+        ]
+    };
+    assert_eq!(ways(&assess(&facts)), expected(true));
+    assert_eq!(work_of(&facts), [ReCreate, Delete]);
+    // Under the owner's own key they need nothing but its new signature.
+    facts.own_keys = keys(&["planted"]);
+    assert_eq!(ways(&assess(&facts)), expected(true));
+    assert_eq!(work_of(&facts), []);
+    facts.public_key.as_mut().unwrap().certificate = format!("{MC}/certificates/new");
+    assert_eq!(ways(&assess(&facts)), []);
+}
+
+#[test]
+fn what_is_under_a_key_that_is_not_the_owners_is_created_anew_and_deleted() {
+    let pending = measurement("m", State::PendingRequisitionFulfillment);
+    let mut full = with_result("m", "x", 150);
+    full.state = State::Failed;
+    for (owner, row, expected) in [
+        (MC, pending.clone(), vec![ReCreate, Cancel]),
+        (MC, full, vec![Delete]),
+        (MC, measurement("m", State::Cancelled), vec![]),
+        // The RequisitionSpec is there from the beginning (3.7.3).
+        (DP, pending, vec![ReCreate, Cancel, Delete]),
+        (DP, measurement("m", State::Cancelled), vec![Delete]),
+    ] {
+        let mut row = row;
+        row.result_key = Some("planted".to_owned());
+        row.requisitions[0].key = "planted".to_owned();
+        let mut facts = with_planted_key(owner);
+        facts.measurements = vec![row.clone()];
+        assert_eq!(work_of(&facts), expected, "{owner} {:?}", row.state);
+        facts.own_keys = keys(&["planted"]);
+        assert_eq!(work_of(&facts), [], "{owner} {:?}", row.state);
+    }
 }
 
 #[test]

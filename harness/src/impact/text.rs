@@ -46,6 +46,12 @@ fn header(out: &mut String, all: &Assessment) -> Written {
     if let Some(key) = &subject.key_sha256 {
         writeln!(out, "  key        {key} (SHA-256 of the public key set)")?;
     }
+    for key in &subject.vouched_keys {
+        writeln!(
+            out,
+            "  vouches    for the key {key}: give this with --vouched-key-sha256 when you assess again"
+        )?;
+    }
     match all.since {
         Some(since) => writeln!(out, "  suspected  since {since}")?,
         None => writeln!(

@@ -5,15 +5,17 @@ use super::time::duration;
 use super::{Arguments, StepDefinition, authentication, participants, step};
 use crate::error::Problem;
 use crate::impact::Assessment;
-use crate::impact::facts::Subject;
+use crate::impact::facts::{OwnerKind, Subject};
 use crate::impact::plan::ActionKind;
+use crate::impact::repair::digest;
 use crate::participant::cast::Fresh;
 use crate::verdict::{check, repair};
-use crate::world::{StepResult, Var, World};
+use crate::world::{StepResult, Stop, Var, World};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
     let mut steps = assessments();
@@ -150,8 +152,29 @@ impl Stolen {
         Ok(Self { subject, key, since: None, what: format!("{owner}'s encryption key {name}") })
     }
 
-    async fn assess(self, world: &mut World, owner: &str) -> Result<Assessment, Problem> {
-        world.assess_impact(owner, self.subject, self.key, self.since).await
+    async fn assess(self, world: &mut World, owner: &str) -> Result<Assessment, Stop> {
+        let own = self.own_keys(world, owner).await?;
+        Ok(world.assess_impact(owner, self.subject, self.key, own, self.since).await?)
+    }
+
+    /// Of a certificate: the digests of the keys that its owner, as a reference participant, holds. What
+    /// somebody else has published in its name is none of them.
+    async fn own_keys(&self, world: &mut World, owner: &str) -> Result<BTreeSet<String>, Stop> {
+        let kind = self.subject.owner_kind();
+        if matches!(self.subject, Subject::PublicKey(_)) {
+            return Ok(BTreeSet::new());
+        }
+        participants::act(world, async |stage, cast| {
+            let keys = match kind {
+                OwnerKind::Duchy | OwnerKind::ModelProvider => return Ok(BTreeSet::new()),
+                OwnerKind::DataProvider => &cast.player(stage.0.sandbox(), owner)?.provider()?.keys,
+                OwnerKind::MeasurementConsumer => {
+                    &cast.player(stage.0.sandbox(), owner)?.consumer()?.keys
+                }
+            };
+            Ok(keys.iter().map(digest).collect())
+        })
+        .await
     }
 }
 

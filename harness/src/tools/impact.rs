@@ -32,6 +32,14 @@ pub struct ImpactArgs {
     /// `sha256sum NAME_enc_public.tink` does; without it, the key in force
     #[arg(long, value_name = "HEX", requires = "public_key", value_parser = digest)]
     key_sha256: Option<String>,
+    /// SHA-256 of an encryption key that is the owner's own, as it says itself; repeatable. One in force
+    /// under the compromised certificate that is none of these was put there by somebody else
+    #[arg(long, value_name = "HEX", conflicts_with = "public_key", value_parser = digest)]
+    own_key_sha256: Vec<String>,
+    /// SHA-256 of an encryption key that the compromised certificate vouched for before it was replaced,
+    /// as an earlier assessment prints it; repeatable
+    #[arg(long, value_name = "HEX", conflicts_with = "public_key", value_parser = digest)]
+    vouched_key_sha256: Vec<String>,
     /// The suspected time: tells before from after
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     since: Option<Timestamp>,
@@ -118,6 +126,8 @@ pub fn run(arguments: &ImpactArgs, out: &mut dyn Write) -> Result<Assessed, Impa
         subject,
         since: arguments.since,
         key: arguments.key_sha256.clone(),
+        own_keys: arguments.own_key_sha256.iter().cloned().collect(),
+        vouched_keys: arguments.vouched_key_sha256.iter().cloned().collect(),
         entity_types: arguments.entity_type.clone(),
         audit: arguments.audit.clone(),
         audit_head: arguments.audit_head.clone(),

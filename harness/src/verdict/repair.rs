@@ -68,6 +68,7 @@ pub(crate) mod tests {
                 not_before: None,
                 not_after: None,
                 key_sha256: None,
+                vouched_keys: Vec::new(),
             },
             since: None,
             read_started: None,

@@ -10,11 +10,13 @@ use crate::impact::read::{self, Access, Channel, Question};
 use crate::impact::{Assessment, assess};
 use crate::observation::Fact;
 use fake_kingdom::model::Timestamp;
+use std::collections::BTreeSet;
 
 impl World {
     /// Assesses what a certificate or public key has touched, as its owner and the operator see it,
     /// and puts the assessment into the log. `key` is the SHA-256 of a public key set; without it
-    /// the one in force is meant.
+    /// the one in force is meant. `own_keys` are the owner's, by the same digest; what an earlier
+    /// assessment in the log said that the certificate vouched for counts on.
     ///
     /// # Errors
     /// Something that is needed cannot be read.
@@ -23,15 +25,23 @@ impl World {
         owner: &str,
         subject: Subject,
         key: Option<String>,
+        own_keys: BTreeSet<String>,
         since: Option<Timestamp>,
     ) -> Result<Assessment, Problem> {
         let resource = self.fill(&format!("{{{owner}}}"))?;
         let mut public = self.channel(owner, Listener::Public, Some(resource)).await?;
         let mut operator = self.channel(OPERATOR, Listener::Operator, None).await?;
+        let earlier = self.log.all().iter().filter_map(|observation| match &observation.fact {
+            Fact::Impact(one) if one.subject.name == subject.name() => Some(&one.subject),
+            _ => None,
+        });
+        let vouched_keys = earlier.flat_map(|one| one.vouched_keys.iter().cloned()).collect();
         let question = Question {
             subject,
             since,
             key,
+            own_keys,
+            vouched_keys,
             entity_types: Vec::new(),
             audit: None,
             audit_head: None,
