@@ -128,7 +128,7 @@ async fn a_leaf_with_two_authority_key_identifiers_is_refused_at_the_door() {
     let victim = world.authority("edp1").subject_key_identifier().to_vec();
     let twice = AkidChoice::Twice(own.subject_key_identifier().to_vec(), victim);
     assert!(world.call(&world.leaf(&own, |spec| spec.akid = twice)).await.is_err());
-    assert_eq!(world.refused_handshakes(), ["akid_not_of_issuer"]);
+    assert_eq!(world.refused_handshakes(), ["malformed_certificate"]);
     world.is_unharmed().await;
 }
 
