@@ -92,24 +92,8 @@ pub fn nearest_to_unknown<'a>(cited: &str, clauses: &'a [Clause]) -> Option<&'a 
     if clauses.iter().any(whole) || cited.split('.').next().is_some_and(later) {
         return None;
     }
-    let nearest = clauses.iter().min_by_key(|clause| distance(cited, &clause.id));
+    let nearest = clauses.iter().min_by_key(|clause| strsim::levenshtein(cited, &clause.id));
     nearest.map(|clause| clause.id.as_str())
-}
-
-/// How many characters have to be put in, taken out or changed to make one text of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, c) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, d) in other.iter().enumerate() {
-            let change = diagonal + usize::from(c != *d);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// A test and what it cites.

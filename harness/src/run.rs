@@ -5,7 +5,7 @@ use crate::environment::EnvironmentKind;
 use crate::error::{Owner, Problem};
 use crate::observation::{Fact, Observation, StepFact};
 use crate::report::evidence::Secrets;
-use crate::scenario::Scenario;
+use crate::scenario::{CUTOVER, ROTATION, Scenario};
 use crate::steps::Registry;
 use crate::verdict::detection::{self, Detection};
 use crate::verdict::{Claim, Judgement, Verdict, judge, judge_change};
@@ -178,8 +178,8 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         let finished = world.clock().now();
         let log = world.log.take();
         let claim = |tag: &String| match tag.as_str() {
-            "rotation" => Some(Claim::Rotation),
-            "cutover" => Some(Claim::Cutover),
+            ROTATION => Some(Claim::Rotation),
+            CUTOVER => Some(Claim::Cutover),
             _ => None,
         };
         let claims: Vec<_> = scenario.tags.iter().filter_map(claim).collect();

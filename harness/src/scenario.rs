@@ -16,6 +16,15 @@ use std::sync::Arc;
 /// The scenarios that come with the program.
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../scenarios");
 
+/// The tag of scenarios that claim to change a credential.
+pub const ROTATION: &str = "rotation";
+/// The tag of those that claim to change who is let in without a certificate.
+pub const CUTOVER: &str = "cutover";
+/// The tag of those that only simulation can run: so can it only their twins.
+pub const VIRTUAL_TIME: &str = "virtual-time";
+/// The tags that change how a scenario is judged or run.
+const CLAIMS: [&str; 3] = [ROTATION, CUTOVER, VIRTUAL_TIME];
+
 /// Prefix of the tags that name a clause of the contract.
 const CLAUSE_TAG: &str = "contract-";
 
@@ -147,25 +156,26 @@ fn known_clauses(scenarios: &[Scenario]) -> Result<(), UsageError> {
         for cited in scenario.clauses() {
             let Some(nearest) = coverage::nearest_to_unknown(&cited, &clauses) else { continue };
             let tag = format!("@{CLAUSE_TAG}{cited}");
-            let line = scenario
-                .source
-                .lines()
-                .position(|line| line.split_whitespace().any(|word| word == tag));
-            return Err(UsageError::Feature {
-                file: scenario.file.clone(),
-                line: line.map_or(scenario.line, |index| index + 1),
-                reason: format!(
-                    "the contract has no clause {cited}, which {tag} names; the nearest is \
+            let reason = format!(
+                "the contract has no clause {cited}, which {tag} names; the nearest is \
                      @{CLAUSE_TAG}{nearest}, and `halo-harness list --clauses` prints all"
-                ),
-            });
+            );
+            return Err(wrong_tag(scenario, &tag, reason));
         }
     }
     Ok(())
 }
 
-/// Tags that change how a scenario is judged or run.
-const CLAIMS: [&str; 3] = ["rotation", "cutover", "virtual-time"];
+/// What is wrong with a tag of a scenario, at the tag's own line.
+fn wrong_tag(scenario: &Scenario, tag: &str, reason: String) -> UsageError {
+    let is_here = |line: &str| line.split_whitespace().any(|word| word == tag);
+    let line = scenario.source.lines().position(is_here);
+    UsageError::Feature {
+        file: scenario.file.clone(),
+        line: line.map_or(scenario.line, |index| index + 1),
+        reason,
+    }
+}
 
 /// A misspelt tag would quietly take the guard away that the right one stands for.
 fn no_misspelt_claim(scenarios: &[Scenario]) -> Result<(), UsageError> {
@@ -176,18 +186,11 @@ fn no_misspelt_claim(scenarios: &[Scenario]) -> Result<(), UsageError> {
                 CLAIMS.into_iter().find(|claim| strsim::levenshtein(&bare(claim), &bare(tag)) <= 2);
             let Some(meant) = meant else { continue };
             let shown = format!("@{tag}");
-            let line = scenario
-                .source
-                .lines()
-                .position(|line| line.split_whitespace().any(|word| word == shown));
-            return Err(UsageError::Feature {
-                file: scenario.file.clone(),
-                line: line.map_or(scenario.line, |index| index + 1),
-                reason: format!(
-                    "{shown} claims nothing; @{meant} would, and makes a run that changed nothing \
+            let reason = format!(
+                "{shown} claims nothing; @{meant} would, and makes a run that changed nothing \
                      INVALID: write that, or a tag that is less like it"
-                ),
-            });
+            );
+            return Err(wrong_tag(scenario, &shown, reason));
         }
     }
     Ok(())

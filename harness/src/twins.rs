@@ -6,7 +6,7 @@
 
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, VIRTUAL_TIME};
 use crate::verdict::Verdict;
 use crate::verdict::detection::Watch;
 use gherkin::{GherkinEnv, Step};
@@ -147,9 +147,6 @@ pub fn parse(text: &str) -> Result<Vec<Fault>, UsageError> {
     }
     Ok(file.fault)
 }
-
-/// The tag of scenarios that only simulation can run: so can it only their twins.
-const VIRTUAL_TIME: &str = "virtual-time";
 
 /// The twins of these scenarios: each with each fault that names it. Those of a scenario that is
 /// tagged `@virtual-time` run in simulation, wherever the others do.

@@ -58,6 +58,14 @@ pub struct TlsOptions {
     pub link: Option<Link>,
 }
 
+impl TlsOptions {
+    /// Subject key identifiers of the roots it trusts, lower-case hex; those that have one.
+    pub fn root_skids(&self) -> impl Iterator<Item = String> {
+        let skid = |der: &Vec<u8>| halo_pki::inspect(der).ok()?.skid.map(hex::encode);
+        self.roots.iter().filter_map(skid)
+    }
+}
+
 /// Who answered a handshake, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answering {

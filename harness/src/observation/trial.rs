@@ -48,3 +48,10 @@ pub struct Trial {
     /// With the new one; `None` where a finding only says that the old one still works.
     pub new: Option<Attempt>,
 }
+
+impl Trial {
+    /// Whether another trial was of the same credential at the same door.
+    pub fn is_of_the_same(&self, other: &Self) -> bool {
+        (self.kind, &self.credential, &self.door) == (other.kind, &other.credential, &other.door)
+    }
+}

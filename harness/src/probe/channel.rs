@@ -28,7 +28,7 @@ impl Wardrobe {
     pub fn new(tls: TlsOptions) -> Self {
         let leaf = leaf_of(&tls);
         let config = tls.config().map(Arc::new);
-        let (first_skid, trust) = (leaf.skid.clone(), trust_of(&tls));
+        let (first_skid, trust) = (leaf.skid.clone(), tls.root_skids().collect());
         Self(Arc::new(Mutex::new(Worn { tls, first_skid, leaf, trust, config })))
     }
 
@@ -36,7 +36,7 @@ impl Wardrobe {
     pub fn change(&self, tls: TlsOptions) {
         let mut worn = self.worn();
         worn.leaf = leaf_of(&tls);
-        worn.trust = trust_of(&tls);
+        worn.trust = tls.root_skids().collect();
         worn.config = tls.config().map(Arc::new);
         worn.tls = tls;
     }
@@ -73,11 +73,6 @@ fn leaf_of(tls: &TlsOptions) -> ClientLeaf {
         skid: facts.and_then(|facts| facts.skid).map(hex::encode).unwrap_or_default(),
         akid: akid.unwrap_or_default(),
     }
-}
-
-fn trust_of(tls: &TlsOptions) -> Arc<[String]> {
-    let skid = |der: &Vec<u8>| halo_pki::inspect(der).ok()?.skid.map(hex::encode);
-    tls.roots.iter().filter_map(skid).collect()
 }
 
 /// A connection and whose it is.

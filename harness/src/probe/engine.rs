@@ -2,7 +2,7 @@
 
 use super::channel::{Channel, LineFacts, Stream, Wardrobe, deadline, open};
 use super::schedule::{Density, RATE_PER_SECOND_MAX};
-use super::{Answer, ClientLeaf, CredentialAge, LATE_MAX, Lane, Probe};
+use super::{Answer, LATE_MAX, Lane, Probe};
 use crate::client::{Outcome, Request, TransportError};
 use crate::environment::Dial;
 use crate::procedure::gate::Sighting;
@@ -248,23 +248,10 @@ impl Shared {
         self.lag_us_max.fetch_max(lag, Ordering::SeqCst);
         let (lane, index) = self.density.slot(n, self.callers.len());
         let caller = &self.callers[index];
-        let mut probe = Probe {
-            n,
-            lane,
-            caller: caller.settings.actor.clone(),
-            request_id: format!("{}-{n}", self.label),
-            intended_us: self.density.due_us(n),
-            sent_us: None,
-            ended_us: self.density.due_us(n) + lag,
-            credential: CredentialAge::Old,
-            client: ClientLeaf::default(),
-            answering: None,
-            local: None,
-            earlier_locals: Vec::new(),
-            reopened: false,
-            answer: Answer::Broken(Cause::ProbeNotSent),
-            server: None,
-        };
+        let intended_us = self.density.due_us(n);
+        let request_id = format!("{}-{n}", self.label);
+        let mut probe = Probe::due(n, lane, &caller.settings.actor, request_id, intended_us);
+        probe.ended_us += lag;
         if lag > micros(LATE_MAX) {
             return probe;
         }
@@ -325,22 +312,13 @@ impl Shared {
         request.patience = super::PATIENCE + hold;
         let (outcome, facts, reopened) =
             caller.channel.call(self.dial.as_ref(), &caller.settings.wardrobe, &request).await;
+        let lane = Lane::StraddlingCall;
         let mut probe = Probe {
-            n: number,
-            lane: Lane::StraddlingCall,
-            caller: caller.settings.actor.clone(),
-            request_id,
-            intended_us: begun,
             sent_us: Some(begun),
             ended_us: self.elapsed_us(),
-            credential: CredentialAge::Old,
-            client: ClientLeaf::default(),
-            answering: None,
-            local: None,
-            earlier_locals: Vec::new(),
             reopened,
             answer: answer(&outcome),
-            server: None,
+            ..Probe::due(number, lane, &caller.settings.actor, request_id, begun)
         };
         note(&mut probe, facts);
         probe

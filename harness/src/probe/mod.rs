@@ -126,6 +126,29 @@ impl Probe {
     }
 }
 
+impl Probe {
+    /// One that is due and was not sent yet.
+    pub fn due(n: u64, lane: Lane, caller: &str, request_id: String, intended_us: u64) -> Self {
+        Self {
+            n,
+            lane,
+            caller: caller.to_owned(),
+            request_id,
+            intended_us,
+            sent_us: None,
+            ended_us: intended_us,
+            credential: CredentialAge::Old,
+            client: ClientLeaf::default(),
+            answering: None,
+            local: None,
+            earlier_locals: Vec::new(),
+            reopened: false,
+            answer: Answer::Broken(Cause::ProbeNotSent),
+            server: None,
+        }
+    }
+}
+
 /// A stretch of the run in which the harness itself injected an outage, to see whether it would be
 /// seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -500,7 +500,7 @@ fn check_control(run: &Run, seen: Option<&ControlReport>, invalid: &mut Vec<(Cau
 mod tests {
     use super::*;
     use crate::observation::ServerEvent;
-    use crate::probe::{ClientLeaf, Density};
+    use crate::probe::Density;
     use fake_kingdom::model::Timestamp;
 
     const PRINCIPAL: &str = "dataProviders/AAAAAAAAAZQ";
@@ -525,21 +525,11 @@ mod tests {
                 let at = density.due_us(n);
                 let down = at >= control.from_us && at < control.until_us;
                 Probe {
-                    n,
-                    lane,
-                    caller: "edp1".to_owned(),
-                    request_id: format!("p-{n}"),
-                    intended_us: at,
                     sent_us: Some(at),
                     ended_us: at + 1_000,
-                    credential: CredentialAge::Old,
-                    client: ClientLeaf::default(),
-                    answering: None,
-                    local: None,
-                    earlier_locals: Vec::new(),
-                    reopened: false,
                     answer: if down { Answer::Status("UNAVAILABLE") } else { Answer::Expected },
                     server: Some(Box::new(event())),
+                    ..Probe::due(n, lane, "edp1", format!("p-{n}"), at)
                 }
             })
             .collect();

@@ -278,12 +278,7 @@ fn accepted(observation: &Observation, trial: &Trial) -> Option<Attempt> {
     let found = match &observation.fact {
         Fact::Server(event) => of_event(event, trial),
         Fact::Participant(event) => of_reader(event, trial),
-        Fact::Trial(other)
-            if (other.kind, &other.credential, &other.door)
-                == (trial.kind, &trial.credential, &trial.door) =>
-        {
-            Some(other.old.clone())
-        }
+        Fact::Trial(other) if other.is_of_the_same(trial) => Some(other.old.clone()),
         Fact::Probes(run) => {
             let answered = run.probes.iter().filter(|probe| probe.answer == Answer::Expected);
             let events = answered.filter_map(|probe| probe.server.as_deref());
@@ -300,9 +295,7 @@ fn all_uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
     let mut all = uses(log, trial);
     for observation in log {
         let Fact::Trial(other) = &observation.fact else { continue };
-        if (other.kind, &other.credential, &other.door)
-            == (trial.kind, &trial.credential, &trial.door)
-        {
+        if other.is_of_the_same(trial) {
             all.extend(other.earlier.iter().cloned());
             all.push(other.old.clone());
         }

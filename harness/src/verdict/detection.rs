@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::error::Owner;
     use crate::observation::{Check, ObservationLog, StepFact};
-    use crate::probe::{Answer, ClientLeaf, Control, CredentialAge, Density};
+    use crate::probe::{Answer, Control, Density};
     use crate::verdict::Verdict;
     use fake_kingdom::cause::Cause;
     use fake_kingdom::model::Timestamp;
@@ -121,22 +121,12 @@ mod tests {
         let probes = (0..480).map(|n| {
             let (lane, caller) = density.slot(n, 2);
             let at = density.due_us(n);
+            let caller = ["edp1", "mc1"][caller];
             Probe {
-                n,
-                lane,
-                caller: ["edp1", "mc1"][caller].to_owned(),
-                request_id: format!("p-{n}"),
-                intended_us: at,
                 sent_us: Some(at),
                 ended_us: at + MS,
-                credential: CredentialAge::Old,
-                client: ClientLeaf::default(),
-                answering: None,
-                local: None,
-                earlier_locals: Vec::new(),
-                reopened: false,
                 answer: Answer::Expected,
-                server: None,
+                ..Probe::due(n, lane, caller, format!("p-{n}"), at)
             }
         });
         Run {

@@ -86,11 +86,12 @@ pub enum Claim {
 /// nothing (design.md section 2).
 pub fn judge_change(claims: &[Claim], log: &[Observation]) -> Judgement {
     let judgement = judge(log);
+    if judgement.verdict != Verdict::Pass {
+        return judgement;
+    }
     let unseen = credentials::unseen(log)
         .or_else(|| claims.contains(&Claim::Cutover).then(|| cutover::unseen(log)).flatten());
-    let Some(what) = unseen.filter(|_| judgement.verdict == Verdict::Pass) else {
-        return judgement;
-    };
+    let Some(what) = unseen else { return judgement };
     let cause = Cause::NoChangeObserved;
     let mut causes = judgement.causes.clone();
     causes.push(cause.code().to_owned());
@@ -107,12 +108,15 @@ pub fn judge_change(claims: &[Claim], log: &[Observation]) -> Judgement {
 /// Judges one scenario. The first of these that applies decides: what stopped it, a failed check,
 /// a `Then` that compared nothing, an end that was not reached, no comparison at all.
 pub fn judge(log: &[Observation]) -> Judgement {
+    // What a run of probes that proves nothing is to blame for, of the first such run.
+    let mut flaw = None;
     let causes: BTreeSet<String> = log
         .iter()
         .flat_map(|observation| match &observation.fact {
             Fact::Server(event) => event.cause.iter().cloned().collect(),
             Fact::Probes(run) => {
                 let judged = availability::judge(run);
+                flaw = flaw.take().or_else(|| judged.flaw());
                 let invalid = judged.invalid.iter().map(|(cause, _)| cause.code().to_owned());
                 judged.causes.into_iter().chain(invalid).collect()
             }
@@ -225,7 +229,8 @@ pub fn judge(log: &[Observation]) -> Judgement {
             ..pass
         };
     }
-    if let Some((owner, what)) = unproven(log) {
+    // Whatever a step has read from it, it is no evidence.
+    if let Some((owner, what)) = flaw {
         return invalid(what, owner, None);
     }
     if checks == 0 {
@@ -233,14 +238,6 @@ pub fn judge(log: &[Observation]) -> Judgement {
         return invalid(reason, Owner::ScenarioAuthor, step);
     }
     pass
-}
-
-/// A run of probes that proves nothing: what any step read from it is no evidence.
-fn unproven(log: &[Observation]) -> Option<(Owner, String)> {
-    log.iter().find_map(|observation| {
-        let Fact::Probes(run) = &observation.fact else { return None };
-        availability::judge(run).flaw()
-    })
 }
 
 /// Failures of probes that no step has compared with anything: those of a caller of whom nobody spoke,

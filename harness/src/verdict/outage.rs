@@ -312,7 +312,7 @@ fn failed<'a>(run: &'a Run, actor: &str) -> BTreeMap<&'static str, Outage> {
 mod tests {
     use super::*;
     use crate::observation::StepFact;
-    use crate::probe::{Answer, ClientLeaf, CredentialAge, Density, Lane};
+    use crate::probe::{Answer, Density, Lane};
     use crate::verdict::not_predicted;
     use fake_kingdom::model::Timestamp;
 
@@ -322,26 +322,13 @@ mod tests {
         let probe = |n: u64, lane: Lane| {
             let at = n * 10_000;
             let is_down = failed.iter().any(|(of, when)| *of == lane && when.contains(&at));
+            let answer =
+                if is_down { Answer::Broken(Cause::UnknownIssuer) } else { Answer::Expected };
             Probe {
-                n,
-                lane,
-                caller: "edp1".to_owned(),
-                request_id: String::new(),
-                intended_us: at,
                 sent_us: Some(at),
                 ended_us: at + 1_000,
-                credential: CredentialAge::Old,
-                client: ClientLeaf::default(),
-                answering: None,
-                local: None,
-                earlier_locals: Vec::new(),
-                reopened: false,
-                answer: if is_down {
-                    Answer::Broken(Cause::UnknownIssuer)
-                } else {
-                    Answer::Expected
-                },
-                server: None,
+                answer,
+                ..Probe::due(n, lane, "edp1", String::new(), at)
             }
         };
         Run {

@@ -200,8 +200,7 @@ impl World {
     async fn trust_of(&mut self, peers: &[String]) -> Result<Trust, Problem> {
         let mut trust = Trust::new();
         for peer in peers {
-            let skid = |der: &Vec<u8>| halo_pki::inspect(der).ok()?.skid.map(hex::encode);
-            let roots = self.tls_of(peer).await?.roots.iter().filter_map(skid).collect();
+            let roots = self.tls_of(peer).await?.root_skids().collect();
             trust.insert(format!("{peer} as a caller"), InForce { roots, map: Vec::new() });
         }
         let environment = self.running()?;
