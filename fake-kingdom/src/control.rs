@@ -33,7 +33,7 @@ pub fn router(control: Control) -> Router {
         .fallback(|| async {
             Failure(
                 StatusCode::NOT_FOUND,
-                "no such path; README.md, \"The fake\", names what this listener does".to_owned(),
+                "no such path; docs/control.md lists what this listener does".to_owned(),
             )
         })
         .with_state(control)

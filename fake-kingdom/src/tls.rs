@@ -3,14 +3,14 @@
 
 mod provider;
 
-pub use provider::provider;
+pub use provider::{provider, signing_key};
 
 use crate::cause::Cause;
 use crate::event::PeerFacts;
 use crate::seam::clock::Clock;
 use halo_pki::TrustEntry;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, TrustAnchor, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
@@ -116,7 +116,7 @@ pub fn server_config(
 /// read, which [`server_config`] tells.
 pub(crate) fn is_other_key(certificate_der: &[u8], key_der: &[u8]) -> bool {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key_der.to_vec()));
-    let Ok(key) = aws_lc_rs::sign::any_supported_type(&key) else { return false };
+    let Ok(key) = signing_key(key) else { return false };
     let chain = vec![CertificateDer::from(certificate_der.to_vec())];
     let pair = rustls::sign::CertifiedKey::new(chain, key);
     pair.keys_match() == Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch))

@@ -384,7 +384,6 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     if arguments.fault.is_some() {
         record.show_red(&results);
     }
-    let json = record::to_json(&record)?;
     if human {
         write!(
             out,
@@ -392,11 +391,12 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
             summary::summary(&results, &record.totals, &rerun, arguments.fault.is_some())
         )?;
     } else {
-        write!(out, "{json}")?;
+        write!(out, "{}", record::to_json(&record)?)?;
     }
     // After the summary: a report that cannot be written must not lose what the run found.
     if let Some(folder) = &arguments.report {
         out.flush()?;
+        let json = record::to_json(&record)?;
         write_report(folder, json, &record, &results).map_err(|error| {
             Failure::Harness(format!(
                 "the report cannot be written: {error}; free the folder and run again"

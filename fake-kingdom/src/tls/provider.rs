@@ -1,8 +1,11 @@
 //! The cryptography of every TLS end, server and client.
 
 use rustls::CipherSuite;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+use rustls::crypto::{CryptoProvider, KeyProvider, aws_lc_rs};
+use rustls::pki_types::{
+    AlgorithmIdentifier, InvalidSignature, PrivateKeyDer, SignatureVerificationAlgorithm,
+};
+use rustls::sign::SigningKey;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -19,6 +22,7 @@ pub fn provider() -> Arc<CryptoProvider> {
         provider
             .cipher_suites
             .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+        provider.key_provider = &EcdsaFirst;
         // Used for paths; the handshake's own signature goes by `mapping`.
         let algorithms = provider.signature_verification_algorithms.all;
         let algorithms =
@@ -30,6 +34,28 @@ pub fn provider() -> Arc<CryptoProvider> {
         Arc::new(provider)
     });
     PROVIDER.clone()
+}
+
+/// A private key, of whatever kind TLS can sign with.
+///
+/// # Errors
+/// It is of no such kind.
+pub fn signing_key(der: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    EcdsaFirst.load_private_key(der)
+}
+
+/// Tries a key as what nearly every one is (contract 4.6.1), and then as all else: RSA's parser, which
+/// comes first otherwise, is slow to see that a key is none of its own.
+#[derive(Debug)]
+struct EcdsaFirst;
+
+impl KeyProvider for EcdsaFirst {
+    fn load_private_key(
+        &self,
+        der: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        aws_lc_rs::sign::any_ecdsa_type(&der).or_else(|_| aws_lc_rs::sign::any_supported_type(&der))
+    }
 }
 
 /// Digests of signatures that are kept; above that all are forgotten.

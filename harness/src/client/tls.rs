@@ -6,7 +6,6 @@ use fake_kingdom::cause::Cause;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::transport::BoxStream;
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
@@ -142,7 +141,7 @@ impl TlsOptions {
             None => builder.with_no_client_auth(),
             Some(credential) => {
                 let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(credential.key.clone()));
-                let key = aws_lc_rs::sign::any_supported_type(&key).map_err(text)?;
+                let key = fake_kingdom::tls::signing_key(key).map_err(text)?;
                 let chain = credential.chain.iter().cloned().map(CertificateDer::from).collect();
                 // Whatever it is: hostile credentials are presented as they are.
                 let presented = Presented(Arc::new(CertifiedKey::new(chain, key)));

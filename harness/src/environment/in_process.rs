@@ -189,8 +189,8 @@ impl InProcess {
         let events = self.kingdom.control().events();
         for event in events.after(newest, usize::MAX).map_err(|e| lost(&e))? {
             // By way of the JSON that the control listener shows: one form for all worlds.
-            let json = serde_json::to_value(&*event).map_err(|e| lost(&e))?;
-            read.push(serde_json::from_value(json).map_err(|e| lost(&e))?);
+            let json = serde_json::to_vec(&*event).map_err(|e| lost(&e))?;
+            read.push(serde_json::from_slice(&json).map_err(|e| lost(&e))?);
         }
         let first = read.partition_point(|event| event.seq <= after);
         Ok(read[first..].to_vec())

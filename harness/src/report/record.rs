@@ -15,6 +15,9 @@ use crate::verdict::deadness::{self, Deadness};
 use crate::verdict::detection::Detection;
 use fake_kingdom::audit::Head;
 use serde::Serialize;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{panic, thread};
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "halo-harness/run/1";
@@ -193,7 +196,7 @@ pub fn make(
     (started, finished): (String, String),
     results: &[ScenarioResult],
 ) -> Run {
-    let scenarios: Vec<_> = results.iter().map(scenario).collect();
+    let scenarios = all(results);
     let heads: Vec<_> = results.iter().filter_map(|result| result.audit_head.clone()).collect();
     let count = |verdict| scenarios.iter().filter(|s| s.verdict == verdict).count();
     let totals = Totals {
@@ -222,6 +225,32 @@ pub fn make(
         replay: None,
         shows_red: false,
     }
+}
+
+/// The records of the scenarios, in the order given, made by all processors: nobody but the user
+/// waits for them.
+fn all(results: &[ScenarioResult]) -> Vec<ScenarioRecord> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut taken = Vec::new();
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(result) = results.get(index)
+        {
+            taken.push((index, scenario(result)));
+        }
+        taken
+    };
+    let mut records = thread::scope(|scope| {
+        let others: Vec<_> = (1..processors).map(|_| scope.spawn(&take)).collect();
+        let mut records = take();
+        for other in others {
+            records.extend(other.join().unwrap_or_else(|panic| panic::resume_unwind(panic)));
+        }
+        records
+    });
+    records.sort_unstable_by_key(|(index, _)| *index);
+    records.into_iter().map(|(_, record)| record).collect()
 }
 
 fn scenario(result: &ScenarioResult) -> ScenarioRecord {
