@@ -385,11 +385,7 @@ fn run(arguments: &RunArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         record.show_red(&results);
     }
     if human {
-        write!(
-            out,
-            "{}",
-            summary::summary(&results, &record.totals, &rerun, arguments.fault.is_some())
-        )?;
+        write!(out, "{}", summary::summary(&results, &record, &rerun, arguments.fault.is_some()))?;
     } else {
         write!(out, "{}", record::to_json(&record)?)?;
     }

@@ -90,7 +90,10 @@ pub fn nearest_to_unknown<'a>(cited: &str, clauses: &'a [Clause]) -> Option<&'a 
     if clauses.iter().any(whole) {
         return None;
     }
-    let nearest = clauses.iter().min_by_key(|clause| strsim::levenshtein(cited, &clause.id));
+    let shared = |id: &str| id.chars().zip(cited.chars()).take_while(|(a, b)| a == b).count();
+    let nearest = clauses.iter().min_by_key(|clause| {
+        (strsim::levenshtein(cited, &clause.id), std::cmp::Reverse(shared(&clause.id)))
+    });
     nearest.map(|clause| clause.id.as_str())
 }
 

@@ -102,7 +102,8 @@ Feature: Who has no certificate yet is named before certificates are required
     And the probes go on for 200 ms
     When the phases up to <from> are done
     And the probes go on for 100 ms
-    And the procedure is aborted
+    Then mc1 is refused without a certificate by every replica, and accepted with its leaf
+    When the procedure is aborted
     And the procedure is rolled back
     And the probes go on for 300 ms
     And the probes stop

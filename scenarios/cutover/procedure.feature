@@ -43,12 +43,32 @@ Feature: The cutover to mTLS phase by phase, from off over optional to required
     And all 2 replicas are restarted
     Then the gate of distribute stays shut for 300 ms because "replica 0 does not trust mc1's root; replica 1 does not trust mc1's root"
 
-  # The way back, from every phase: in the end nobody needs a certificate, as at the start.
+  # The way back, from every phase: in the end nobody needs a certificate, as at the start. Before the
+  # switch nothing was required, so that these two are no cutovers.
+  @contract-2.1 @contract-2.6
+  Scenario Outline: rolled back before the switch
+    When the phases up to <from> are done
+    And the probes go on for 200 ms
+    And the procedure is aborted
+    And the procedure is rolled back
+    And the probes go on for 300 ms
+    And the probes stop
+    Then mc1 noticed nothing
+    And mc1 is served without a certificate by every replica
+    And the calls of mc1 ended on its old credential
+    And the audit trail has <undone> entries with action "rotation_phase_rolled_back"
+
+    Examples:
+      | from       | undone |
+      | prepare    | 1      |
+      | distribute | 2      |
+
   @cutover @contract-2.1 @contract-2.6
   Scenario Outline: rolled back
     When the phases up to <from> are done
     And the probes go on for 200 ms
-    And the procedure is aborted
+    Then mc1 is refused without a certificate by every replica, and accepted with its leaf
+    When the procedure is aborted
     And the procedure is rolled back
     And the probes go on for 300 ms
     And the probes stop
@@ -58,9 +78,7 @@ Feature: The cutover to mTLS phase by phase, from off over optional to required
     And the audit trail has <undone> entries with action "rotation_phase_rolled_back"
 
     Examples:
-      | from       | undone |
-      | prepare    | 1      |
-      | distribute | 2      |
-      | switch     | 3      |
-      | drain      | 4      |
-      | retire     | 5      |
+      | from   | undone |
+      | switch | 3      |
+      | drain  | 4      |
+      | retire | 5      |

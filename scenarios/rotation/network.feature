@@ -44,7 +44,7 @@ Feature: A rotation over a network that is not perfect
     And the probes stop
     Then mc1 noticed nothing
     And the calls of edp1 ended on its new credential
-    And edp1's probes of lanes new_connection and reused_channel failed with connection_cut
+    And edp1's probes of lanes new_connection, reused_channel and server_stream failed with connection_cut
       | from | the open connections of edp1 are lost |
 
   # A handshake is some kilobytes: at this rate it takes longer than a caller waits.

@@ -40,7 +40,7 @@ Feature: A changed Secret reaches the replicas, or does not
     Then nobody noticed
     And every replica answers with the Kingdom's new certificate
 
-  @contract-5.7
+  @contract-5.7.2
   Scenario Outline: what is half written keeps what is in force
     Given a changed Secret reaches mounted volumes after 100 ms
     And replicas read changed files while they run

@@ -342,19 +342,29 @@ impl StreamCall {
         self.requests.clone()
     }
 
-    /// The next message; `None` when the stream ended, however it did.
-    pub async fn next(&mut self) -> Option<Vec<u8>> {
+    /// The next message.
+    ///
+    /// # Errors
+    /// The stream has ended: [`TransportError::NotProcessed`] by a GOAWAY, else as it broke or was
+    /// ended by the server.
+    pub async fn next(&mut self) -> Result<Vec<u8>, TransportError> {
         loop {
             if let Some(head) = self.unread.first_chunk::<5>() {
                 let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
                 if self.unread.len() >= 5 + length {
                     let rest = self.unread.split_off(5 + length);
                     let message = std::mem::replace(&mut self.unread, rest);
-                    return Some(message[5..].to_vec());
+                    return Ok(message[5..].to_vec());
                 }
             }
-            let frame = self.body.frame().await?.ok()?;
-            self.unread.extend_from_slice(&frame.into_data().ok()?);
+            let ended = || TransportError::Connection("the server ended the stream".to_owned());
+            // The server had begun with it: what is cancelled now is lost.
+            let lost = |error: hyper::Error| match was_turned_away(&error) {
+                true => TransportError::NotProcessed(error.to_string()),
+                false => TransportError::Connection(error.to_string()),
+            };
+            let frame = self.body.frame().await.ok_or_else(ended)?.map_err(lost)?;
+            self.unread.extend_from_slice(&frame.into_data().map_err(|_| ended())?);
         }
     }
 }
@@ -366,8 +376,17 @@ fn not_sent(error: &hyper::Error) -> TransportError {
 /// Whether the server began to process a call that got no answer: not if the call never left, its
 /// stream was refused, or a GOAWAY said that it was too late (RFC 9113 section 6.8).
 fn broke(error: &hyper::Error) -> TransportError {
+    if error.is_canceled() || was_turned_away(error) {
+        TransportError::NotProcessed(error.to_string())
+    } else {
+        TransportError::Connection(error.to_string())
+    }
+}
+
+/// Whether the server refused the stream, or said that it came too late.
+fn was_turned_away(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
-    let mut too_late = error.is_canceled();
+    let mut too_late = false;
     while let Some(inner) = source {
         if let Some(h2) = inner.downcast_ref::<h2::Error>() {
             let refused = h2.reason() == Some(h2::Reason::REFUSED_STREAM);
@@ -376,11 +395,7 @@ fn broke(error: &hyper::Error) -> TransportError {
         }
         source = inner.source();
     }
-    if too_late {
-        TransportError::NotProcessed(error.to_string())
-    } else {
-        TransportError::Connection(error.to_string())
-    }
+    too_late
 }
 
 /// Messages as gRPC frames.

@@ -3,6 +3,8 @@
 use super::{Answer, ClientLeaf, CredentialAge};
 use crate::client::{Answering, Caller, Connection, Outcome, Request, TlsOptions, TransportError};
 use crate::environment::{Dial, Listener, Target};
+use fake_kingdom::cause::Cause;
+use prost::Message as _;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -212,7 +214,7 @@ struct LiveStream {
 
 struct Waiting {
     requests: mpsc::UnboundedSender<Vec<u8>>,
-    answers: VecDeque<oneshot::Sender<Vec<u8>>>,
+    answers: VecDeque<oneshot::Sender<Result<Vec<u8>, TransportError>>>,
 }
 
 impl Drop for LiveStream {
@@ -223,7 +225,7 @@ impl Drop for LiveStream {
 
 impl LiveStream {
     /// Puts a request on the stream; the answer, or nothing if the stream has ended.
-    fn ask(&self, message: Vec<u8>) -> Option<oneshot::Receiver<Vec<u8>>> {
+    fn ask(&self, message: Vec<u8>) -> Option<oneshot::Receiver<Result<Vec<u8>, TransportError>>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = waiting.as_mut()?;
         waiting.requests.send(message).ok()?;
@@ -269,15 +271,24 @@ impl Stream {
                     };
                 }
             };
-            if let Some(answered) = live.ask(message.to_vec())
-                && answered.await.is_ok_and(|answer| !answer.is_empty())
-            {
-                return Asked {
-                    answer: Answer::Expected,
-                    facts: Some(LineFacts { earlier, ..live.line.facts.clone() }),
-                    reopened,
-                    request_id: Some(live.request_id.clone()),
+            if let Some(answered) = live.ask(message.to_vec()) {
+                // Only what a GOAWAY turned away goes out again; an answer that is owed when the stream
+                // breaks is lost.
+                let answer = match answered.await {
+                    Ok(Ok(answer)) if is_answer_of(message, &answer) => Some(Answer::Expected),
+                    Ok(Ok(_)) => Some(Answer::Broken(Cause::UnexpectedState)),
+                    Ok(Err(TransportError::NotProcessed(_))) => None,
+                    Ok(Err(error)) => Some(Answer::Broken(error.cause())),
+                    Err(_) => Some(Answer::Broken(Cause::ConnectionCut)),
                 };
+                if let Some(answer) = answer {
+                    return Asked {
+                        answer,
+                        facts: Some(LineFacts { earlier, ..live.line.facts.clone() }),
+                        reopened,
+                        request_id: Some(live.request_id.clone()),
+                    };
+                }
             }
             reopened = true;
             earlier.extend(live.line.facts.local.clone());
@@ -308,21 +319,42 @@ impl Stream {
         let reader = tokio::spawn({
             let waiting = waiting.clone();
             async move {
-                while let Some(message) = stream.next().await {
+                loop {
+                    let next = stream.next().await;
                     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                    let first = waiting.as_mut().and_then(|waiting| waiting.answers.pop_front());
-                    if let Some(first) = first {
-                        let _ = first.send(message);
+                    let error = match next {
+                        Ok(message) => {
+                            let first =
+                                waiting.as_mut().and_then(|waiting| waiting.answers.pop_front());
+                            if let Some(first) = first {
+                                let _ = first.send(Ok(message));
+                            }
+                            continue;
+                        }
+                        Err(error) => error,
+                    };
+                    for owed in waiting.take().into_iter().flat_map(|waiting| waiting.answers) {
+                        let _ = owed.send(Err(error.clone()));
                     }
+                    return;
                 }
-                // Whoever waits is told by the drop of its sender.
-                waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
             }
         });
         let live = Arc::new(LiveStream { line, waiting, reader, request_id: request_id(request) });
         *current = Some(live.clone());
         Ok(live)
     }
+}
+
+/// Whether a reflection answer is one to this request: it carries the request back (field 2 of
+/// `ServerReflectionResponse`).
+fn is_answer_of(request: &[u8], answer: &[u8]) -> bool {
+    #[derive(prost::Message)]
+    struct Echo {
+        #[prost(bytes = "vec", tag = "2")]
+        original_request: Vec<u8>,
+    }
+    Echo::decode(answer).is_ok_and(|echo| echo.original_request == request)
 }
 
 fn request_id(request: &Request) -> String {
@@ -333,4 +365,19 @@ fn request_id(request: &Request) -> String {
 /// Until when a probe that was due then may take.
 pub(super) fn deadline(due: Instant) -> Instant {
     due + super::PATIENCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reflection_answer_carries_its_request_back() {
+        let list_services = [0x3a, 1, b'*'];
+        let mut answer = vec![0x12, 3];
+        answer.extend(list_services);
+        assert!(is_answer_of(&list_services, &answer));
+        assert!(!is_answer_of(&[0x3a, 1, b'x'], &answer));
+        assert!(!is_answer_of(&list_services, &[]));
+    }
 }

@@ -7,6 +7,7 @@ use crate::client::{Outcome, Request, TransportError};
 use crate::environment::Dial;
 use crate::procedure::gate::Sighting;
 use fake_kingdom::cause::Cause;
+use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -288,7 +289,7 @@ impl Shared {
                 }
             };
             if let Ok((outcome, facts, reopened)) = tokio::time::timeout_at(deadline, call).await {
-                probe.answer = answer(&outcome);
+                probe.answer = answer(message, &outcome);
                 probe.reopened = reopened;
                 note(&mut probe, facts.clone());
                 if lane == Lane::NewConnection && probe.answer == Answer::Expected {
@@ -317,7 +318,7 @@ impl Shared {
             sent_us: Some(begun),
             ended_us: self.elapsed_us(),
             reopened,
-            answer: answer(&outcome),
+            answer: answer(message, &outcome),
             ..Probe::due(number, lane, &caller.settings.actor, request_id, begun)
         };
         note(&mut probe, facts);
@@ -362,15 +363,75 @@ fn note(probe: &mut Probe, facts: Option<LineFacts>) {
     }
 }
 
-fn answer(outcome: &Outcome) -> Answer {
+/// What an outcome is to a request: a resource of another name is no answer to a request for one.
+fn answer(request: &[u8], outcome: &Outcome) -> Answer {
     match outcome {
-        Outcome::Answered { status, .. } if status.code == "OK" => Answer::Expected,
+        Outcome::Answered { status, messages } if status.code == "OK" => {
+            if is_answer_of(request, messages) {
+                Answer::Expected
+            } else {
+                Answer::Broken(Cause::UnexpectedState)
+            }
+        }
         Outcome::Answered { status, .. } => Answer::Status(status.code),
         Outcome::Broken(TransportError::Timeout) => Answer::Broken(Cause::Timeout),
         Outcome::Broken(error) => Answer::Broken(error.cause()),
     }
 }
 
+/// Requests of probes are Gets, which begin with the name of what they want, as the answer does with
+/// its own; or a List of everything, which names nothing.
+fn is_answer_of(request: &[u8], messages: &[Vec<u8>]) -> bool {
+    #[derive(prost::Message)]
+    struct Named {
+        #[prost(string, tag = "1")]
+        name: String,
+    }
+    let [message] = messages else { return false };
+    match Named::decode(request) {
+        Ok(wanted) if wanted.name.is_empty() => true,
+        Ok(wanted) => Named::decode(message.as_slice()).is_ok_and(|got| got.name == wanted.name),
+        Err(_) => false,
+    }
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kingdom_proto::v2alpha as pb;
+
+    fn certificate(name: &str) -> Vec<u8> {
+        pb::Certificate { name: name.to_owned(), x509_der: vec![1, 2].into(), ..Default::default() }
+            .encode_to_vec()
+    }
+
+    #[test]
+    fn another_resource_is_no_answer_to_a_request_for_one() {
+        let request = pb::GetCertificateRequest { name: "a/certificates/b".to_owned() };
+        let is_answer = |messages: &[Vec<u8>]| is_answer_of(&request.encode_to_vec(), messages);
+        assert!(is_answer(&[certificate("a/certificates/b")]));
+        assert!(!is_answer(&[certificate("a/certificates/c")]));
+        assert!(!is_answer(&[Vec::new()]));
+        assert!(!is_answer(&[]));
+    }
+
+    #[test]
+    fn a_list_is_an_answer_to_a_request_for_everything() {
+        let answer = pb::ListModelProvidersResponse {
+            model_providers: vec![pb::ModelProvider::default()],
+            ..Default::default()
+        };
+        assert!(is_answer_of(&[], &[answer.encode_to_vec()]));
+        assert!(!is_answer_of(&[], &[]));
+    }
+
+    /// interfaces.md section 4: not handed to the transport within 250 ms of its intended time.
+    #[test]
+    fn a_probe_is_dropped_that_is_more_than_250_ms_late() {
+        assert_eq!(LATE_MAX, Duration::from_millis(250));
+    }
 }

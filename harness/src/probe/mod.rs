@@ -124,6 +124,19 @@ impl Probe {
     pub fn latency_us(&self) -> u64 {
         self.ended_us.saturating_sub(self.intended_us)
     }
+
+    /// The subject key identifier of the leaf that the server was shown, lower-case hex, empty for none;
+    /// `None` without a record of it. A server that asks for no certificate is shown none, whatever its
+    /// caller holds.
+    pub fn shown_skid(&self) -> Option<&str> {
+        let event = self.server.as_deref()?;
+        Some(event.peer.as_ref().and_then(|peer| peer.skid.as_deref()).unwrap_or_default())
+    }
+
+    /// Whether the server was shown the leaf that its caller holds.
+    pub fn was_shown(&self) -> bool {
+        self.shown_skid() == Some(self.client.skid.as_str())
+    }
 }
 
 impl Probe {

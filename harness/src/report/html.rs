@@ -86,6 +86,16 @@ fn header(page: &mut String, run: &Run) {
         "<li><b>{red} of {}</b> negative twins red as stated</li>\n</ul>",
         twins().count()
     );
+    if let Some(many) = run.per_rotation.filter(|many| many.n > 1) {
+        let _ = writeln!(
+            page,
+            "<p>{} scenarios rotate a leaf and claim that nobody notices: {} were noticed, so with 95 % \
+             confidence at most {:.1} % of such rotations are.</p>",
+            many.n,
+            many.bad,
+            many.upper_bound_95 * 100.0
+        );
+    }
     page.push_str("<dl class=\"facts\">\n");
     let tool = format!("halo-harness {}", run.tool.version);
     let head = run.audit_head.as_ref().map(ToString::to_string);

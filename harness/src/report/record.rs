@@ -43,6 +43,10 @@ pub struct Run {
     pub audit_head: Option<Head>,
     /// In the order of their files.
     pub scenarios: Vec<ScenarioRecord>,
+    /// Over the scenarios, twins left out, that rotated a leaf and asked whether anybody noticed; each is
+    /// an experiment of its own (method.md section 2, item 6).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_rotation: Option<PerRotation>,
     /// Sums.
     pub totals: Totals,
     /// The command line that repeats the run, for a shell.
@@ -197,6 +201,9 @@ pub fn make(
     results: &[ScenarioResult],
 ) -> Run {
     let scenarios = all(results);
+    let own = results
+        .iter()
+        .filter(|result| result.scenario.twin.is_none() && result.scenario.deviation.is_none());
     let heads: Vec<_> = results.iter().filter_map(|result| result.audit_head.clone()).collect();
     let count = |verdict| scenarios.iter().filter(|s| s.verdict == verdict).count();
     let totals = Totals {
@@ -221,6 +228,7 @@ pub fn make(
             _ => None,
         },
         scenarios,
+        per_rotation: credentials::over_scenarios(own.map(|result| result.log.as_slice())),
         totals,
         replay: None,
         shows_red: false,
@@ -334,7 +342,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
                 _ => None,
             })
             .collect(),
-        per_rotation: runs.iter().find_map(|run| credentials::per_rotation(run)),
+        per_rotation: credentials::per_rotation(&result.log),
         evidence: evidence::of(result, &findings),
         findings,
         place: place(result),

@@ -1,9 +1,10 @@
 //! What the terminal shows at the end of a run.
 
-use super::record::{Totals, place};
+use super::record::{Run, place};
 use crate::error::Owner;
 use crate::run::ScenarioResult;
 use crate::verdict::Verdict;
+use crate::verdict::credentials::PerRotation;
 use std::fmt::Write as _;
 
 /// One line for a scenario as it ends.
@@ -19,7 +20,8 @@ pub fn line(result: &ScenarioResult) -> String {
 
 /// Each scenario that did not pass, with what to do next; then the totals. The red of a twin that is
 /// as stated is shown only if it was asked for.
-pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_red: bool) -> String {
+pub fn summary(results: &[ScenarioResult], record: &Run, rerun: &str, show_red: bool) -> String {
+    let totals = &record.totals;
     let mut text = String::new();
     let mut interrupted = 0;
     for result in results {
@@ -103,6 +105,15 @@ pub fn summary(results: &[ScenarioResult], totals: &Totals, rerun: &str, show_re
         let twins = || results.iter().filter(|result| result.scenario.twin.is_some());
         let red = twins().filter(|result| result.as_expected()).count();
         let _ = writeln!(text, "{} negative twins: {red} red as stated", totals.twins);
+    }
+    if let Some(PerRotation { n, bad, upper_bound_95 }) = record.per_rotation
+        && n > 1
+    {
+        let most = upper_bound_95 * 100.0;
+        let _ = writeln!(
+            text,
+            "{n} scenarios that rotated a leaf unnoticed: {bad} noticed, so at most {most:.1} % are (95 %)"
+        );
     }
     text
 }

@@ -54,8 +54,13 @@ fn actions() -> Vec<StepDefinition> {
                 let all = world.running()?.sandbox().participants();
                 let all: Vec<_> = all.iter().map(|one| one.name.clone()).collect();
                 let all: Vec<_> = all.iter().map(String::as_str).collect();
-                // So many callers share the lanes.
-                let density = Density { rate_per_second: 400, ..Density::default() };
+                // So many callers share the lanes; and with an hour for each probe, everybody connects
+                // about once a day.
+                let density = Density {
+                    rate_per_second: 400,
+                    new_connection_permille: 300,
+                    ..Density::default()
+                };
                 Ok(world.start_probes(&all, density).await?)
             }
         ),
@@ -150,9 +155,10 @@ fn checks() -> Vec<StepDefinition> {
         step!(Check, r"nobody noticed", "Then nobody noticed", |world, _given| {
             let judged = availability::judge(run(world)?);
             proves_something(&judged)?;
+            can_see_gaps(run(world)?)?;
             let observed = judged.zero_downtime().err();
             let observed = observed.as_deref().unwrap_or("nothing noticed");
-            world.check(check::equal("downtime", "nothing noticed", observed))?;
+            world.check(check::equal(credentials::DOWNTIME, "nothing noticed", observed))?;
             proves_each_credential(&judged, run(world)?)?;
             let all = callers(run(world)?);
             world.record(Fact::ProbesJudged(all));
@@ -163,7 +169,8 @@ fn checks() -> Vec<StepDefinition> {
             r"(\d+) rotations were seen, and a probe failed after none of them",
             "Then 49 rotations were seen, and a probe failed after none of them",
             |world, given| {
-                let seen = credentials::per_rotation(run(world)?);
+                run(world)?;
+                let seen = credentials::per_rotation(world.log.all());
                 let (n, bad) = seen.map_or((0, 0), |seen| (seen.n, seen.bad));
                 let expected = format!("{} rotations, 0 with a failure", given.text(0));
                 let observed = format!("{n} rotations, {bad} with a failure");
@@ -189,6 +196,7 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let mut judged = availability::judge(run(world)?);
                 proves_something(&judged)?;
+                can_see_gaps(run(world)?)?;
                 judged
                     .lanes
                     .retain(|row| row.actor == given.text(0) && row.lane.name() == given.text(1));
@@ -197,19 +205,20 @@ fn checks() -> Vec<StepDefinition> {
                 }
                 let observed = judged.zero_downtime().err();
                 let observed = observed.as_deref().unwrap_or("nothing noticed");
-                world.check(check::equal("downtime", "nothing noticed", observed))
+                world.check(check::equal(credentials::DOWNTIME, "nothing noticed", observed))
             }
         ),
         step!(Check, r"(\w+) noticed nothing", "Then mc1 noticed nothing", |world, given| {
             let mut judged = availability::judge(run(world)?);
             proves_something(&judged)?;
+            can_see_gaps(run(world)?)?;
             judged.lanes.retain(|row| row.actor == given.text(0));
             if !judged.pooled().any(|row| row.sent > 0) {
                 return Err(empty(given.text(0)).into());
             }
             let observed = judged.zero_downtime().err();
             let observed = observed.as_deref().unwrap_or("nothing noticed");
-            world.check(check::equal("downtime", "nothing noticed", observed))?;
+            world.check(check::equal(credentials::DOWNTIME, "nothing noticed", observed))?;
             world.record(Fact::ProbesJudged(vec![given.text(0).to_owned()]));
             Ok(())
         }),
@@ -231,13 +240,14 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let mut judged = availability::judge(run(world)?);
                 proves_something(&judged)?;
+                can_see_gaps(run(world)?)?;
                 judged.lanes.retain(|row| row.lane.name() == given.text(0));
                 if !judged.pooled().any(|row| row.sent > 0) {
                     return Err(empty(given.text(0)).into());
                 }
                 let observed = judged.zero_downtime().err();
                 let observed = observed.as_deref().unwrap_or("nothing noticed");
-                world.check(check::equal("downtime", "nothing noticed", observed))
+                world.check(check::equal(credentials::DOWNTIME, "nothing noticed", observed))
             }
         ),
         step!(
@@ -261,18 +271,8 @@ fn checks() -> Vec<StepDefinition> {
             r"the calls of (\w+) ended on its (old|new) credential",
             "Then the calls of edp1 ended on its new credential",
             |world, given| {
-                let run = run(world)?;
-                let calls: Vec<_> = run
-                    .probes
-                    .iter()
-                    .filter(|probe| probe.caller == given.text(0))
-                    .filter(|probe| credentials::is_fresh(run, probe))
-                    .collect();
-                let last = calls.last().ok_or_else(|| empty("new_connection"))?;
-                let observed = match last.credential {
-                    crate::probe::CredentialAge::Old => "old",
-                    crate::probe::CredentialAge::New => "new",
-                };
+                let ended_on = credentials::ended_on(run(world)?, given.text(0));
+                let observed = ended_on.ok_or_else(|| empty("new_connection"))?;
                 let check = check::equal("credential of the last call", given.text(1), observed);
                 world.check(check.or(Cause::NoChangeObserved))
             }
@@ -500,6 +500,13 @@ fn proves_something(judged: &availability::Availability) -> Result<(), Problem> 
         Some((cause, _)) => problem.because(*cause),
         None => problem,
     })
+}
+
+/// Whether nobody noticed cannot be told from probes that are too far apart.
+fn can_see_gaps(run: &Run) -> Result<(), Problem> {
+    let Some(what) = availability::too_sparse(run) else { return Ok(()) };
+    Err(Problem::author(what, "probe at a higher rate, or as fewer callers")
+        .because(Cause::ProbeNotSent))
 }
 
 /// A credential that nobody saw accepted was rotated in by nobody.

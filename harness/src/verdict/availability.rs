@@ -148,11 +148,14 @@ impl Availability {
             own.map(|probe| probe.credential).any(|age| age == CredentialAge::New)
         };
         let is_proven = |actor: &str| {
-            self.pooled().any(|row| {
-                row.actor == actor
-                    && row.lane == Lane::NewConnection
-                    && row.credential == CredentialAge::New
-                    && row.sent > row.failed + row.excused
+            run.probes.iter().any(|probe| {
+                probe.caller == actor
+                    && probe.lane == Lane::NewConnection
+                    && probe.credential == CredentialAge::New
+                    && probe.was_shown()
+                    && !in_control(run, probe)
+                    && probe.sent_us.is_some()
+                    && failure(run, probe).is_none()
             })
         };
         let callers = run.callers.iter().map(|(actor, _)| actor);
@@ -359,6 +362,30 @@ fn at_most(k: u64, n: u64, p: f64) -> f64 {
         sum += (log_choose + i as f64 * p.ln() + (n - i) as f64 * (-p).ln_1p()).exp();
     }
     sum
+}
+
+/// Lanes whose probes are further apart than a gap that nobody notices: whether there was one cannot be
+/// seen, and each run would show one. `None` if each lane of each caller is dense enough.
+pub fn too_sparse(run: &Run) -> Option<String> {
+    let callers = run.callers.len() as u64;
+    let share = |permille: u32| 1_000_000 * callers / u64::from(permille.max(1));
+    let rate = u64::from(run.density.rate_per_second.max(1));
+    let lanes = [
+        (Lane::NewConnection, run.density.new_connection_permille),
+        (Lane::ServerStream, run.density.server_stream_permille),
+    ];
+    let sparse =
+        lanes.into_iter().filter(|(_, permille)| *permille > 0).find_map(|(lane, permille)| {
+            let apart_ms = share(permille) / rate;
+            (apart_ms > GAP_MS_MAX).then_some((lane, apart_ms))
+        });
+    sparse.map(|(lane, apart_ms)| {
+        format!(
+            "each caller's probes of lane {} are {apart_ms} ms apart, so that a gap of {GAP_MS_MAX} ms \
+             cannot be told",
+            lane.name()
+        )
+    })
 }
 
 /// A probe loop that stopped, or sends that came too late: the harness was not there to see.
@@ -698,6 +725,18 @@ mod tests {
             let causes: Vec<_> = judge(&run).invalid.iter().map(|(cause, _)| *cause).collect();
             assert!(causes.contains(&Cause::ProbeNotSent), "{causes:?}");
         }
+    }
+
+    #[test]
+    fn probes_further_apart_than_a_gap_cannot_tell_one() {
+        let with = |rate_per_second, callers: usize| {
+            let density = Density { rate_per_second, ..Density::default() };
+            let caller = |n| (format!("caller{n}"), PRINCIPAL.to_owned());
+            too_sparse(&Run { density, callers: (0..callers).map(caller).collect(), ..clean() })
+        };
+        assert_eq!(with(200, 5), None);
+        let why = with(100, 3).unwrap();
+        assert!(why.contains("new_connection are 600 ms apart"), "{why}");
     }
 
     #[test]

@@ -105,11 +105,10 @@ pub fn is_required(bare: &Ending) -> bool {
 }
 
 /// What keeps a scenario from being a cutover: that nobody was refused for want of a certificate, neither
-/// at every replica nor as a probe, and no phase of the procedure was done that could be rolled back.
+/// at every replica nor as a probe. That phases were done says nothing.
 pub fn unseen(log: &[Observation]) -> Option<String> {
     let took_place = log.iter().any(|observation| match &observation.fact {
         Fact::TriedBare { refused } => *refused,
-        Fact::Phase(_) => true,
         Fact::Probes(run) => run.probes.iter().any(|probe| {
             let event = probe.server.as_deref();
             let cause = event.and_then(|event| event.cause.as_deref());
@@ -186,5 +185,37 @@ mod tests {
             ..call("", false)
         };
         assert!(!named(&[call("x/edp1", true), refused], "none").holds, "it is one, whoever it is");
+    }
+
+    /// Phases up to distribute require nothing, and a switch that no replica read requires nothing either.
+    #[test]
+    fn a_cutover_is_one_only_if_somebody_was_refused_for_want_of_a_certificate() {
+        use crate::observation::ObservationLog;
+        use crate::procedure::{Ending, Phase, PhaseRecord};
+        use fake_kingdom::model::Timestamp;
+
+        let log = |refused: Option<bool>| {
+            let mut log = ObservationLog::default();
+            let at = Timestamp::default();
+            let phase = PhaseRecord {
+                name: Phase::Switch,
+                start: at,
+                end: at,
+                gate: "open".to_owned(),
+                forced: false,
+                ending: Ending::Done,
+                hook: None,
+            };
+            log.record(at, Fact::Phase(Box::new(phase)));
+            if let Some(refused) = refused {
+                log.record(at, Fact::TriedBare { refused });
+            }
+            log.take()
+        };
+        assert_eq!(unseen(&log(Some(true))), None);
+        for refused in [None, Some(false)] {
+            let why = unseen(&log(refused)).unwrap();
+            assert!(why.contains("nobody was refused for want of a certificate"), "{why}");
+        }
     }
 }

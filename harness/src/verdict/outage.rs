@@ -47,6 +47,9 @@ pub enum Until<'a> {
 /// that nobody notices.
 pub const WITHIN_US: i64 = GAP_MS_MAX as i64 * 1000;
 
+/// What a comparison with a predicted outage is called.
+pub const PREDICTED: &str = "failed";
+
 /// A change of surroundings during a run of probes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change<'a> {
@@ -143,7 +146,7 @@ pub fn judge(run: &Run, changes: &[Change<'_>], predicted: Predicted<'_>) -> Che
     }
     let is_unseen = observed.is_empty();
     let observed = if is_unseen { "nobody".to_owned() } else { observed.join("; ") };
-    let check = check::equal("failed", &expected.join("; "), &observed);
+    let check = check::equal(PREDICTED, &expected.join("; "), &observed);
     if is_unseen { check.or(Cause::FailureNotSeen) } else { check }
 }
 

@@ -360,7 +360,7 @@ fn a_twin_that_is_seen_later_than_stated_is_not_red_as_stated_and_says_so() {
     assert_eq!(exit(in_time), run::Exit::Passed);
     assert_eq!(exit(too_late), run::Exit::HarnessFailed);
     let told = record(std::slice::from_ref(too_late));
-    let text = summary::summary(std::slice::from_ref(too_late), &told.totals, "rerun", false);
+    let text = summary::summary(std::slice::from_ref(too_late), &told, "rerun", false);
     assert!(text.contains("NOT RED AS STATED") && text.contains("too late  the first"), "{text}");
     assert!(told.scenarios[0].reason.as_ref().unwrap().starts_with("the first probe failed"));
     assert!(html::to_html(&told).contains("It did, too late."));
