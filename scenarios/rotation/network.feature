@@ -47,6 +47,28 @@ Feature: A rotation over a network that is not perfect
     And edp1's probes of lanes new_connection, reused_channel and server_stream failed with connection_cut
       | from | the open connections of edp1 are lost |
 
+  # An answer that is owed on a stream when its connection is lost is lost as well; only a GOAWAY lets a
+  # stream begin anew unnoticed.
+  @contract-5.5.4
+  Scenario: what a stream owes is lost with its connection
+    Given messages of edp1 take 0 ms each way
+    And probes call the Kingdom as edp1 and mc1
+    When the probes go on for 400 ms
+    And edp1 presents a fresh leaf of its root
+    And the probing caller edp1 starts again
+    And the probes go on for 400 ms
+    And what edp1 is sent does not arrive
+    And the probes go on for 300 ms
+    And the open connections of edp1 are lost
+    And the network of edp1 works again
+    And the probes go on for 900 ms
+    And the probes stop
+    Then mc1 noticed nothing
+    And the calls of edp1 ended on its new credential
+    And edp1's probes of lanes new_connection, reused_channel and server_stream failed with connection_cut, handshake_failed
+      | from  | what edp1 is sent does not arrive |
+      | until | the network of edp1 works again   |
+
   # A handshake is some kilobytes: at this rate it takes longer than a caller waits.
   @contract-2.1
   Scenario: a peer that reads too slowly for a handshake

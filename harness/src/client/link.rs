@@ -99,10 +99,11 @@ impl Link {
             let down = carry(from_server, to_client, Direction::ToClient, link.clone());
             // Dropping both ends is what either side sees of a lost connection.
             tokio::select! {
-                // In a fixed order, or a run would not repeat.
+                // In a fixed order, or a run would not repeat; and what was held back when the connection
+                // is lost must not arrive first, though the way be open again in the same instant.
                 biased;
-                _ = async { tokio::join!(up, down) } => {}
                 () = link.wait_until(|rules| rules.lost != lost_before) => {}
+                _ = async { tokio::join!(up, down) } => {}
             }
         });
         Box::new(near)
@@ -227,6 +228,17 @@ mod tests {
         let mut client = link.through(Box::new(stream));
         client.write_all(b"x").await.unwrap();
         assert!(arrives(&mut server, MS).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_held_back_is_lost_with_its_connection() {
+        let (link, mut client, mut server) = connected();
+        link.take_down(Direction::ToClient);
+        server.write_all(b"y").await.unwrap();
+        assert!(!arrives(&mut client, MS).await);
+        link.lose_connections();
+        link.mend();
+        assert!(!arrives(&mut client, 1000 * MS).await);
     }
 
     #[tokio::test(start_paused = true)]
