@@ -867,6 +867,8 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
         ));
     }
     gaps.extend(other_keys(facts));
+    gaps.extend(without_key(facts));
+    gaps.extend(unverified_keys(facts));
     let seeds = facts.measurements.iter().filter(|row| row.protocol == Protocol::ShareShuffle);
     let seeds = seeds
         .flat_map(|row| &row.requisitions)
@@ -979,6 +981,38 @@ fn missing_in<'a>(
             && !audit.deleted_measurements.contains_key(&row.name)
     };
     facts.measurements.iter().filter(is_missing)
+}
+
+/// Event groups of a consumer whose metadata names no key: a legacy ciphertext needs none (1.4.2).
+fn without_key(facts: &Facts) -> Option<Gap> {
+    let own = facts.event_groups.seen.iter().filter(|row| {
+        row.has_metadata && row.key.is_none() && row.consumer == facts.subject.owner()
+    });
+    let names: Vec<_> = own.map(|row| row.name.clone()).collect();
+    (!names.is_empty()).then(|| {
+        Gap::not_looked_at(
+            format!("under which key the metadata of {} event groups is: {}", names.len(), some(&names)),
+            "a ciphertext of the legacy field needs no key beside it (1.4.2)",
+            "let the owner try its private keys on them, and each provider encrypt them anew with the key named",
+        )
+    })
+}
+
+/// That a group names a key says nothing about its ciphertext.
+fn unverified_keys(facts: &Facts) -> Option<Gap> {
+    let of_owner = |row: &&facts::EventGroupFacts| {
+        row.has_metadata && row.key.is_some() && row.consumer == facts.subject.owner()
+    };
+    let count = facts.event_groups.seen.iter().filter(of_owner).count();
+    (count > 0).then(|| {
+        Gap::not_recorded(
+            format!(
+                "whether the metadata of {count} event groups is under the key that each names"
+            ),
+            "the Kingdom compares the two nowhere (1.4.3), and holds no private key",
+            "let the owner open each with the key that it names, and with the stolen one",
+        )
+    })
 }
 
 /// Event groups whose key is neither known to be good nor known to be bad.

@@ -427,9 +427,18 @@ pub struct Question {
     /// Entity types of event groups beside `campaign`.
     pub entity_types: Vec<String>,
     /// An audit trail.
-    pub audit: Option<PathBuf>,
+    pub audit: Option<Trail>,
     /// What the trail must end with.
     pub audit_head: Option<Head>,
+}
+
+/// Where an audit trail comes from.
+#[derive(Clone, Debug)]
+pub enum Trail {
+    /// A file.
+    File(PathBuf),
+    /// What `/v1/audit` answered.
+    Text(String),
 }
 
 /// Reads everything.
@@ -445,7 +454,14 @@ pub async fn facts(
     let clock = public.access.tls.clock.clone();
     let started = clock.now();
     let audit = match &question.audit {
-        Some(path) => Some(trail(path, question.audit_head.as_ref(), subject)?),
+        Some(Trail::File(path)) => {
+            let text = String::from_utf8(bytes(path)?)
+                .map_err(|_| ReadError::file(path, "not text; give what /v1/audit answers"))?;
+            Some(trail(&text, path, question.audit_head.as_ref(), subject)?)
+        }
+        Some(Trail::Text(text)) => {
+            Some(trail(text, Path::new("/v1/audit"), question.audit_head.as_ref(), subject)?)
+        }
         None => None,
     };
     let (certificate, der) = match subject {
@@ -963,12 +979,37 @@ async fn event_groups(
             format!("give --identity of {owner}"),
         ));
     }
+    let named = audit.map(|audit| &audit.living_event_groups);
+    let seen = readable_event_groups(public, entity_types(question), named).await?;
+    if audit.is_none() {
+        gaps.push(Gap::not_looked_at(
+            format!(
+                "event groups of other entity types than {}",
+                entity_types(question).join(", ")
+            ),
+            "a list shows the types that are asked for, and nothing lists the types (1.4.10); it may also be 30 s old (1.4.11)",
+            "name them with --entity-type, or give the audit trail: --audit FILE",
+        ));
+    }
+    let seen = seen.iter().map(event_group_facts).collect();
+    Ok(EventGroups { scope: EventGroupScope::Of(identity), seen })
+}
+
+/// The event groups that are there and that the identity may read, by name: those of the trail too, which
+/// has what a list leaves out, other entity types and what a stale read does not show yet.
+async fn readable_event_groups(
+    public: &mut Channel,
+    entity_types: Vec<String>,
+    in_trail: Option<&BTreeSet<String>>,
+) -> Result<Vec<v2alpha::EventGroup>, ReadError> {
+    let identity = public.access.resource.clone();
+    let is_provider = OwnerKind::of(&identity) == Some(OwnerKind::DataProvider);
     let mut seen = BTreeMap::new();
     let mut request = v2alpha::ListEventGroupsRequest {
         parent: identity.clone(),
         page_size: EVENT_GROUP_PAGE_SIZE,
         filter: Some(v2alpha::list_event_groups_request::Filter {
-            entity_type_in: entity_types(question),
+            entity_type_in: entity_types,
             ..Default::default()
         }),
         ..Default::default()
@@ -989,34 +1030,32 @@ async fn event_groups(
         }
         request.page_token = page.next_page_token;
     }
-    match audit {
-        // The trail has the names that the list leaves out: other entity types, and what a stale
-        // read does not show yet.
-        Some(audit) => {
-            for name in &audit.living_event_groups {
-                if seen.contains_key(name) || !may_read(name, &identity, is_provider) {
-                    continue;
-                }
-                if let Some(group) = event_group(public, name).await? {
-                    seen.insert(name.clone(), group);
-                }
-            }
+    for name in in_trail.into_iter().flatten() {
+        if seen.contains_key(name) || !may_read(name, &identity, is_provider) {
+            continue;
         }
-        None => gaps.push(Gap::not_looked_at(
-            format!(
-                "event groups of other entity types than {}",
-                entity_types(question).join(", ")
-            ),
-            "a list shows the types that are asked for, and nothing lists the types (1.4.10); it may also be 30 s old (1.4.11)",
-            "name them with --entity-type, or give the audit trail: --audit FILE",
-        )),
+        if let Some(group) = event_group(public, name).await? {
+            seen.insert(name.clone(), group);
+        }
     }
-    let seen = seen
-        .into_values()
-        .filter(|group| group.state() != v2alpha::event_group::State::Deleted)
-        .map(|group| event_group_facts(&group))
-        .collect();
-    Ok(EventGroups { scope: EventGroupScope::Of(identity), seen })
+    let is_there =
+        |group: &v2alpha::EventGroup| group.state() != v2alpha::event_group::State::Deleted;
+    Ok(seen.into_values().filter(is_there).collect())
+}
+
+/// The event groups of a consumer, of every entity type: `public` is its own, `trail` what `/v1/audit`
+/// answers.
+///
+/// # Errors
+/// They cannot be read, or the trail is not intact.
+pub async fn event_groups_of(
+    public: &mut Channel,
+    consumer: &Subject,
+    trail: &str,
+) -> Result<Vec<v2alpha::EventGroup>, ReadError> {
+    let audit = self::trail(trail, Path::new("/v1/audit"), None, consumer)?;
+    let types = vec!["campaign".to_owned()];
+    readable_event_groups(public, types, Some(&audit.living_event_groups)).await
 }
 
 fn entity_types(question: &Question) -> Vec<String> {
@@ -1063,9 +1102,12 @@ fn event_group_facts(group: &v2alpha::EventGroup) -> EventGroupFacts {
 }
 
 /// Checks a trail and takes out of it what the rule needs.
-fn trail(path: &Path, head: Option<&Head>, subject: &Subject) -> Result<AuditFacts, ReadError> {
-    let text = String::from_utf8(bytes(path)?)
-        .map_err(|_| ReadError::file(path, "not text; give what /v1/audit answers"))?;
+fn trail(
+    text: &str,
+    path: &Path,
+    head: Option<&Head>,
+    subject: &Subject,
+) -> Result<AuditFacts, ReadError> {
     let found = audit::verify(text.lines(), head).map_err(|broken| {
         ReadError::file(
             path,

@@ -405,7 +405,7 @@ mod tests {
     use kingdom_proto::v2alpha as pb;
 
     fn certificate(name: &str) -> Vec<u8> {
-        pb::Certificate { name: name.to_owned(), x509_der: vec![1, 2].into(), ..Default::default() }
+        pb::Certificate { name: name.to_owned(), x509_der: vec![1, 2], ..Default::default() }
             .encode_to_vec()
     }
 

@@ -1,6 +1,6 @@
 //! What a stolen certificate or key has touched, and its repair by all whom it concerns.
 
-use super::reencryption::bytes;
+use super::reencryption::{self, bytes};
 use super::time::duration;
 use super::{Arguments, StepDefinition, authentication, participants, step};
 use crate::error::Problem;
@@ -83,7 +83,17 @@ fn repairs() -> Vec<StepDefinition> {
             "Then nothing that mc1's encryption key first has touched is open",
             |world, given| {
                 let stolen = Stolen::key(world, given).await?;
-                nothing_is_open(world, given.text(0), stolen).await
+                nothing_is_open(world, given.text(0), stolen).await?;
+                let (owner, key) = (given.text(0), given.text(1));
+                // Of a provider nothing but requisitions is encrypted to its key.
+                if !world.fill(&format!("{{{owner}}}"))?.starts_with("measurementConsumers/") {
+                    return Ok(());
+                }
+                // A label is no proof: whoever has the stolen key would try it on everything.
+                let opened = reencryption::opened_by(world, owner, key).await?;
+                let what = format!("event groups whose metadata {owner}'s key {key} opens");
+                let check = check::list(what, &[], &opened).or(Cause::UnexpectedState);
+                world.check(check)
             }
         ),
         step!(
@@ -134,7 +144,16 @@ impl Stolen {
             "" => None,
             _ => {
                 let ago = duration(given.number(2)?, given.text(3))?;
-                Some(world.clock().now().minus(ago))
+                // The same words mean the same moment, however late they are said again.
+                let called =
+                    format!("{owner}.{name}_stolen_{}_{}_ago", given.text(2), given.text(3));
+                let said = world.get(&called).ok().and_then(|said| match said {
+                    Var::Text(text) => Timestamp::parse_rfc3339(text),
+                    _ => None,
+                });
+                let since = said.unwrap_or_else(|| world.clock().now().minus(ago));
+                world.set(called, Var::Text(since.to_string()));
+                Some(since)
             }
         };
         Ok(Self { subject, key: None, since, what: format!("{owner}'s certificate {name}") })

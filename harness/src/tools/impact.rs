@@ -3,7 +3,7 @@
 
 use crate::error::UsageError;
 use crate::impact::facts::Subject;
-use crate::impact::read::{self, Access, Channel, Question, ReadError};
+use crate::impact::read::{self, Access, Channel, Question, ReadError, Trail};
 use crate::impact::{Assessment, assess, text};
 use clap::{ArgGroup, Args, ValueEnum};
 use fake_kingdom::audit::Head;
@@ -129,7 +129,7 @@ pub fn run(arguments: &ImpactArgs, out: &mut dyn Write) -> Result<Assessed, Impa
         own_keys: arguments.own_key_sha256.iter().cloned().collect(),
         vouched_keys: arguments.vouched_key_sha256.iter().cloned().collect(),
         entity_types: arguments.entity_type.clone(),
-        audit: arguments.audit.clone(),
+        audit: arguments.audit.clone().map(Trail::File),
         audit_head: arguments.audit_head.clone(),
     };
     let public = Access::of_participant(

@@ -1,7 +1,7 @@
 //! Whether a repair has left nothing that stands on what was stolen. Pure.
 
 use crate::error::Problem;
-use crate::impact::Assessment;
+use crate::impact::{Assessment, GapKind};
 use crate::observation::{Check, Fact, Observation};
 use crate::verdict::check;
 use fake_kingdom::cause::Cause;
@@ -30,7 +30,10 @@ pub fn nothing_left(log: &[Observation], now: &Assessment) -> Result<Check, Prob
         .plan
         .iter()
         .map(|action| format!("{} has to {} {}", action.who, action.action.name(), action.subject));
-    let left: Vec<_> = open.chain(todo).collect();
+    // What nobody has looked at may be open too.
+    let unseen = now.not_known.iter().filter(|gap| gap.kind == GapKind::NotLookedAt);
+    let unseen = unseen.map(|gap| format!("not looked at: {}", gap.what));
+    let left: Vec<_> = open.chain(todo).chain(unseen).collect();
     let what = format!("what is left to do about {}", now.subject.name);
     Ok(check::list(what, &[], &left).or(Cause::UnexpectedState))
 }
@@ -44,7 +47,7 @@ pub fn is_of_the_same(one: &Assessment, other: &Assessment) -> bool {
 pub(crate) mod tests {
     use super::*;
     use crate::impact::plan::{Action, ActionKind};
-    use crate::impact::{SCHEMA, SubjectState};
+    use crate::impact::{Affected, Gap, How, Kind, SCHEMA, SubjectState, When};
     use crate::observation::ObservationLog;
     use fake_kingdom::model::Timestamp;
 
@@ -107,6 +110,42 @@ pub(crate) mod tests {
         let check = nothing_left(log(&[&now]).all(), &now).expect("it is open");
         assert_eq!((check.holds, check.cause), (false, Some(Cause::UnexpectedState)));
         assert!(check.observed.contains("revoke_certificate c"), "{check:?}");
+    }
+
+    #[test]
+    fn what_is_open_though_nobody_has_to_do_anything_is_red() {
+        let before = assessment("c", &[ActionKind::RevokeCertificate]);
+        let mut now = assessment("c", &[]);
+        now.affected.push(Affected {
+            kind: Kind::Result,
+            name: "r".to_owned(),
+            how: How::ResultSignedBy,
+            state: "FULFILLED",
+            earliest: None,
+            latest: None,
+            when: When::Unknown,
+            signature_verifies: None,
+            measurement: None,
+            open: true,
+        });
+        let all = log(&[&before, &now]);
+        let check = nothing_left(all.all(), &now).expect("it was open");
+        assert!(!check.holds && check.observed.contains("result r is open"), "{check:?}");
+        now.affected[0].open = false;
+        assert!(nothing_left(all.all(), &now).expect("it was open").holds);
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_is_not_closed() {
+        let before = assessment("c", &[ActionKind::RevokeCertificate]);
+        let mut now = assessment("c", &[]);
+        now.not_known.push(Gap::not_looked_at("event groups of another type", "", ""));
+        let all = log(&[&before, &now]);
+        let check = nothing_left(all.all(), &now).expect("it was open");
+        assert!(!check.holds && check.observed.contains("another type"), "{check:?}");
+        // What the Kingdom does not hold nobody can look at.
+        now.not_known = vec![Gap::not_recorded("who has read it", "", "")];
+        assert!(nothing_left(all.all(), &now).expect("it was open").holds);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::impact::read::{self, Access, Channel, Question};
 use crate::impact::{Assessment, assess};
 use crate::observation::Fact;
 use fake_kingdom::model::Timestamp;
+use kingdom_proto::v2alpha;
 use std::collections::BTreeSet;
 
 impl World {
@@ -43,8 +44,8 @@ impl World {
             own_keys,
             vouched_keys,
             entity_types: Vec::new(),
-            audit: None,
-            audit_head: None,
+            audit: Some(read::Trail::Text(self.running()?.audit_lines()?.join("\n"))),
+            audit_head: Some(self.running()?.audit_head()),
         };
         let unread = |error: read::ReadError| {
             Problem::environment(format!("no assessment: {error}"), "let both identities be valid")
@@ -53,6 +54,27 @@ impl World {
         let assessment = assess(&facts);
         self.record(Fact::Impact(Box::new(assessment.clone())));
         Ok(assessment)
+    }
+
+    /// The event groups of a consumer, of every entity type, as it sees them.
+    ///
+    /// # Errors
+    /// It has none to read, or cannot read them.
+    pub async fn event_groups_of(
+        &mut self,
+        consumer: &str,
+    ) -> Result<Vec<v2alpha::EventGroup>, Problem> {
+        let resource = self.fill(&format!("{{{consumer}}}"))?;
+        let subject = Subject::public_key(&format!("{resource}/publicKey"))
+            .map_err(|error| Problem::author(error.to_string(), "name a measurement consumer"))?;
+        let mut public = self.channel(consumer, Listener::Public, Some(resource)).await?;
+        let trail = self.running()?.audit_lines()?.join("\n");
+        read::event_groups_of(&mut public, &subject, &trail).await.map_err(|error| {
+            Problem::environment(
+                format!("the event groups of {consumer} cannot be read: {error}"),
+                "let it present what the Kingdom accepts",
+            )
+        })
     }
 
     /// The operator's connection, by which a repair deletes.
