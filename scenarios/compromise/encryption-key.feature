@@ -80,7 +80,13 @@ Feature: An encryption key is stolen
   Scenario: the operator deletes what the old key can open, and nothing else
     Given mc1 has a direct reach measurement called one with edp1
     And mc1 has a direct reach measurement called two with edp1
-    And mc1 has a direct reach measurement called kept with edp1
+    And mc1 has a new encryption key called fresh
+    And mc1 has published its encryption key fresh with its certificate certificate
+    And mc1 has a direct reach measurement called kept with edp1, where
+      | measurement.measurement_spec.message.measurement_public_key | [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { format: TINK_KEYSET data: "{mc1.fresh_keyset}" } |
+    Then what mc1's encryption key first has touched is
+      | measurement | encrypted_to | {mc1.one} |
+      | measurement | encrypted_to | {mc1.two} |
     When operator calls Measurements.BatchDeleteMeasurements with
       """
       requests { external_measurement_consumer_id: {mc1.number} external_measurement_id: {mc1.one_number} etag: "{mc1.one_etag}" }
@@ -98,6 +104,7 @@ Feature: An encryption key is stolen
       """
     Then the response lists requisitions[*].name in any order
       | {edp1.kept_requisition} |
+    And nothing that mc1's encryption key first has touched is open
 
   # The consumer replaces its key, the provider encrypts anew, what is open is created again under the new
   # key, and what the old one opens is deleted.

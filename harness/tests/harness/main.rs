@@ -7,6 +7,7 @@ mod hooks;
 mod judgement;
 mod negative_twins;
 mod records;
+mod repairs;
 mod reports;
 mod scenario_files;
 mod support;
