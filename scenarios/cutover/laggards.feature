@@ -6,6 +6,31 @@ Feature: Who has no certificate yet is named before certificates are required
     And a stopping replica waits 100 ms
     And client certificates are optional
 
+  @contract-2.1
+  Scenario: prepare waits for a replica that is down
+    Given mc1 presents no certificate
+    And mc1 sends the API key "{mc1.api_key}"
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    And the probes go on for 300 ms
+    When replica 1 is stopped
+    Then the gate of prepare stays shut for 300 ms because "replica 1 does not run"
+    When replica 1 is started
+    Then the gate of prepare opens within 1000 ms
+
+  @contract-2.1 @contract-2.6
+  Scenario: prepare waits for a peer that has not been seen
+    Given mc1 presents no certificate
+    And mc1 sends the API key "{mc1.api_key}"
+    And probes call the Kingdom as edp1
+    And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    When the probes go on for 200 ms
+    Then the gate of prepare stays shut for 300 ms because "mc1 has not been seen"
+    When the probes stop
+    And probes call the Kingdom as edp1 and mc1
+    And the probes go on for 700 ms
+    Then the gate of prepare opens within 1000 ms
+
   @cutover @contract-2.1 @contract-2.6
   Scenario: switch waits for the caller that shows no certificate
     Given mc1 presents no certificate
