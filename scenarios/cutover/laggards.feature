@@ -88,13 +88,28 @@ Feature: Who has no certificate yet is named before certificates are required
     And replica 0 lags behind
     And the phase switch is done
     And the phase drain is forced
-    Then the gate of retire stays shut for 300 ms because "open connections of mc1 came without a certificate"
+    Then the gate of retire stays shut for 300 ms because "replica 0 does not require a certificate; open connections of mc1 came without a certificate"
     When replica 0 catches up
     Then the gate of retire opens within 1000 ms
     When the probes go on for 900 ms
     And the probes stop
     Then the probes of lanes new_connection and reused_channel failed with nobody_listens
       | from | replica 0 catches up |
+
+  # No connection without a certificate is open for long, and the next one would be accepted.
+  @contract-2.1
+  Scenario: retire waits for a replica that went back to optional
+    Given mc1 presents no certificate
+    And mc1 sends the API key "{mc1.api_key}"
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    When the phases up to drain are done
+    And replicas ask for optional client certificates from their next start on
+    And replica 1 is restarted
+    Then the gate of retire stays shut for 300 ms because "replica 1 does not require a certificate"
+    When replicas ask for required client certificates from their next start on
+    And replica 1 is restarted
+    Then the gate of retire opens within 1000 ms
 
   @contract-2.1
   Scenario: a switch that is forced past its gate cuts off who lags, it alone, and only until the way back

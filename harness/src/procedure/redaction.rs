@@ -307,12 +307,13 @@ impl Written {
 
 /// Hex digits with nothing between them but what separates bytes, over any number of lines.
 fn hex_runs(text: &str) -> Vec<Written> {
-    runs(text, hex_digit, |c| " \t\r\n:,.-_\\xX".contains(c), Written::hex)
+    runs(text, hex_digit, |c, _| " \t\r\n:,.-_\\xX".contains(c), Written::hex)
 }
 
-/// Base64, in lines of any length.
+/// Base64, in lines of any length, indented or not.
 fn base64_runs(text: &str) -> Vec<Written> {
-    runs(text, base64_digit, |c| "\r\n=".contains(c), Written::base64)
+    let separates = |c, indents| "\r\n=".contains(c) || (indents && " \t".contains(c));
+    runs(text, base64_digit, separates, Written::base64)
 }
 
 fn hex_digit(c: char) -> Option<u8> {
@@ -334,21 +335,24 @@ fn base64_digit(c: char) -> Option<u8> {
 fn runs(
     text: &str,
     digit: fn(char) -> Option<u8>,
-    separates: fn(char) -> bool,
+    // Also told whether nothing but blanks stands in front in the line.
+    separates: fn(char, bool) -> bool,
     written: fn(Range<usize>, &[u8]) -> Written,
 ) -> Vec<Written> {
     let mut all = Vec::new();
     let mut digits = Vec::new();
     let (mut from, mut until) = (0, 0);
+    let mut indents = true;
     // A last sign that ends every run.
     for (at, c) in text.char_indices().chain([(text.len(), '\0')]) {
+        indents = c == '\n' || (indents && c.is_whitespace());
         if let Some(value) = digit(c) {
             if digits.is_empty() {
                 from = at;
             }
             digits.push(value);
             until = at + c.len_utf8();
-        } else if separates(c) {
+        } else if separates(c, indents) {
             // `0x30`: the nought is no digit of the byte.
             if matches!(c, 'x' | 'X') && until == at && digits.last() == Some(&0) {
                 digits.pop();
@@ -535,9 +539,15 @@ mod tests {
             let lines = text.as_bytes().chunks(76).map(String::from_utf8_lossy);
             lines.collect::<Vec<_>>().join("\n") + "\n"
         };
-        let forms: [(&str, Form); 7] = [
+        let indented: Form = |der| {
+            let text = STANDARD.encode(der);
+            let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line));
+            lines.map(|line| format!("  {line}\n")).collect()
+        };
+        let forms: [(&str, Form); 8] = [
             ("base64 -w 0", |der| STANDARD.encode(der) + "\n"),
             ("base64", in_lines),
+            ("base64, indented", indented),
             ("openssl pkey -text", colons),
             ("xxd -p", plain),
             ("xxd", xxd),
