@@ -82,7 +82,7 @@ Feature: Who has no certificate yet is named before certificates are required
     Given a Kingdom with 1 replica
     And mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
-    And probes call the Kingdom as edp1 and mc1
+    And probes call the Kingdom 400 times a second as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
     When the phases up to distribute are done
     And replica 0 lags behind
