@@ -11,6 +11,7 @@ use crate::verdict::Verdict;
 use crate::verdict::detection::Watch;
 use gherkin::{GherkinEnv, Step};
 use serde::Deserialize;
+use std::fmt::Write as _;
 
 /// The embedded faults.
 static FAULTS: &str = include_str!("../../scenarios/faults.toml");
@@ -241,14 +242,16 @@ fn apply(edit: &Edit, steps: &mut Vec<Step>) -> Result<(), String> {
     Ok(())
 }
 
-/// Steps that act, in the place of another one.
+/// Steps that act, in the place of another one, each with the table or doc string below it.
 fn lines(text: &str, like: &Step) -> Result<Vec<Step>, String> {
-    let steps: String = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(|line| format!("    When {line}\n"))
-        .collect();
+    let mut steps = String::new();
+    let mut is_doc = false;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let is_fence = line.starts_with("\"\"\"");
+        let word = if is_doc || is_fence || line.starts_with('|') { "  " } else { "When " };
+        let _ = writeln!(steps, "    {word}{line}");
+        is_doc ^= is_fence;
+    }
     let feature = format!("Feature: f\n  Scenario: s\n{steps}");
     let feature = gherkin::Feature::parse(feature, GherkinEnv::default())
         .map_err(|error| format!("its steps are no Gherkin: {error}"))?;

@@ -249,7 +249,13 @@ impl World {
     /// Notes that the scenario changed its surroundings.
     pub fn changed(&mut self, what: impl Into<String>) {
         let jumped = std::mem::take(&mut self.jumped);
-        self.record(Fact::Changed { what: what.into(), jumped });
+        self.record(Fact::Changed { what: what.into(), jumped, worn: false });
+    }
+
+    /// Notes that a probing caller goes on with other files.
+    pub fn redressed(&mut self, what: impl Into<String>) {
+        let jumped = std::mem::take(&mut self.jumped);
+        self.record(Fact::Changed { what: what.into(), jumped, worn: true });
     }
 
     /// Notes that an actor, or [`crate::verdict::credentials::KINGDOM`], was given another TLS leaf.

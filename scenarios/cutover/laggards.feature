@@ -6,6 +6,31 @@ Feature: Who has no certificate yet is named before certificates are required
     And a stopping replica waits 100 ms
     And client certificates are optional
 
+  @contract-2.1
+  Scenario: prepare waits for a replica that is down
+    Given mc1 presents no certificate
+    And mc1 sends the API key "{mc1.api_key}"
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    And the probes go on for 300 ms
+    When replica 1 is stopped
+    Then the gate of prepare stays shut for 300 ms because "replica 1 does not run"
+    When replica 1 is started
+    Then the gate of prepare opens within 1000 ms
+
+  @contract-2.1 @contract-2.6
+  Scenario: prepare waits for a peer that has not been seen
+    Given mc1 presents no certificate
+    And mc1 sends the API key "{mc1.api_key}"
+    And probes call the Kingdom as edp1
+    And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    When the probes go on for 200 ms
+    Then the gate of prepare stays shut for 300 ms because "mc1 has not been seen"
+    When the probes stop
+    And probes call the Kingdom as edp1 and mc1
+    And the probes go on for 700 ms
+    Then the gate of prepare opens within 1000 ms
+
   @cutover @contract-2.1 @contract-2.6
   Scenario: switch waits for the caller that shows no certificate
     Given mc1 presents no certificate
@@ -57,19 +82,34 @@ Feature: Who has no certificate yet is named before certificates are required
     Given a Kingdom with 1 replica
     And mc1 presents no certificate
     And mc1 sends the API key "{mc1.api_key}"
-    And probes call the Kingdom as edp1 and mc1
+    And probes call the Kingdom 400 times a second as edp1 and mc1
     And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
     When the phases up to distribute are done
     And replica 0 lags behind
     And the phase switch is done
     And the phase drain is forced
-    Then the gate of retire stays shut for 300 ms because "open connections of mc1 came without a certificate"
+    Then the gate of retire stays shut for 300 ms because "replica 0 does not require a certificate; open connections of mc1 came without a certificate"
     When replica 0 catches up
     Then the gate of retire opens within 1000 ms
     When the probes go on for 900 ms
     And the probes stop
     Then the probes of lanes new_connection and reused_channel failed with nobody_listens
       | from | replica 0 catches up |
+
+  # No connection without a certificate is open for long, and the next one would be accepted.
+  @contract-2.1
+  Scenario: retire waits for a replica that went back to optional
+    Given mc1 presents no certificate
+    And mc1 sends the API key "{mc1.api_key}"
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure cuts the Kingdom over to mTLS, with the peers edp1 and mc1
+    When the phases up to drain are done
+    And replicas ask for optional client certificates from their next start on
+    And replica 1 is restarted
+    Then the gate of retire stays shut for 300 ms because "replica 1 does not require a certificate"
+    When replicas ask for required client certificates from their next start on
+    And replica 1 is restarted
+    Then the gate of retire opens within 1000 ms
 
   @contract-2.1
   Scenario: a switch that is forced past its gate cuts off who lags, it alone, and only until the way back

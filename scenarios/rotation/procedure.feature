@@ -91,6 +91,19 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     And the probes go on for 700 ms
     Then the gate of distribute opens within 1000 ms
 
+  # Evidence is of this procedure: what the prober saw before it began says nothing of it. A new
+  # connection is opened every 500 ms.
+  Scenario: distribute waits for a peer that was seen only before the procedure began
+    Given probes call the Kingdom 40 times a second as edp1
+    And the probes go on for 1100 ms
+    And a procedure rotates the Kingdom's leaf, with the peer edp1
+    When the phase prepare is done
+    Then the gate of distribute stays shut for 150 ms because "edp1 has not been seen"
+    And the gate of distribute opens within 1000 ms
+    When the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+
   @rotation @contract-5.9.4
   Scenario: switch waits for a client that does not trust the Kingdom's new root
     Given a stopping replica waits 300 ms
@@ -105,6 +118,59 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     And the probes stop
     Then nobody noticed
     And every replica answers with the Kingdom's new certificate
+
+  # The caller that nobody thought of is the one that a switch would cut off.
+  @rotation @contract-5.9.4
+  Scenario: switch waits for a client that calls and that nobody named as a peer
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's root, with the peer edp1
+    When the phases up to distribute are done
+    Then the gate of switch stays shut for 300 ms because "mc1 has not been seen to trust the new root"
+    When mc1 trusts the Kingdom's old and new roots
+    And the probes go on for 100 ms
+    And the phases up to drain are done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And every replica answers with the Kingdom's new certificate
+
+  # What a client was seen to trust is no evidence any more once its files are others, or its new
+  # connections fail.
+  @contract-5.9.4
+  Scenario: switch waits for a client whose files were changed since it was seen
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom 100 times a second as edp1 and mc1
+    And a procedure rotates the Kingdom's root, with the peers edp1 and mc1
+    When the phases up to distribute are done
+    Then the gate of switch opens within 1000 ms
+    When mc1 trusts the Kingdom's old root
+    And the probes go on for 10 ms
+    Then the gate of switch stays shut for 500 ms because "mc1 has not been seen to trust the new root"
+    When the probes go on for 500 ms
+    And the probes stop
+    Then nobody noticed
+
+  @contract-5.9.4
+  Scenario: switch waits for a client whose new connections fail
+    Given a stopping replica waits 300 ms
+    And messages of edp1 take 0 ms each way
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's root, with the peers edp1 and mc1
+    When the phases up to distribute are done
+    Then the gate of switch opens within 1000 ms
+    When what edp1 is sent does not arrive
+    And the probes go on for 1500 ms
+    Then the gate of switch stays shut for 300 ms because "edp1 has not been seen to trust the new root"
+    When the network of edp1 works again
+    And the probing caller edp1 starts again
+    Then the gate of switch opens within 1000 ms
+    When the probes go on for 800 ms
+    And the probes stop
+    Then mc1 noticed nothing
+    And edp1's probes of lanes new_connection, reused_channel and server_stream failed with timeout
+      | from  | what edp1 is sent does not arrive |
+      | until | the network of edp1 works again   |
 
   @rotation @contract-5.9.1 @contract-5.10
   Scenario: switch waits for a Duchy that does not know a data provider's new root
@@ -136,6 +202,18 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     Then nobody noticed
     And every replica answers with the Kingdom's new certificate
 
+  # What counts is the newest connection that each replica answered, not that it once was on the new leaf.
+  @contract-5.5.4
+  Scenario: drain waits for a provider that went back to its old leaf
+    Given probes call the Kingdom as edp1
+    And a procedure rotates edp1's leaf, with the peer edp1
+    When the phases up to switch are done
+    Then the gate of drain opens within 1000 ms
+    When edp1 presents its first leaf again
+    And the probing caller edp1 starts again
+    And the probes go on for 600 ms
+    Then the gate of drain stays shut for 300 ms because "replica 0 has not been seen to answer edp1's new leaf; replica 1 has not been seen to answer edp1's new leaf"
+
   @rotation @contract-5.5.4
   Scenario: retire waits for the caller whose open connections live on its old leaf
     Given a stopping replica waits 300 ms
@@ -151,6 +229,37 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
     And the probes stop
     Then nobody noticed
     And the calls of edp1 ended on its new credential
+
+  # Between two calls no connection on the old leaf is open, and it is in use all the same. What the
+  # provider did on it counts as long as it has not switched and drained again.
+  @rotation @contract-5.5.4
+  Scenario: retire waits for a provider that opens new connections on its old leaf
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1
+    And a procedure rotates edp1's root, with the peer edp1
+    When the phases up to drain are done
+    And the probes go on for 200 ms
+    And edp1 presents its first leaf again
+    And the probes go on for 400 ms
+    Then the gate of retire stays shut for 1000 ms because "edp1 has opened connections on the old credential since the drain began"
+    When edp1 lags behind
+    And edp1 catches up
+    And the phase retire is done
+    And the probes go on for 300 ms
+    And the probes stop
+    Then nobody noticed
+    And the calls of edp1 ended on its new credential
+
+  @rotation @contract-5.4.2
+  Scenario: retire waits for a replica that shows the old leaf again
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1 and mc1
+    And a procedure rotates the Kingdom's leaf, with the peers edp1 and mc1
+    When the phases up to drain are done
+    And the Kingdom gets its first certificate back
+    And replica 1 is restarted
+    And the probes go on for 400 ms
+    Then the gate of retire stays shut for 300 ms because "replica 1 still shows the old leaf on new connections"
 
   # A connection keeps the credential of its handshake until it closes: which, and for how long, is in
   # the record.

@@ -102,7 +102,10 @@ pub fn gate(phase: Phase, peers: &[Peer], seen: &Observed) -> Gate {
             shown(peers, seen),
         ),
         Phase::Drain => ("every replica requires a certificate", required(seen)),
-        Phase::Retire => ("no connection without a certificate is open", closed(seen)),
+        Phase::Retire => (
+            "no connection without a certificate is open, and no replica would accept another",
+            [required(seen), closed(seen)].concat(),
+        ),
     };
     Gate::of(waits_for, missing)
 }
@@ -344,6 +347,12 @@ mod tests {
             seen.connections.extend([system, duchy]);
         });
         assert_eq!(other, [""; 0], "the cutover is the public API's");
+    }
+
+    #[test]
+    fn retire_waits_for_a_replica_that_went_back_to_optional_though_no_connection_is_open() {
+        let lax = missing(Phase::Retire, |seen| seen.replicas[1].client_auth = Some("optional"));
+        assert_eq!(lax, ["replica 1 does not require a certificate"]);
     }
 
     #[test]

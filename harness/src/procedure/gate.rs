@@ -2,6 +2,7 @@
 //! timer (method.md section 1, rows 6 and 7). Pure.
 
 use super::Phase;
+use super::seen::ClientLeaf;
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::{DuchyStatus, OpenConnection, ReplicaStatus};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,10 +113,20 @@ pub struct Observed {
     pub connections: Vec<OpenConnection>,
     /// How each caller was answered last on a new connection, since the procedure began.
     pub callers: BTreeMap<String, Sighting>,
-    /// The leaf that each replica showed in the last handshake that succeeded.
+    /// Who probes, whether or not somebody named it as a peer.
+    pub probing: BTreeSet<String>,
+    /// The leaf that each replica showed on its newest connection.
     pub shown: BTreeMap<u32, String>,
-    /// Calls that a replica answered well: replica, principal, leaf of the client.
-    pub answered: BTreeSet<(u32, String, String)>,
+    /// By replica and principal: the leaf of the newest connection that a call was answered on.
+    pub answered: BTreeMap<(u32, String), String>,
+    /// The leaves of clients that opened connections since the drain began.
+    pub opened: BTreeSet<ClientLeaf>,
+}
+
+/// The callers that must not notice: those who were named, and those whose calls show that they are
+/// there. The caller that nobody thought of is the one that a switch would cut off.
+fn peers<'a>(rotation: &'a Rotation, seen: &'a Observed) -> BTreeSet<&'a str> {
+    rotation.peers.iter().chain(&seen.probing).map(String::as_str).collect()
 }
 
 /// The gate of a phase at this moment.
@@ -132,7 +143,10 @@ pub fn gate(phase: Phase, rotation: &Rotation, seen: &Observed) -> Gate {
             ("every peer has been seen to accept the new root", accepted(rotation, seen))
         }
         Phase::Drain => ("every replica has been seen with the new leaf", switched(rotation, seen)),
-        Phase::Retire => ("no connection lives on the old credential", drained(rotation, seen)),
+        Phase::Retire => (
+            "no connection lives on the old credential, and none was opened on it since the drain began",
+            drained(rotation, seen),
+        ),
     };
     Gate::of(waits_for, missing)
 }
@@ -185,10 +199,11 @@ fn baseline(rotation: &Rotation, seen: &Observed) -> Vec<String> {
             }
         }
     }
-    if rotation.peers.is_empty() {
+    let peers = peers(rotation, seen);
+    if peers.is_empty() {
         missing.push("no peer is named, so nobody would notice".to_owned());
     }
-    for peer in &rotation.peers {
+    for peer in peers {
         if !seen.callers.contains_key(peer) {
             missing.push(format!("{peer} has not been seen"));
         }
@@ -202,7 +217,7 @@ fn accepted(rotation: &Rotation, seen: &Observed) -> Vec<String> {
     let mut missing = Vec::new();
     match &rotation.holder {
         Holder::Kingdom => {
-            for peer in &rotation.peers {
+            for peer in peers(rotation, seen) {
                 let trusts = seen.callers.get(peer).is_some_and(|s| s.trust.contains(&new.root));
                 if !trusts {
                     missing.push(format!("{peer} has not been seen to trust the new root"));
@@ -255,7 +270,7 @@ fn switched(rotation: &Rotation, seen: &Observed) -> Vec<String> {
                 }
             }
             Holder::Participant { actor, principal, .. } => {
-                if !seen.answered.contains(&(id, principal.clone(), new.leaf.clone())) {
+                if seen.answered.get(&(id, principal.clone())) != Some(&new.leaf) {
                     missing.push(format!(
                         "replica {id} has not been seen to answer {actor}'s new leaf"
                     ));
@@ -266,24 +281,42 @@ fn switched(rotation: &Rotation, seen: &Observed) -> Vec<String> {
     missing
 }
 
-/// Contract 5.5.4: an open connection keeps the credentials of its handshake until it closes.
+/// Contract 5.5.4: an open connection keeps the credentials of its handshake until it closes. That none
+/// is open at this instant is not enough: whoever opens the next one on the old credential still uses it.
 fn drained(rotation: &Rotation, seen: &Observed) -> Vec<String> {
-    let lives_on = |open: &&OpenConnection| match &rotation.holder {
+    let (old, changes_root) = (&rotation.old, rotation.changes_root());
+    let is_old = |leaf: Option<&String>, issuer: Option<&String>| {
+        leaf == Some(&old.leaf) || (changes_root && issuer == Some(&old.root))
+    };
+    match &rotation.holder {
         Holder::Kingdom => {
-            open.replica.is_some() && open.server.skid.as_ref() == Some(&rotation.old.leaf)
+            let lives_on = |open: &&OpenConnection| open.server.skid.as_ref() == Some(&old.leaf);
+            let open: BTreeSet<_> =
+                seen.connections.iter().filter(lives_on).filter_map(|open| open.replica).collect();
+            let again = seen.shown.iter().filter(|(_, leaf)| **leaf == old.leaf);
+            let again: BTreeSet<_> = again.map(|(id, _)| *id).collect();
+            let text = |id| {
+                if again.contains(id) {
+                    format!("replica {id} still shows the old leaf on new connections")
+                } else {
+                    format!("open connections to replica {id} live on the old credential")
+                }
+            };
+            open.union(&again).map(text).collect()
         }
-        Holder::Participant { .. } => open.peer.as_ref().is_some_and(|peer| {
-            peer.skid.as_ref() == Some(&rotation.old.leaf)
-                || (rotation.changes_root() && peer.akid.as_ref() == Some(&rotation.old.root))
-        }),
-    };
-    let whose = |open: &OpenConnection| match &rotation.holder {
-        Holder::Kingdom => format!("to replica {}", open.replica.unwrap_or_default()),
-        Holder::Participant { actor, .. } => format!("of {actor}"),
-    };
-    let whose: BTreeSet<_> = seen.connections.iter().filter(lives_on).map(whose).collect();
-    let text = |whose| format!("open connections {whose} live on the old credential");
-    whose.into_iter().map(text).collect()
+        Holder::Participant { actor, .. } => {
+            if seen.opened.iter().any(|one| is_old(Some(&one.leaf), Some(&one.issuer))) {
+                let text = "has opened connections on the old credential since the drain began";
+                return vec![format!("{actor} {text}")];
+            }
+            let lives_on = |open: &OpenConnection| {
+                let peer = open.peer.as_ref();
+                peer.is_some_and(|peer| is_old(peer.skid.as_ref(), peer.akid.as_ref()))
+            };
+            let text = format!("open connections of {actor} live on the old credential");
+            seen.connections.iter().any(lives_on).then_some(text).into_iter().collect()
+        }
+    }
 }
 
 fn leaf(replica: &ReplicaStatus) -> Option<&str> {
@@ -390,8 +423,10 @@ mod tests {
             callers: of.peers.iter().map(|peer| (peer.clone(), sighting.clone())).collect(),
             shown: [0, 1].map(|id| (id, "new-leaf".to_owned())).into(),
             answered: [0, 1]
-                .map(|id| (id, "dataProviders/1".to_owned(), "new-leaf".to_owned()))
+                .map(|id| ((id, "dataProviders/1".to_owned()), "new-leaf".to_owned()))
                 .into(),
+            probing: of.peers.iter().cloned().collect(),
+            opened: [client_leaf("new-leaf", "new-root")].into(),
         }
     }
 
@@ -409,6 +444,10 @@ mod tests {
             }),
             server: server_leaf(server),
         }
+    }
+
+    fn client_leaf(leaf: &str, issuer: &str) -> ClientLeaf {
+        ClientLeaf { leaf: leaf.to_owned(), issuer: issuer.to_owned() }
     }
 
     fn missing(phase: Phase, of: &Rotation, change: impl FnOnce(&mut Observed)) -> Vec<String> {
@@ -471,6 +510,24 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_that_probes_is_a_peer_though_nobody_named_it() {
+        let of = rotation(Holder::Kingdom);
+        let stranger = |phase, trust: Option<&[&str]>| {
+            missing(phase, &of, |seen| {
+                seen.probing.insert("edp2".to_owned());
+                let trust = trust.map(|trust| trust.iter().map(ToString::to_string).collect());
+                let sighting = trust.map(|trust| Sighting { trust, ..Sighting::default() });
+                seen.callers.extend(sighting.map(|sighting| ("edp2".to_owned(), sighting)));
+            })
+        };
+        assert_eq!(stranger(Phase::Distribute, None), ["edp2 has not been seen"]);
+        let why = ["edp2 has not been seen to trust the new root"];
+        assert_eq!(stranger(Phase::Switch, None), why);
+        assert_eq!(stranger(Phase::Switch, Some(&["old-root"])), why);
+        assert_eq!(stranger(Phase::Switch, Some(&["old-root", "new-root"])), [""; 0]);
+    }
+
+    #[test]
     fn switch_waits_for_each_caller_replica_and_duchy_to_accept_the_new_root() {
         let of = rotation(Holder::Kingdom);
         let caller = missing(Phase::Switch, &of, |seen| {
@@ -507,9 +564,13 @@ mod tests {
         });
         assert_eq!(old, ["replica 1 has not been seen to answer with the new leaf"]);
         let silent = missing(Phase::Drain, &of_participant(), |seen| {
-            seen.answered.retain(|(replica, _, _)| *replica == 0);
+            seen.answered.retain(|(replica, _), _| *replica == 0);
         });
         assert_eq!(silent, ["replica 1 has not been seen to answer edp1's new leaf"]);
+        let back = missing(Phase::Drain, &of_participant(), |seen| {
+            seen.answered.values_mut().for_each(|leaf| *leaf = "old-leaf".to_owned());
+        });
+        assert_eq!(back.len(), 2, "at both replicas it went back: {back:?}");
     }
 
     #[test]
@@ -526,5 +587,28 @@ mod tests {
             });
             assert_eq!(two, ["open connections of edp1 live on the old credential"], "{leaf}");
         }
+    }
+
+    #[test]
+    fn retire_waits_while_new_connections_come_on_the_old_credential_though_none_is_open() {
+        let of = rotation(Holder::Kingdom);
+        let shown = missing(Phase::Retire, &of, |seen| {
+            seen.shown.insert(1, "old-leaf".to_owned());
+        });
+        assert_eq!(shown, ["replica 1 still shows the old leaf on new connections"]);
+        let of = of_participant();
+        for (leaf, root) in [("old-leaf", "old-root"), ("older-leaf", "old-root")] {
+            let opened = missing(Phase::Retire, &of, |seen| {
+                seen.opened.insert(client_leaf(leaf, root));
+            });
+            let why = "edp1 has opened connections on the old credential since the drain began";
+            assert_eq!(opened, [why], "{leaf}");
+        }
+        let mut same_root = of_participant();
+        same_root.new.as_mut().unwrap().root = "old-root".to_owned();
+        let other = missing(Phase::Retire, &same_root, |seen| {
+            seen.opened.insert(client_leaf("another's leaf", "old-root"));
+        });
+        assert_eq!(other, [""; 0], "where the root stays, only the old leaf is the old credential");
     }
 }

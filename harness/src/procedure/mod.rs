@@ -8,6 +8,7 @@ pub mod gate;
 pub mod hook;
 pub mod orders;
 pub mod redaction;
+pub mod seen;
 
 pub use gate::Gate;
 pub use hook::Hook;

@@ -1,7 +1,9 @@
 //! What may be shown of a command's output: everything but the private keys and API keys it was let
 //! near. A key is known by its bytes, so it is found in whatever way it was written out: PEM, base64
 //! in lines of any length, or hex as `openssl pkey -text`, `xxd -p`, `xxd`, `hexdump -C` and
-//! `od -t x1` write it. Pure.
+//! `od -t x1` write it. A key that nobody knows (a command may make one and remove it) is found by its
+//! shape: by what the DER of a private key begins with (RFC 5958, RFC 5915, RFC 8017), and by the labels
+//! that `openssl pkey -text` writes in front of a private number. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +16,26 @@ const BLACKED_OUT: &str = "[secret]";
 const SECRET_LINE_MIN: usize = 24;
 /// So many bytes of a key on end give it away: 128 bits.
 const WINDOW: usize = 16;
+/// What `openssl pkey -text` writes in front of the private numbers of a key.
+const LABELS: [&str; 9] = [
+    "priv:",
+    "private-key:",
+    "privateexponent:",
+    "prime1:",
+    "prime2:",
+    "exponent1:",
+    "exponent2:",
+    "coefficient:",
+    "private_key:",
+];
+/// So many hex digits on end, in a line below a label, are a number and no word.
+const NUMBER_DIGITS_MIN: usize = 8;
+
+/// Tags of DER.
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 2;
+const OCTETS: u8 = 4;
+const OBJECT_IDENTIFIER: u8 = 6;
 
 /// What must not be shown.
 #[derive(Clone, Default)]
@@ -31,10 +53,35 @@ impl KnownSecrets {
         }
     }
 
+    /// The private keys of a file: every PEM block of one, or the file itself if it is one in DER. What
+    /// else stands in it is no secret.
+    pub fn add_keys_of(&mut self, file: &[u8]) {
+        if private_part(file).is_some() {
+            self.add_der(file);
+        }
+        let text = String::from_utf8_lossy(file);
+        let mut block: Option<String> = None;
+        for line in text.lines() {
+            if begins_pem(line) {
+                block = Some(String::new());
+            }
+            if let Some(block) = &mut block {
+                block.push_str(line);
+                block.push('\n');
+            }
+            if line.contains("-----END") {
+                self.add_pem(&block.take().unwrap_or_default());
+            }
+        }
+        // A file that somebody is writing still.
+        self.add_pem(&block.unwrap_or_default());
+    }
+
     /// A private key in PEM: its lines, its base64 on one line, and its bytes.
     pub fn add_pem(&mut self, pem: &str) {
-        let body: Vec<_> =
-            pem.lines().map(str::trim).filter(|line| !line.starts_with('-')).collect();
+        // `Proc-Type: 4,ENCRYPTED` is no part of the key.
+        let is_body = |line: &&str| !line.starts_with('-') && !line.contains(':');
+        let body: Vec<_> = pem.lines().map(str::trim).filter(is_body).collect();
         for line in body.iter().filter(|line| line.len() >= SECRET_LINE_MIN) {
             self.add_text(line);
         }
@@ -47,7 +94,7 @@ impl KnownSecrets {
 
     /// A private key in DER. What a certificate shows as well is no secret.
     pub fn add_der(&mut self, der: &[u8]) {
-        self.windows.extend(windows(scalar(der).unwrap_or(der)));
+        self.windows.extend(windows(private_part(der).unwrap_or(der)));
     }
 
     /// The bytes of a key file of another kind, less what its public half holds too.
@@ -56,20 +103,22 @@ impl KnownSecrets {
         self.windows.extend(windows(private).filter(|window| !public.contains(window)));
     }
 
-    /// A text without these secrets and without any private key's PEM block, whole or broken off.
+    /// A text without these secrets and without anything that is shaped like a private key: PEM blocks,
+    /// whole or broken off, DER in base64 or hex, and the numbers that `openssl pkey -text` labels.
     pub fn redact(&self, text: &str) -> String {
         let mut clean = without_pem(text);
         // Bytes first: what stands for a text must not cut a key in two.
         for runs_of in [dump_runs, hex_runs, base64_runs] {
             let secret: Vec<_> = runs_of(&clean)
                 .into_iter()
-                .filter(|run| run.readings.iter().any(|bytes| self.is_in(bytes)))
+                .filter(|run| run.readings.iter().any(|bytes| self.is_in(bytes) || has_key(bytes)))
                 .map(|run| run.place)
                 .collect();
             for place in secret.into_iter().rev() {
                 clean.replace_range(place, BLACKED_OUT);
             }
         }
+        clean = without_labelled(&clean);
         // The longest first: one may stand within another.
         let mut longest: Vec<_> = self.texts.iter().collect();
         longest.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -88,12 +137,15 @@ fn windows(bytes: &[u8]) -> impl Iterator<Item = u128> {
     bytes.windows(WINDOW).filter_map(|window| Some(u128::from_be_bytes(window.try_into().ok()?)))
 }
 
+fn begins_pem(line: &str) -> bool {
+    line.contains("-----BEGIN") && line.contains("PRIVATE KEY-----")
+}
+
 fn without_pem(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut in_key = false;
     for line in text.split_inclusive('\n') {
-        let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY-----");
-        if begins && !in_key {
+        if begins_pem(line) && !in_key {
             in_key = true;
             clean.push_str(BLACKED_OUT);
             clean.push('\n');
@@ -106,31 +158,123 @@ fn without_pem(text: &str) -> String {
     clean
 }
 
-/// The private number of an elliptic key in PKCS #8 (RFC 5208, RFC 5915); behind it stands the public
-/// key, and in front of it what every key of the curve begins with.
-fn scalar(pkcs8: &[u8]) -> Option<&[u8]> {
-    const SEQUENCE: u8 = 0x30;
-    const INTEGER: u8 = 2;
-    const OCTETS: u8 = 4;
-    let (body, _) = element(pkcs8, SEQUENCE)?;
-    let (_, rest) = element(body, INTEGER)?;
-    let (_, rest) = element(rest, SEQUENCE)?;
-    let (key, _) = element(rest, OCTETS)?;
-    let (body, _) = element(key, SEQUENCE)?;
-    let (_, rest) = element(body, INTEGER)?;
-    Some(element(rest, OCTETS)?.0)
+/// Without the lines of hex below a label such as `priv:`.
+fn without_labelled(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    // What stands in front of the label, as in the lines below it, and whether one was left out.
+    let mut below: Option<(&str, bool)> = None;
+    for line in text.split_inclusive('\n') {
+        if let Some((in_front, is_first)) = below {
+            let number = line.strip_prefix(in_front).filter(|rest| is_number(rest));
+            if let Some(number) = number {
+                if is_first {
+                    let indent = number.len() - number.trim_start().len();
+                    clean.push_str(in_front);
+                    clean.push_str(&number[..indent]);
+                    clean.push_str(BLACKED_OUT);
+                    clean.push('\n');
+                }
+                below = Some((in_front, false));
+                continue;
+            }
+        }
+        below = label_at(line).map(|at| (line[..at].trim_end(), true));
+        clean.push_str(line);
+    }
+    clean
+}
+
+/// Where a label begins that ends this line.
+fn label_at(line: &str) -> Option<usize> {
+    let line = line.trim_end();
+    let found = LABELS.iter().filter_map(|label| {
+        let at = line.len().checked_sub(label.len())?;
+        let is_label = line.get(at..)?.eq_ignore_ascii_case(label);
+        let in_front = line[..at].chars().next_back();
+        (is_label && in_front.is_none_or(|c| !c.is_alphanumeric())).then_some(at)
+    });
+    found.min()
+}
+
+/// Bytes in hex with colons between them, or a long run of hex digits.
+fn is_number(line: &str) -> bool {
+    let line = line.trim();
+    let bytes = line.strip_suffix(':').unwrap_or(line);
+    let is_hex = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_hexdigit());
+    let in_pairs = bytes.split(':').all(|byte| byte.len() == 2 && is_hex(byte));
+    in_pairs || (bytes.len() >= NUMBER_DIGITS_MIN && is_hex(bytes))
+}
+
+/// What of a private key in DER is private: the number of an elliptic key in PKCS #8 (RFC 5958) or
+/// alone (RFC 5915), behind which stands the public key, and in front of it what every key of the curve
+/// begins with; of an RSA key (RFC 8017) what follows its modulus and public exponent.
+fn private_part(der: &[u8]) -> Option<&[u8]> {
+    let (body, _) = element(der, SEQUENCE)?;
+    let (version, rest) = element(body, INTEGER)?;
+    if version.len() != 1 || version[0] > 1 {
+        return None;
+    }
+    match *rest.first()? {
+        SEQUENCE => {
+            let (algorithm, rest) = element(rest, SEQUENCE)?;
+            let (key, _) = element(rest, OCTETS)?;
+            let is_named = algorithm.first() == Some(&OBJECT_IDENTIFIER);
+            let inner = || private_part(key).or(element(key, OCTETS).map(|(key, _)| key));
+            is_named.then(|| inner().unwrap_or(key))
+        }
+        OCTETS => Some(element(rest, OCTETS)?.0),
+        INTEGER => {
+            let (_, rest) = element(rest, INTEGER)?;
+            let (_, rest) = element(rest, INTEGER)?;
+            (!rest.is_empty()).then_some(rest)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the DER of a private key begins somewhere among these bytes, broken off or not.
+fn has_key(bytes: &[u8]) -> bool {
+    (0..bytes.len()).any(|at| begins_key(&bytes[at..]).is_some())
+}
+
+/// What the DER of a private key begins with, and nothing else does: a certificate request has a name
+/// where PKCS #8 has an algorithm, a list of revoked certificates has one behind the algorithm.
+fn begins_key(der: &[u8]) -> Option<()> {
+    let (length, body) = header(der, SEQUENCE)?;
+    let (&[INTEGER, 1, version], rest) = body.split_first_chunk()? else { return None };
+    let begins = match *rest.first()? {
+        SEQUENCE if version <= 1 => {
+            let (of_algorithm, behind) = header(rest, SEQUENCE)?;
+            behind.first() == Some(&OBJECT_IDENTIFIER) && behind.get(of_algorithm) == Some(&OCTETS)
+        }
+        OCTETS if version == 1 => {
+            let (of_number, _) = header(rest, OCTETS)?;
+            (16..=80).contains(&of_number) && of_number < length
+        }
+        INTEGER if version == 0 => header(rest, INTEGER)?.0 >= 64,
+        _ => false,
+    };
+    begins.then_some(())
 }
 
 /// The content of the DER element of this tag at the front, and what follows it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = header(der, tag)?;
+    rest.split_at_checked(length)
+}
+
+/// The length that the DER element of this tag at the front gives itself, and what follows its header.
+fn header(der: &[u8], tag: u8) -> Option<(usize, &[u8])> {
     let (&[first, length], rest) = der.split_first_chunk()?;
-    let (length, rest) = match length {
-        0..=0x7f => (usize::from(length), rest),
-        0x81 => (usize::from(*rest.first()?), &rest[1..]),
-        0x82 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), &rest[2..]),
-        _ => return None,
-    };
-    (first == tag).then(|| rest.split_at_checked(length)).flatten()
+    if first != tag {
+        return None;
+    }
+    match length {
+        0..=0x7f => Some((usize::from(length), rest)),
+        0x81 => Some((usize::from(*rest.first()?), &rest[1..])),
+        0x82 => Some((usize::from(u16::from_be_bytes(*rest.first_chunk()?)), &rest[2..])),
+        _ => None,
+    }
 }
 
 /// A stretch of text that may be bytes written out.
@@ -163,12 +307,13 @@ impl Written {
 
 /// Hex digits with nothing between them but what separates bytes, over any number of lines.
 fn hex_runs(text: &str) -> Vec<Written> {
-    runs(text, hex_digit, |c| " \t\r\n:,.-_\\xX".contains(c), Written::hex)
+    runs(text, hex_digit, |c, _| " \t\r\n:,.-_\\xX".contains(c), Written::hex)
 }
 
-/// Base64, in lines of any length.
+/// Base64, in lines of any length, indented or not.
 fn base64_runs(text: &str) -> Vec<Written> {
-    runs(text, base64_digit, |c| "\r\n=".contains(c), Written::base64)
+    let separates = |c, indents| "\r\n=".contains(c) || (indents && " \t".contains(c));
+    runs(text, base64_digit, separates, Written::base64)
 }
 
 fn hex_digit(c: char) -> Option<u8> {
@@ -190,21 +335,24 @@ fn base64_digit(c: char) -> Option<u8> {
 fn runs(
     text: &str,
     digit: fn(char) -> Option<u8>,
-    separates: fn(char) -> bool,
+    // Also told whether nothing but blanks stands in front in the line.
+    separates: fn(char, bool) -> bool,
     written: fn(Range<usize>, &[u8]) -> Written,
 ) -> Vec<Written> {
     let mut all = Vec::new();
     let mut digits = Vec::new();
     let (mut from, mut until) = (0, 0);
+    let mut indents = true;
     // A last sign that ends every run.
     for (at, c) in text.char_indices().chain([(text.len(), '\0')]) {
+        indents = c == '\n' || (indents && c.is_whitespace());
         if let Some(value) = digit(c) {
             if digits.is_empty() {
                 from = at;
             }
             digits.push(value);
             until = at + c.len_utf8();
-        } else if separates(c) {
+        } else if separates(c, indents) {
             // `0x30`: the nought is no digit of the byte.
             if matches!(c, 'x' | 'X') && until == at && digits.last() == Some(&0) {
                 digits.pop();
@@ -338,7 +486,7 @@ mod tests {
         let der = key.pkcs8_der();
         let text = text.to_lowercase().replace("0x", "");
         let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-        scalar(der).unwrap().windows(4).any(|four| digits.contains(&hex::encode(four)))
+        private_part(der).unwrap().windows(4).any(|four| digits.contains(&hex::encode(four)))
     }
 
     #[test]
@@ -346,7 +494,7 @@ mod tests {
         let key = key(1);
         let secrets = knowing(&key);
         let der = key.pkcs8_der();
-        let number = scalar(der).unwrap();
+        let number = private_part(der).unwrap();
         assert_eq!(number.len(), 32);
         type Form = fn(&[u8]) -> String;
         let forms: [(&str, Form); 5] = [
@@ -373,6 +521,98 @@ mod tests {
         }
     }
 
+    /// The same key as an EC private key without PKCS #8 around it.
+    fn sec1(key: &halo_pki::KeyPair) -> &[u8] {
+        let (body, _) = element(key.pkcs8_der(), SEQUENCE).unwrap();
+        let (_, rest) = element(body, INTEGER).unwrap();
+        let (_, rest) = element(rest, SEQUENCE).unwrap();
+        element(rest, OCTETS).unwrap().0
+    }
+
+    #[test]
+    fn a_key_that_nobody_knows_is_found_by_its_shape() {
+        let key = key(9);
+        let nothing = KnownSecrets::default();
+        type Form = fn(&[u8]) -> String;
+        let in_lines: Form = |der| {
+            let text = STANDARD.encode(der);
+            let lines = text.as_bytes().chunks(76).map(String::from_utf8_lossy);
+            lines.collect::<Vec<_>>().join("\n") + "\n"
+        };
+        let indented: Form = |der| {
+            let text = STANDARD.encode(der);
+            let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line));
+            lines.map(|line| format!("  {line}\n")).collect()
+        };
+        let forms: [(&str, Form); 8] = [
+            ("base64 -w 0", |der| STANDARD.encode(der) + "\n"),
+            ("base64", in_lines),
+            ("base64, indented", indented),
+            ("openssl pkey -text", colons),
+            ("xxd -p", plain),
+            ("xxd", xxd),
+            ("hexdump -C", hexdump),
+            ("xxd -i", array),
+        ];
+        for (name, form) in forms {
+            for der in [key.pkcs8_der(), sec1(&key), &key.pkcs8_der()[..60]] {
+                let clean = nothing.redact(&format!("it is:\n{}. over\n", form(der)));
+                let left = clean.replace(BLACKED_OUT, "").replace("0x", "");
+                let left = left.replace(['=', '\n', ',', ' '], "");
+                assert_eq!(left, "itis:.over", "{name}: {clean}");
+                assert!(clean.contains(BLACKED_OUT), "{name}: {clean}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_openssl_labels_as_private_is_blacked_out_and_the_public_one_stays() {
+        let key = key(9);
+        let number = private_part(key.pkcs8_der()).unwrap();
+        let public = colons(&key.public_key_info_der());
+        let text = |label: &str, number: &str| {
+            format!("Private-Key: (256 bit)\n{label}\n{number}pub:\n{public}ASN1 OID: prime256v1\n")
+        };
+        for label in ["priv:", "privateExponent:", "prime1:", "coefficient:"] {
+            let clean = KnownSecrets::default().redact(&text(label, &colons(number)));
+            assert_eq!(clean, text(label, "    [secret]\n"));
+        }
+        // As a script writes it that puts its own name in front of each line.
+        let named = |text: String| text.lines().map(|l| format!("me: {l}\n")).collect::<String>();
+        let clean = KnownSecrets::default().redact(&named(text("priv:", &colons(number))));
+        assert_eq!(clean, named(text("priv:", "    [secret]\n")));
+        for stays in [
+            "priv:\nnot shown\nadded\n",
+            "the files are priv:\n",
+            "pub:\n    04:0a:0b:0c:0d:0e:0f:00:01:02:03:04:05:06:07:\n    08:09\n",
+            "modulus:\n    00:c0:0b:0c:0d:0e:0f:00:01:02:03:04:05:06:07:\n",
+        ] {
+            assert_eq!(KnownSecrets::default().redact(stays), *stays);
+        }
+    }
+
+    #[test]
+    fn of_a_file_its_private_keys_are_secret_and_its_certificates_are_not() {
+        let key = key(5);
+        let root = root();
+        let mixed = format!("{}{}", root.certificate_pem(), key.pkcs8_pem());
+        for file in [mixed.as_bytes(), key.pkcs8_der(), sec1(&key)] {
+            let mut secrets = KnownSecrets::default();
+            secrets.add_keys_of(file);
+            // The number alone: nothing in its shape says that it is one.
+            let number = hex::encode(private_part(key.pkcs8_der()).unwrap());
+            assert_eq!(secrets.redact(&number), BLACKED_OUT);
+            for public in [root.certificate_pem(), hex::encode(root.certificate_der())] {
+                assert_eq!(secrets.redact(&public), public);
+            }
+        }
+        let mut secrets = KnownSecrets::default();
+        secrets.add_keys_of(root.certificate_der());
+        secrets.add_keys_of(root.certificate_pem().as_bytes());
+        let number = hex::encode(private_part(key.pkcs8_der()).unwrap());
+        assert_eq!(secrets.redact(&number), number, "a key that was not in the file is not known");
+    }
+
     #[test]
     fn a_key_in_base64_with_lines_of_another_length_is_blacked_out() {
         let key = key(2);
@@ -395,16 +635,25 @@ mod tests {
         assert_eq!(secrets.redact(&hex::encode(&public)), hex::encode(&public));
     }
 
-    #[test]
-    fn what_is_no_key_stays() {
-        let secrets = knowing(&key(3));
+    fn root() -> halo_pki::Authority {
         let spec = halo_pki::AuthoritySpec {
             organization: "Test".to_owned(),
             common_name: "CA".to_owned(),
             dns_name: "ca.example".to_owned(),
             validity: halo_pki::Validity::days(time::macros::datetime!(2030-01-01 00:00 UTC), 9),
         };
-        let root = halo_pki::Authority::create(&spec, &mut ChaCha20Rng::seed_from_u64(4)).unwrap();
+        halo_pki::Authority::create(&spec, &mut ChaCha20Rng::seed_from_u64(4)).unwrap()
+    }
+
+    /// What a list of revoked certificates and a certificate request begin with: the same numbers as a
+    /// private key, and then a name.
+    const REVOKED: &str = "3081a0020101300a06082a8648ce3d040302300d310b30090603550403";
+    const REQUEST: &str = "3081a0020100300d310b300906035504030c0261623059301306072a86";
+
+    #[test]
+    fn what_is_no_key_stays() {
+        let secrets = knowing(&key(3));
+        let root = root();
         let public = &key(3).public_key_info_der();
         for text in [
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  kingdom_tls.pem\n",
@@ -415,6 +664,10 @@ mod tests {
             &plain(root.certificate_der()),
             &xxd(root.certificate_der()),
             &colons(public),
+            &(STANDARD.encode(root.certificate_der()) + "\n"),
+            &(STANDARD.encode(public) + "\n"),
+            REVOKED,
+            REQUEST,
             "replica 0 restarted\n2030-01-01T00:00:00Z 10.0.0.1:8443\n",
         ] {
             assert_eq!(secrets.redact(text), *text);

@@ -361,17 +361,23 @@ fn checks() -> Vec<StepDefinition> {
             r"each held call was answered",
             "Then each held call was answered",
             |world, _given| {
+                let events = world.events_of_probes()?;
                 let runs = outage::runs(world.log.all());
                 let (run, changes) = runs.last().ok_or_else(no_probes)?;
+                let in_force = outage::in_force(run, changes, &events);
                 let held: Vec<_> =
                     run.probes.iter().filter(|p| p.lane == Lane::StraddlingCall).collect();
                 if held.is_empty() {
                     return Err(empty("straddling_call").into());
                 }
-                if let Some(probe) = held.iter().find(|probe| !outage::straddles(probe, changes)) {
-                    let what =
-                        format!("{}'s held call ended and nothing was changed", probe.caller);
-                    let next = "hold it right in front of the switch, and for longer";
+                if let Some(probe) = held.iter().find(|probe| !outage::straddles(probe, &in_force))
+                {
+                    let what = format!(
+                        "{}'s held call ended before anything came into force",
+                        probe.caller
+                    );
+                    let next = "hold it right in front of a restart, a reload or another leaf of a \
+                                probing caller, and for longer";
                     return Err(Problem::author(what, next).because(Cause::ProbeNotSent).into());
                 }
                 let failed: Vec<_> =

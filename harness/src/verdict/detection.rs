@@ -163,7 +163,10 @@ mod tests {
             };
             log.record(at(begin), Fact::Step(step));
             let jumped = if begin == 400 { jumped } else { Duration::ZERO };
-            log.record(at(begin + 100), Fact::Changed { what: "it".to_owned(), jumped });
+            log.record(
+                at(begin + 100),
+                Fact::Changed { what: "it".to_owned(), jumped, worn: false },
+            );
             log.record(at(begin + 200), Fact::StepDone);
         }
         let mut judged = availability::judge(&run);

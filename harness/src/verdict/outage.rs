@@ -3,9 +3,10 @@
 
 use super::availability::{GAP_MS_MAX, failure};
 use super::check;
-use crate::observation::{Check, Fact, Observation};
+use crate::observation::{Check, Fact, Observation, ServerEvent};
 use crate::probe::{Probe, Run};
 use fake_kingdom::cause::Cause;
+use fake_kingdom::model::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a scenario says that callers must notice.
@@ -61,20 +62,53 @@ pub struct Change<'a> {
     pub what: &'a str,
     /// The text of its step.
     pub step: &'a str,
+    /// Whether a probing caller went on with it.
+    pub worn: bool,
+    /// By how much the clock had been moved forward until then, in microseconds.
+    pub jumped_us: i64,
+}
+
+/// When something came into force for a running process or for a caller, from a run's start, in
+/// microseconds of the probes' own time: from when, and until when.
+pub type InForce = (i64, i64);
+
+/// Everything that came into force while the probes went on: what a caller put on, and every start,
+/// stop, drain, cut and reload of a replica, whoever brought it about. A file that no process has read
+/// yet is in force nowhere (contract 5.4.1, 5.4.2).
+pub fn in_force(run: &Run, changes: &[Change<'_>], events: &[ServerEvent]) -> Vec<InForce> {
+    let started = run.started.micros();
+    // The events carry the environment's time, which jumps.
+    let own_time = |at: i64| {
+        let before = |change: &&Change<'_>| started + change.at_us + change.jumped_us <= at;
+        at - started - changes.iter().rfind(before).map_or(0, |change| change.jumped_us)
+    };
+    let is_read = |event: &&ServerEvent| match event.kind.as_str() {
+        "replica" => event.outcome != "start_refused",
+        "reload" => event.outcome == "ok",
+        _ => false,
+    };
+    let of_replicas = events.iter().filter(|event| event.replica.is_some()).filter(is_read);
+    let at = of_replicas.filter_map(|event| Timestamp::parse_rfc3339(&event.time));
+    let of_replicas = at.map(|at| own_time(at.micros())).map(|at| (at, at));
+    let worn = changes.iter().filter(|change| change.worn);
+    worn.map(|change| (change.from_us, change.at_us)).chain(of_replicas).collect()
 }
 
 /// The runs of probes of a scenario, each with what was changed while it went on.
 pub fn runs(log: &[Observation]) -> Vec<(&Run, Vec<Change<'_>>)> {
     let mut runs = Vec::new();
-    // From when, until when, what, and how far the clock has jumped meanwhile: the probes' own time
+    // A change as the log has it, with how far the clock has jumped meanwhile: the probes' own time
     // does not jump.
-    let mut changes: Vec<(i64, i64, &str, &str, i64)> = Vec::new();
+    let mut changes: Vec<(Change<'_>, i64)> = Vec::new();
     let (mut step_began, mut step) = (i64::MIN, "");
     for observation in log {
         match &observation.fact {
-            Fact::Changed { what, jumped } => {
+            Fact::Changed { what, jumped, worn } => {
                 let jumped = i64::try_from(jumped.as_micros()).unwrap_or(i64::MAX);
-                changes.push((step_began, observation.time.micros(), what, step, jumped));
+                let at_us = observation.time.micros();
+                let from_us = step_began;
+                let change = Change { from_us, at_us, what, step, worn: *worn, jumped_us: 0 };
+                changes.push((change, jumped));
             }
             Fact::Step(fact) => {
                 (step_began, step) = (observation.time.micros(), fact.text.as_str());
@@ -86,10 +120,11 @@ pub fn runs(log: &[Observation]) -> Vec<(&Run, Vec<Change<'_>>)> {
                 let mut jumps = 0;
                 let changes = changes
                     .drain(..)
-                    .map(|(from, at, what, step, jumped)| {
-                        let from_us = (from.max(started) - started - jumps).max(0);
+                    .map(|(change, jumped)| {
+                        let from_us = (change.from_us.max(started) - started - jumps).max(0);
                         jumps += jumped;
-                        Change { from_us, at_us: at - started - jumps, what, step }
+                        let at_us = change.at_us - started - jumps;
+                        Change { from_us, at_us, jumped_us: jumps, ..change }
                     })
                     .collect();
                 runs.push((&**run, changes));
@@ -150,11 +185,11 @@ pub fn judge(run: &Run, changes: &[Change<'_>], predicted: Predicted<'_>) -> Che
     if is_unseen { check.or(Cause::FailureNotSeen) } else { check }
 }
 
-/// Whether a call was under way while something was changed: one that was not straddles nothing.
-pub fn straddles(probe: &Probe, changes: &[Change<'_>]) -> bool {
+/// Whether a call was under way while something came into force: one that was not straddles nothing.
+pub fn straddles(probe: &Probe, in_force: &[InForce]) -> bool {
     let at_us = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
     let (from_us, until_us) = (at_us(probe.intended_us), at_us(probe.ended_us));
-    changes.iter().any(|change| from_us <= change.at_us && change.from_us <= until_us)
+    in_force.iter().any(|&(from, at)| from_us <= at && from <= until_us)
 }
 
 /// Callers of whom a probe failed.
@@ -317,7 +352,6 @@ mod tests {
     use crate::observation::StepFact;
     use crate::probe::{Answer, Density, Lane};
     use crate::verdict::not_predicted;
-    use fake_kingdom::model::Timestamp;
 
     /// A second of calls of edp1 in two lanes, a change at 300 ms, and what failed with `unknown_issuer`.
     fn run(failed: &[(Lane, std::ops::Range<u64>)]) -> Run {
@@ -347,10 +381,14 @@ mod tests {
 
     /// The change at 300 ms, and the one that ends an outage, at 590 ms.
     const CHANGES: [Change<'static>; 3] = [
-        Change { from_us: 300_000, at_us: 310_000, what: "a change", step: "a bad step" },
-        Change { from_us: 340_000, at_us: 350_000, what: "a change", step: "another step" },
-        Change { from_us: 590_000, at_us: 600_000, what: "a change", step: "the way back" },
+        change(300_000, 310_000, "a bad step"),
+        change(340_000, 350_000, "another step"),
+        change(590_000, 600_000, "the way back"),
     ];
+
+    const fn change(from_us: i64, at_us: i64, step: &'static str) -> Change<'static> {
+        Change { from_us, at_us, what: "a change", step, worn: false, jumped_us: 0 }
+    }
 
     fn observed(run: &Run, lanes: &[&str], from: &str, until: Until<'_>) -> (bool, String) {
         let window = Window { from, until, within_us: 100_000 };
@@ -375,8 +413,9 @@ mod tests {
     }
 
     #[test]
-    fn a_call_straddles_what_changed_between_its_begin_and_its_end() {
+    fn a_call_straddles_what_came_into_force_between_its_begin_and_its_end() {
         let mut probe = run(&[]).probes.remove(0);
+        let in_force = [(300_000, 310_000), (340_000, 350_000), (590_000, 600_000)];
         for (from, until, does) in [
             (100_000, 299_999, false),
             (100_000, 305_000, true),
@@ -384,8 +423,60 @@ mod tests {
             (351_000, 589_000, false),
         ] {
             (probe.intended_us, probe.ended_us) = (from, until);
-            assert_eq!(straddles(&probe, &CHANGES), does, "{from} to {until}");
+            assert_eq!(straddles(&probe, &in_force), does, "{from} to {until}");
         }
+    }
+
+    fn event(kind: &str, outcome: &str, at_us: i64) -> ServerEvent {
+        ServerEvent {
+            kind: kind.to_owned(),
+            outcome: outcome.to_owned(),
+            time: Timestamp::from_micros(at_us).to_string(),
+            replica: Some(0),
+            ..ServerEvent::default()
+        }
+    }
+
+    #[test]
+    fn a_file_that_no_process_has_read_is_in_force_nowhere() {
+        let run = run(&[]);
+        assert_eq!(in_force(&run, &CHANGES, &[]), []);
+        let unread = [
+            event("reload", "refused", 310_000),
+            event("replica", "start_refused", 310_000),
+            event("call", "ok", 310_000),
+            ServerEvent { replica: None, ..event("reload", "ok", 310_000) },
+        ];
+        assert_eq!(in_force(&run, &CHANGES, &unread), []);
+    }
+
+    #[test]
+    fn what_a_replica_does_and_what_a_caller_puts_on_is_in_force() {
+        let run = run(&[]);
+        for (kind, outcome) in [
+            ("replica", "stopping"),
+            ("replica", "started"),
+            ("replica", "draining"),
+            ("replica", "cut"),
+            ("reload", "ok"),
+        ] {
+            let at = in_force(&run, &CHANGES, &[event(kind, outcome, 310_000)]);
+            assert_eq!(at, [(310_000, 310_000)], "{kind} {outcome}");
+        }
+        let mut worn = CHANGES;
+        worn[1].worn = true;
+        assert_eq!(in_force(&run, &worn, &[]), [(340_000, 350_000)]);
+    }
+
+    #[test]
+    fn what_came_into_force_after_the_clock_was_moved_has_the_probes_own_time() {
+        const HOUR_US: i64 = 3_600_000_000;
+        let mut changes = CHANGES;
+        changes[1].jumped_us = HOUR_US;
+        changes[2].jumped_us = HOUR_US;
+        let events = [event("reload", "ok", 330_000), event("reload", "ok", HOUR_US + 400_000)];
+        let at = in_force(&run(&[]), &changes, &events);
+        assert_eq!(at, [(330_000, 330_000), (400_000, 400_000)]);
     }
 
     #[test]

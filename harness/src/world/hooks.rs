@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// No file of a private key is larger.
+const KEY_FILE_MAX: u64 = 256 * 1024;
+
 /// The commands of a run.
 #[derive(Clone, Debug)]
 pub struct Hooks {
@@ -75,8 +78,12 @@ impl World {
             clients.iter().map(|actor| ClientFiles::of(&place.folder, actor)).collect();
         let before: Vec<_> = files.iter().map(ClientFiles::read).collect();
         let variables = self.variables(phase, &place)?;
+        // Twice: the command may move or remove what was there, and make what was not.
+        let mut secrets = self.secrets_of_hooks()?;
+        add_keys_below(&mut secrets, &place.folder);
         let ended = command::run(&command, &variables, self.hooks.patience).await?;
-        let output = self.secrets_of_hooks(&place.folder)?.redact(&ended.output);
+        add_keys_below(&mut secrets, &place.folder);
+        let output = secrets.redact(&ended.output);
         let (exit_code, timed_out) = (ended.exit_code, ended.timed_out);
         let failed = match exit_code {
             Some(0) => None,
@@ -137,27 +144,26 @@ impl World {
         ])
     }
 
-    /// What must never be shown: every private key of the sandbox, the new one, and API keys.
-    fn secrets_of_hooks(&self, folder: &Path) -> Result<KnownSecrets, Problem> {
+    /// What must never be shown: every private key that the harness gave out, the new one, and API keys.
+    fn secrets_of_hooks(&self) -> Result<KnownSecrets, Problem> {
         let sandbox = self.running()?.sandbox();
         let mut secrets = KnownSecrets::default();
         for api_key in sandbox.participants().iter().filter_map(|p| p.api_key.as_deref()) {
             secrets.add_text(api_key);
         }
         for (path, content) in sandbox.files() {
-            if path.ends_with(".key") {
-                secrets.add_pem(&String::from_utf8_lossy(content));
-            } else if path.ends_with("_private.der") {
+            secrets.add_keys_of(content);
+            if path.ends_with("_private.der") {
                 secrets.add_der(content);
-            } else if path.ends_with("_private.tink") {
+            }
+            if path.ends_with("_private.tink") {
                 let public = path.replace("_private.tink", "_public.tink");
                 secrets.add_bytes(content, sandbox.file(&public).unwrap_or_default());
             }
         }
-        // A hook of prepare makes a key of its own, of any kind.
-        let [_, key] = new_files(folder);
-        let new = std::fs::read_to_string(key).unwrap_or_default();
-        secrets.add_pem(&new);
+        if let (Some(leaf), _) = self.new_leaf()? {
+            secrets.add_der(leaf.key().pkcs8_der());
+        }
         Ok(secrets)
     }
 
@@ -202,6 +208,25 @@ fn new_leaf_in(folder: &Path) -> Option<Leaf> {
     let chain = pem_certificates(&std::fs::read(certificate).ok()?).ok()?;
     let key = pem_private_key(&std::fs::read_to_string(key).ok()?).ok()?;
     Leaf::load(chain.first()?, &key).ok()
+}
+
+/// The private keys in the files of a folder and its subfolders, whatever they are called: the holder's
+/// own, those of the sandbox, and what a command has put beside them (the new key lies there too).
+fn add_keys_below(secrets: &mut KnownSecrets, folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            add_keys_below(secrets, &path);
+            continue;
+        }
+        // A pipe would never end, and a link to a folder could lead back.
+        let is_read =
+            std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= KEY_FILE_MAX);
+        if is_read {
+            secrets.add_keys_of(&std::fs::read(&path).unwrap_or_default());
+        }
+    }
 }
 
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {

@@ -144,7 +144,7 @@ impl World {
                     let leaf = now.0.as_ref().and_then(|credential| credential.chain.first());
                     self.replaced_leaf_of(&actor, leaf.map(Vec::as_slice));
                 }
-                self.changed(format!("{actor}'s calls go on with other TLS files"));
+                self.redressed(format!("{actor}'s calls go on with other TLS files"));
             }
         }
         Ok(())

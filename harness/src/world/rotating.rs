@@ -5,8 +5,9 @@ use super::{OPERATOR, World};
 use crate::client::Credential;
 use crate::environment::ReplicaAction;
 use crate::error::Problem;
-use crate::observation::{Fact, ServerEvent};
+use crate::observation::Fact;
 use crate::procedure::gate::{Holder, Identity, Observed, Rotation, gate};
+use crate::procedure::seen::Seen;
 use crate::procedure::{Gate, Phase, PhaseRecord, Procedure, Refusal};
 use crate::verdict::credentials::KINGDOM;
 use crate::verdict::trust::{InForce, Trust};
@@ -91,9 +92,8 @@ pub(super) struct Rotating {
     with_both: Contents,
     /// Who trusted whom when it began.
     trust_before: Trust,
-    after_event: u64,
-    shown: BTreeMap<u32, String>,
-    answered: BTreeSet<(u32, String, String)>,
+    /// What the servers recorded since.
+    seen: Seen,
 }
 
 impl World {
@@ -164,9 +164,7 @@ impl World {
             old_credential,
             before: BTreeMap::new(),
             with_both: BTreeMap::new(),
-            after_event,
-            shown: BTreeMap::new(),
-            answered: BTreeSet::new(),
+            seen: Seen::after(after_event),
         });
         Ok(())
     }
@@ -277,13 +275,23 @@ impl World {
             let what = format!("{peer} does not lag behind");
             return Err(Problem::author(what, "let it lag behind first"));
         }
-        for phase in course.procedure.done() {
-            if let Err(not_done) = self.act(phase, Some(peer)).await? {
+        let done = course.procedure.done();
+        for phase in &done {
+            if let Err(not_done) = self.act(*phase, Some(peer)).await? {
                 return Ok(Err(not_done));
             }
         }
+        // What the holder did before on its old leaf, it did while it lagged behind.
+        if done.contains(&Phase::Drain) && self.is_holder(peer) {
+            self.drain_begins()?;
+        }
         self.changed(format!("{peer} caught up"));
         Ok(Ok(()))
+    }
+
+    fn is_holder(&self, peer: &str) -> bool {
+        let holder = self.rotating.as_ref().map(|rotating| &rotating.rotation.holder);
+        matches!(holder, Some(Holder::Participant { actor, .. }) if actor == peer)
     }
 
     fn peers(&self) -> Result<BTreeSet<String>, Problem> {
@@ -337,18 +345,44 @@ impl World {
     }
 
     fn observed(&mut self) -> Result<Observed, Problem> {
+        self.note_events()?;
         let environment = self.running()?;
-        let events = environment.events(self.rotating()?.after_event)?;
         let (now, replicas) = (environment.now(), environment.replica_statuses());
         let (duchies, connections) = (environment.duchy_statuses(), environment.connections());
-        let callers =
-            self.probing.as_ref().map(|probing| probing.prober.sightings()).unwrap_or_default();
-        let rotating = self.rotating_mut()?;
-        for event in &events {
-            rotating.see(event);
+        let prober = self.probing.as_ref().map(|probing| &probing.prober);
+        let callers = prober.map(|prober| prober.sightings()).unwrap_or_default();
+        let probing = prober.map(|prober| prober.callers()).unwrap_or_default();
+        let probing = probing.into_iter().map(|(actor, _)| actor).collect();
+        let seen = &self.rotating()?.seen;
+        let (shown, answered, opened) = (seen.shown(), seen.answered(), seen.opened());
+        Ok(Observed {
+            now,
+            replicas,
+            duchies,
+            connections,
+            callers,
+            probing,
+            shown,
+            answered,
+            opened,
+        })
+    }
+
+    /// Takes note of what the servers recorded since the last look.
+    fn note_events(&mut self) -> Result<(), Problem> {
+        let events = self.running()?.events(self.rotating()?.seen.last_event())?;
+        let seen = &mut self.rotating_mut()?.seen;
+        events.iter().for_each(|event| seen.see(event));
+        Ok(())
+    }
+
+    /// From here on nobody may open a connection on the old credential any more.
+    fn drain_begins(&mut self) -> Result<(), Problem> {
+        if self.rotating.is_some() {
+            self.note_events()?;
+            self.rotating_mut()?.seen.begin_drain();
         }
-        let (shown, answered) = (rotating.shown.clone(), rotating.answered.clone());
-        Ok(Observed { now, replicas, duchies, connections, callers, shown, answered })
+        Ok(())
     }
 
     /// Does a phase: waits for its gate, acts, and leaves a record and an entry in the audit trail.
@@ -384,6 +418,18 @@ impl World {
     }
 
     async fn begin_phase(
+        &mut self,
+        phase: Phase,
+        force: bool,
+    ) -> Result<Result<(), Refusal>, Problem> {
+        let begun = self.open_phase(phase, force).await?;
+        if begun.is_ok() && phase == Phase::Drain {
+            self.drain_begins()?;
+        }
+        Ok(begun)
+    }
+
+    async fn open_phase(
         &mut self,
         phase: Phase,
         force: bool,
@@ -544,7 +590,10 @@ impl World {
                 rotating.rotation.new = None;
                 Ok(Ok(()))
             }
-            (Phase::Drain, _) => Ok(Ok(())),
+            (Phase::Drain, _) => {
+                self.rotating_mut()?.seen.undo_drain();
+                Ok(Ok(()))
+            }
             (Phase::Distribute | Phase::Retire, _) if !root_too => Ok(Ok(())),
             (Phase::Distribute, _) => {
                 self.callers_trust(Trusts::Old, None).await?;
@@ -863,32 +912,6 @@ enum Trusts {
     Old,
     Both,
     New,
-}
-
-impl Rotating {
-    fn see(&mut self, event: &ServerEvent) {
-        self.after_event = self.after_event.max(event.seq);
-        let Some(replica) = event.replica else { return };
-        match (event.kind.as_str(), event.outcome.as_str()) {
-            // What it showed and answered before, another process did.
-            ("replica", _) => {
-                self.shown.remove(&replica);
-                self.answered.retain(|(of, ..)| *of != replica);
-            }
-            ("handshake", "ok") => {
-                if let Some(skid) = event.server.as_ref().and_then(|server| server.skid.clone()) {
-                    self.shown.insert(replica, skid);
-                }
-            }
-            ("call", _) if event.code.as_deref() == Some("OK") => {
-                let skid = event.peer.as_ref().and_then(|peer| peer.skid.clone());
-                if let (Some(principal), Some(skid)) = (event.principal.clone(), skid) {
-                    self.answered.insert((replica, principal, skid));
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 pub(super) fn identity(leaf: &[u8], root: String) -> Result<Identity, Problem> {

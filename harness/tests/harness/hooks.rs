@@ -113,6 +113,51 @@ fn a_script_that_dumps_keys_in_hex_leaves_none_in_the_record() {
     assert!(rest.iter().all(|line| line.replace("[secret]", "").len() < 24), "{output}");
 }
 
+/// The number alone has no shape that gives it away: only who knows the key can find it.
+const NUMBER: &str = "openssl asn1parse | grep -o 'OCTET STRING.*HEX DUMP.:.*'";
+
+#[test]
+fn a_script_that_moves_the_new_key_away_leaves_none_in_the_record() {
+    let moves = format!(
+        "switch=set -e; k=$HALO_FILES_DIR/kingdom_tls.key; mv $HALO_NEW_KEY $k; \
+         mv $HALO_NEW_CERT $HALO_FILES_DIR/kingdom_tls.pem; openssl pkey -noout -text -in $k; \
+         openssl pkey -traditional -in $k | {NUMBER}; grep -v PRIVATE $k; exit 9"
+    );
+    let (_, record) = run(SCENARIO, "loopback", &["--hook", &moves]);
+    let hook = &phase(&record, "switch")["hook"];
+    let output = hook["output"].as_str().unwrap();
+    assert_eq!(hook["exit_code"], 9, "{output}");
+    let at =
+        |what: &str| output.lines().skip_while(|line| !line.contains(what)).collect::<Vec<_>>();
+    assert_eq!(at("priv:")[1].trim(), "[secret]", "{output}");
+    assert!(at("HEX DUMP")[0].ends_with(":[secret]"), "{output}");
+    let pem: Vec<_> = at("HEX DUMP")[1..].to_vec();
+    assert!(!pem.is_empty(), "{output}");
+    assert!(pem.iter().all(|line| line.replace("[secret]", "").len() < 24), "{output}");
+}
+
+#[test]
+fn a_key_that_a_script_makes_is_blacked_out_wherever_it_lies_and_after_it_is_gone() {
+    let makes = format!(
+        "switch=set -e; mkdir $HALO_SANDBOX/deep; k=$HALO_SANDBOX/deep/any.name; \
+         openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $k; \
+         openssl pkey -traditional -in $k | {NUMBER}; \
+         openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $HALO_SANDBOX/gone; \
+         openssl pkey -in $HALO_SANDBOX/gone -outform der | base64 -w 0; \
+         echo; echo ': public :'; openssl pkey -in $HALO_SANDBOX/gone -pubout -outform der | base64 -w 0; \
+         rm $HALO_SANDBOX/gone; exit 9"
+    );
+    let (_, record) = run(SCENARIO, "loopback", &["--hook", &makes]);
+    let hook = &phase(&record, "switch")["hook"];
+    let output = hook["output"].as_str().unwrap();
+    assert_eq!(hook["exit_code"], 9, "{output}");
+    let lines: Vec<_> = output.lines().collect();
+    assert!(lines[0].ends_with(":[secret]"), "{output}");
+    assert_eq!(lines[1].trim_end_matches('='), "[secret]", "{output}");
+    assert_eq!(lines[2], ": public :", "{output}");
+    assert!(lines[3].starts_with("MFkw"), "what is public stays: {output}");
+}
+
 #[test]
 fn a_script_that_takes_too_long_is_ended() {
     let endless = ["--hook", "switch=tail -f /dev/null", "--hook-timeout-seconds", "1"];

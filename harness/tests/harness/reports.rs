@@ -436,7 +436,8 @@ fn a_secret_is_in_no_report() {
     }
     let source = format!("# {PEM}\n{}# {KEY}\n", bad.scenario.source);
     bad.scenario.source = source.into();
-    let fact = Fact::Changed { what: format!("{KEY} {PEM}"), jumped: std::time::Duration::ZERO };
+    let jumped = std::time::Duration::ZERO;
+    let fact = Fact::Changed { what: format!("{KEY} {PEM}"), jumped, worn: false };
     bad.log.push(Observation { n: 99, time: Timestamp::default(), line: 1, fact });
     let record = record(&results);
     let mut reports = vec![
