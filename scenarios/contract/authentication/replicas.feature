@@ -31,7 +31,7 @@ Feature: Two replicas, one state
       """
     Then the response has revocation_state: REVOKED
 
-  @contract-5.5
+  @contract-5.5.2
   Scenario: new connections go to the running replica, and to nobody when none runs
     When replica 0 is stopped
     And edp1 reads the certificate edp1.certificate
@@ -45,7 +45,7 @@ Feature: Two replicas, one state
     Then the call succeeds
     And the call was answered by replica 0
 
-  @contract-5.4
+  @contract-5.4.1
   Scenario: a new server certificate is presented after a restart, and not before
     When edp1 reads the certificate edp1.certificate
     Then the server presented the certificate with SKID "{kingdom.certificate_skid}"
@@ -58,13 +58,13 @@ Feature: Two replicas, one state
     When edp1 reads the certificate edp1.certificate
     Then the server presented the certificate with SKID "{kingdom.new_skid}"
 
-  @contract-5.5
+  @contract-5.5.2
   Scenario: state survives a restart of all replicas
     Given edp1's certificate is in state HOLD
     When all 2 replicas are restarted
     Then edp1 sees its certificate in state HOLD
 
-  @contract-5.5
+  @contract-5.5.2
   Scenario: a status that a fault rule injects reaches the caller, as often as it says
     Given the next 2 calls of GetCertificate fail with UNAVAILABLE
     When edp1 reads the certificate edp1.certificate
