@@ -4,8 +4,10 @@
 use fake_kingdom::seam::entropy::Seed;
 use halo_harness::deviations;
 use halo_harness::environment::EnvironmentKind;
+use halo_harness::report::record::{self, Tool};
 use halo_harness::run::{Plan, ScenarioResult, run};
-use halo_harness::scenario::embedded;
+use halo_harness::scenario::{Scenario, embedded};
+use halo_harness::twins;
 use halo_harness::verdict::Verdict;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -17,18 +19,31 @@ static ALONE: Mutex<()> = Mutex::new(());
 const SIMULATED_ONLY: &[(&str, &str)] =
     &[("rotation/schedule/a-year-of-a-fleet-of-eight", "a year needs virtual time")];
 
-fn results(environment: EnvironmentKind) -> Vec<ScenarioResult> {
+/// Folders of scenarios that have negative twins.
+const REHEARSED: [&str; 4] = ["rotation/", "cutover/", "revocation/", "compromise/"];
+
+/// Of the twins every third is run twice, and all of those whose Secret has a name with a hash in it.
+const TWINS: usize = 3;
+const ALL_TWINS: &str = "rotation/secret-delivery/";
+
+const SEED: u64 = 2_100;
+
+fn play(environment: EnvironmentKind, scenarios: Vec<Scenario>) -> Vec<ScenarioResult> {
     let plan = Plan {
         environment,
-        seed: Seed::new(2_100),
+        seed: Seed::new(SEED),
         jobs: 2,
         deviation: None,
         hooks: Default::default(),
     };
+    run(&plan, scenarios, |_| {}, |_| {})
+}
+
+fn results(environment: EnvironmentKind) -> Vec<ScenarioResult> {
     let mut scenarios = embedded().expect("the embedded scenarios parse");
     let known = deviations::embedded().expect("deviations.toml is right");
     deviations::expect(&mut scenarios, &known, environment);
-    run(&plan, scenarios, |_| {}, |_| {})
+    play(environment, scenarios)
 }
 
 #[test]
@@ -82,6 +97,57 @@ fn one_seed_gives_one_observation_log() {
     }
     assert!(differences.is_empty(), "the first lines that differ:\n{differences}");
     assert_eq!(first.len(), second.len());
+}
+
+#[test]
+fn one_seed_gives_one_run_json_with_what_the_twins_say() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let rehearsed = rehearsed_with_twins();
+    let twins = rehearsed.iter().filter(|scenario| scenario.twin.is_some()).count();
+    assert!(twins > 150, "{twins} twins");
+    let (first, second) = (run_json(&rehearsed), run_json(&rehearsed));
+    let mut scenario = "";
+    let mut differences = String::new();
+    for (one, other) in first.lines().zip(second.lines()) {
+        if one.starts_with(ID) {
+            scenario = one;
+        }
+        if one != other && differences.lines().count() < 20 {
+            let (one, other) = (around(one, other), around(other, one));
+            let _ = writeln!(differences, "{scenario}\n{one}\n    against\n{other}");
+        }
+    }
+    assert!(differences.is_empty(), "the first lines that differ:\n{differences}");
+    assert_eq!(first.lines().count(), second.lines().count());
+    assert!(first.contains("(content 1), as before"), "no twin tells the name of a Secret");
+}
+
+/// How the record of a scenario begins in `run.json`.
+const ID: &str = "      \"id\": ";
+
+fn rehearsed_with_twins() -> Vec<Scenario> {
+    let mut scenarios = embedded().expect("the embedded scenarios parse");
+    scenarios.retain(|one| REHEARSED.iter().any(|folder| one.id.starts_with(folder)));
+    let faults = twins::embedded().expect("faults.toml is right");
+    let simulated = EnvironmentKind::Simulated;
+    let twins = twins::of(&scenarios, &faults, simulated).expect("every edit finds its step");
+    let chosen = twins
+        .into_iter()
+        .enumerate()
+        .filter(|(index, twin)| index.is_multiple_of(TWINS) || twin.id.starts_with(ALL_TWINS));
+    scenarios.extend(chosen.map(|(_, twin)| twin));
+    scenarios
+}
+
+fn run_json(scenarios: &[Scenario]) -> String {
+    let results = play(EnvironmentKind::Simulated, scenarios.to_vec());
+    let times = |of: fn(&ScenarioResult) -> String| results.iter().map(of).max();
+    let started = times(|result| result.started.to_string()).unwrap_or_default();
+    let finished = times(|result| result.finished.to_string()).unwrap_or_default();
+    let tool = Tool { version: String::new(), digest: String::new() };
+    let times = (started, finished);
+    let run = record::make(tool, EnvironmentKind::Simulated, SEED, times, &results);
+    record::to_json(&run).expect("JSON")
 }
 
 /// Who speaks in a line of the record, and where it parts from another.

@@ -3,7 +3,7 @@
 
 use gherkin::StepType;
 use halo_harness::scenario::{Scenario, embedded};
-use halo_harness::twins::{self, Edit, Fault};
+use halo_harness::twins::{self, Edit, Fault, RedStep};
 use std::fmt::Write as _;
 
 /// Folders of scenarios that rehearse a procedure.
@@ -40,11 +40,15 @@ fn every_check_of_a_rehearsed_procedure_has_a_twin_that_turns_it_red() {
     for scenario in &scenarios {
         let own: Vec<_> = faults.iter().filter(|f| f.scenarios.contains(&scenario.id)).collect();
         for step in scenario.steps.iter().filter(|step| step.ty == StepType::Then) {
-            let red = |fault: &&Fault| {
-                fault.turns_red.as_ref().is_some_and(|part| step.value.contains(part.as_str()))
+            // By its line: another `Then` may read the same.
+            let line = step.position.line;
+            let red = |fault: &&Fault| match fault.red_step(scenario) {
+                Ok(red) => red.is_some_and(|red| red.line == line),
+                Err(wrong) => panic!("fault {} on {}: {wrong}", fault.id, scenario.id),
             };
             if !own.iter().any(red) {
-                let _ = writeln!(missing, "{}: no twin turns `{}` red", scenario.id, step.value);
+                let (id, text) = (&scenario.id, &step.value);
+                let _ = writeln!(missing, "{id}: no twin turns line {line} red, `{text}`");
             }
         }
     }
@@ -78,6 +82,16 @@ fn every_deviation_names_a_scenario_that_is_there() {
         embedded().expect("they parse").into_iter().map(|scenario| scenario.id).collect();
     for deviation in halo_harness::deviations::embedded().expect("deviations.toml is right") {
         assert!(known.contains(&deviation.scenario), "{}", deviation.scenario);
+    }
+}
+
+#[test]
+fn every_deviation_names_one_then_that_is_red() {
+    let scenarios = embedded().expect("they parse");
+    for known in halo_harness::deviations::embedded().expect("deviations.toml is right") {
+        let of = scenarios.iter().find(|one| one.id == known.scenario).expect("it is there");
+        let red = RedStep::find(of, &known.turns_red, known.turns_red_nth);
+        assert!(red.is_ok(), "{}: {red:?}", known.scenario);
     }
 }
 

@@ -577,7 +577,7 @@ fn interrupt(run: mpsc::Sender<Progress>) {
                 }
                 let ended = crate::environment::command::end_all();
                 if ended > 0 {
-                    let what = format!("{ended} command(s) of --hook ended: what they did stays");
+                    let what = format!("{ended} command(s) ended: what they did stays");
                     let _ = writeln!(io::stderr(), "halo-harness: interrupted; {what}");
                 }
                 let _ = run.send(Progress::Interrupted);

@@ -4,7 +4,7 @@
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
 use crate::scenario::Scenario;
-use crate::twins::{ExpectedVerdict, Twin};
+use crate::twins::{ExpectedVerdict, RedStep, Twin};
 use serde::Deserialize;
 
 static DEVIATIONS: &str = include_str!("../../scenarios/deviations.toml");
@@ -28,6 +28,9 @@ pub struct Deviation {
     pub expected_cause: String,
     /// The `Then` that is red.
     pub turns_red: String,
+    /// Which one of that text, from 1; must be said where there are several.
+    #[serde(default)]
+    pub turns_red_nth: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -54,11 +57,14 @@ pub fn expect(scenarios: &mut [Scenario], deviations: &[Deviation], environment:
     for scenario in scenarios {
         let listed = deviations.iter().find(|deviation| deviation.scenario == scenario.id);
         if let (Some(deviation), None) = (listed, &scenario.twin) {
+            let part = deviation.turns_red.clone();
+            let red = RedStep::find(scenario, &part, deviation.turns_red_nth);
             scenario.deviation = Some(Twin {
                 fault: String::new(),
                 verdict: deviation.expected_verdict.verdict(),
                 cause: deviation.expected_cause.clone(),
-                turns_red: Some(deviation.turns_red.clone()),
+                // A step that is not there is never red: then it is not as listed.
+                turns_red: Some(red.unwrap_or(RedStep { part, line: 0 })),
                 environment,
                 watch: None,
             });

@@ -7,6 +7,7 @@ use crate::observation::{Fact, Observation, StepFact};
 use crate::report::evidence::Secrets;
 use crate::scenario::{CUTOVER, ROTATION, Scenario};
 use crate::steps::Registry;
+use crate::twins;
 use crate::verdict::detection::{self, Detection};
 use crate::verdict::{Claim, Judgement, Verdict, judge, judge_change};
 use crate::world::{Hooks, Stop, World};
@@ -66,17 +67,16 @@ pub struct ScenarioResult {
 
 impl ScenarioResult {
     /// Whether the verdict is what was expected: for a scenario a pass, or that this environment
-    /// cannot run it; for a negative twin the stated verdict, for the stated cause, at the stated
-    /// `Then`, and where that is measured as soon as stated.
+    /// cannot run it; for a negative twin the stated verdict, for the stated cause
+    /// ([`twins::is_for`]), at the stated `Then`, and where that is measured as soon as stated.
     pub fn as_expected(&self) -> bool {
         let judgement = &self.judgement;
         let Some(twin) = self.scenario.expected() else {
             return matches!(judgement.verdict, Verdict::Pass | Verdict::NotApplicable);
         };
-        let step = judgement.step.as_ref().map_or("", |step| step.text.as_str());
         judgement.verdict == twin.verdict
-            && judgement.causes.contains(&twin.cause)
-            && twin.turns_red.as_ref().is_none_or(|part| step.contains(part.as_str()))
+            && twins::is_for(&twin.cause, judgement, &self.log)
+            && twin.turns_red.as_ref().is_none_or(|step| step.is(judgement.step.as_ref()))
             && self.detection.is_none_or(|detection| detection.is_in_time())
     }
 }

@@ -6,11 +6,14 @@
 
 use crate::environment::EnvironmentKind;
 use crate::error::UsageError;
+use crate::observation::{Check, Fact, Observation};
 use crate::scenario::{Scenario, VIRTUAL_TIME};
-use crate::verdict::Verdict;
 use crate::verdict::detection::Watch;
-use gherkin::{GherkinEnv, Step};
+use crate::verdict::{DecidingStep, Judgement, Verdict};
+use fake_kingdom::cause::Cause;
+use gherkin::{GherkinEnv, Step, StepType};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The embedded faults.
@@ -37,6 +40,9 @@ pub struct Fault {
     /// The `Then` that must turn red, by a part of its text; without one, any.
     #[serde(default)]
     pub turns_red: Option<String>,
+    /// Which one of that text it is, from 1; must be said where there are several.
+    #[serde(default)]
+    pub turns_red_nth: Option<usize>,
     /// Within how many milliseconds of the fault it must be seen, at the scenario's rate. Where it is
     /// measured, [`detection`](crate::verdict::detection) says.
     pub detect_within_ms: u64,
@@ -105,12 +111,89 @@ pub struct Twin {
     /// Cause code.
     pub cause: String,
     /// The `Then` that must turn red.
-    pub turns_red: Option<String>,
+    pub turns_red: Option<RedStep>,
     /// Where it runs.
     pub environment: EnvironmentKind,
     /// Where its fault stands and how soon it must be seen; `None` if the end of the steps is what is
     /// missing, and of a known deviation.
     pub watch: Option<Watch>,
+}
+
+/// The `Then` that must turn red.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedStep {
+    /// A part of its text.
+    pub part: String,
+    /// Its line in the scenario's file.
+    pub line: usize,
+}
+
+impl RedStep {
+    /// Finds it in a scenario.
+    ///
+    /// # Errors
+    /// No `Then` has such a text, or several have and nothing says which.
+    pub fn find(scenario: &Scenario, part: &str, nth: Option<usize>) -> Result<Self, String> {
+        let thens = scenario.steps.iter().filter(|step| step.ty == StepType::Then);
+        let lines: Vec<_> =
+            thens.filter(|step| step.value.contains(part)).map(|step| step.position.line).collect();
+        let line = match (nth, lines.as_slice()) {
+            (None, [line]) => Ok(*line),
+            (None, [_, _, ..]) => Err(format!(
+                "{} `Then` read `{part}` (lines {lines:?}): say which turns red by turns_red_nth",
+                lines.len()
+            )),
+            (nth, _) => {
+                let index = nth.unwrap_or(1).checked_sub(1);
+                let line = index.and_then(|index| lines.get(index)).copied();
+                line.ok_or_else(|| format!("no such `Then` reads `{part}`"))
+            }
+        };
+        Ok(Self { part: part.to_owned(), line: line? })
+    }
+
+    /// Whether that is the step that decided.
+    pub fn is(&self, step: Option<&DecidingStep>) -> bool {
+        step.is_some_and(|step| step.line == self.line && step.text.contains(&self.part))
+    }
+}
+
+impl Fault {
+    /// The `Then` of a scenario that it must turn red.
+    ///
+    /// # Errors
+    /// As [`RedStep::find`].
+    pub fn red_step(&self, scenario: &Scenario) -> Result<Option<RedStep>, String> {
+        let find = |part: &String| RedStep::find(scenario, part, self.turns_red_nth);
+        self.turns_red.as_ref().map(find).transpose()
+    }
+}
+
+/// Whether a red is for this cause: what [`red_for`] answers must have it.
+pub fn is_for(cause: &str, judgement: &Judgement, log: &[Observation]) -> bool {
+    red_for(judgement, log).contains(cause)
+}
+
+/// The causes that a run is red for: those that the failed check itself tells, by its own cause, by the
+/// server's events that it rests on and by what it observed. A scenario may well have the same cause
+/// elsewhere, where it is wanted. Of a check that tells none, and of a run that no check decided, the
+/// causes of the whole run count.
+pub fn red_for(judgement: &Judgement, log: &[Observation]) -> BTreeSet<String> {
+    let told = judgement.failed.as_ref().map(|check| told_causes(check, log)).unwrap_or_default();
+    if told.is_empty() { judgement.causes.iter().cloned().collect() } else { told }
+}
+
+/// The causes that a failed check tells of itself.
+fn told_causes(check: &Check, log: &[Observation]) -> BTreeSet<String> {
+    let of_event = |observation: &Observation| match &observation.fact {
+        Fact::Server(event) if check.evidence.contains(&event.seq) => event.cause.clone(),
+        _ => None,
+    };
+    let words =
+        check.observed.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let named = words.filter(|word| Cause::ALL.iter().any(|cause| cause.code() == *word));
+    let own = check.cause.map(|cause| cause.code().to_owned());
+    own.into_iter().chain(log.iter().filter_map(of_event)).chain(named.map(str::to_owned)).collect()
 }
 
 #[derive(Deserialize)]
@@ -179,14 +262,16 @@ pub fn twin(
     fault: &Fault,
     environment: EnvironmentKind,
 ) -> Result<Scenario, UsageError> {
+    let wrong = |reason: String| UsageError::Feature {
+        file: FILE.to_owned(),
+        line: 1,
+        reason: format!("fault `{}` on {}: {reason}", fault.id, scenario.id),
+    };
     let mut steps = scenario.steps.clone();
     for edit in &fault.edits {
-        apply(edit, &mut steps).map_err(|reason| UsageError::Feature {
-            file: FILE.to_owned(),
-            line: 1,
-            reason: format!("fault `{}` on {}: {reason}", fault.id, scenario.id),
-        })?;
+        apply(edit, &mut steps).map_err(wrong)?;
     }
+    let turns_red = fault.red_step(scenario).map_err(wrong)?;
     let watch = watch(scenario, fault, &steps);
     Ok(Scenario {
         steps,
@@ -195,7 +280,7 @@ pub fn twin(
             fault: fault.id.clone(),
             verdict: fault.expected_verdict.verdict(),
             cause: fault.expected_cause.clone(),
-            turns_red: fault.turns_red.clone(),
+            turns_red,
             environment,
             watch,
         }),
@@ -274,9 +359,65 @@ mod tests {
 
     fn watched(edits: Vec<Edit>) -> Option<(usize, bool)> {
         let mut fault = embedded().unwrap().remove(0);
-        fault.edits = edits;
+        (fault.edits, fault.turns_red) = (edits, None);
         let twin = twin(&scenario(), &fault, EnvironmentKind::Simulated).unwrap().twin.unwrap();
         twin.watch.map(|watch| (watch.step, watch.is_put_in))
+    }
+
+    #[test]
+    fn the_then_that_turns_red_is_one_line_and_of_several_it_is_said_which() {
+        let text = "Feature: f\n  Scenario: s\n    Given x\n    Then x\n    When x\n    Then x y\n";
+        let scenario = crate::scenario::parse(text, "f.feature", "f").unwrap().remove(0);
+        let line = |part, nth| RedStep::find(&scenario, part, nth).map(|step| step.line);
+        assert_eq!(
+            (line("y", None), line("x", Some(1)), line("x", Some(2))),
+            (Ok(6), Ok(4), Ok(6))
+        );
+        let several = line("x", None).unwrap_err();
+        assert!(several.contains("lines [4, 6]"), "{several}");
+        for (part, nth) in [("x", Some(3)), ("x", Some(0)), ("z", None), ("y", Some(2))] {
+            assert!(line(part, nth).is_err(), "{part} {nth:?}");
+        }
+        let second = RedStep::find(&scenario, "x", Some(2)).unwrap();
+        let decided = |line, text: &str| DecidingStep { line, text: text.to_owned() };
+        assert!(second.is(Some(&decided(6, "Then x y"))));
+        // The first of the same text, and what a fault put in at the same line.
+        assert!(!second.is(Some(&decided(4, "Then x"))));
+        assert!(!second.is(Some(&decided(6, "When z"))));
+        assert!(!second.is(None));
+    }
+
+    #[test]
+    fn a_cause_from_elsewhere_in_the_run_is_not_what_a_check_is_red_for() {
+        use crate::verdict::{check, judge};
+        let event = |seq: u64, cause: &str| -> crate::observation::ServerEvent {
+            let json = format!(
+                r#"{{"seq": {seq}, "kind": "call", "outcome": "refused",
+                    "cause": "{cause}"}}"#
+            );
+            serde_json::from_str(&json).unwrap()
+        };
+        let judged = |failed: Check| {
+            let mut log = crate::observation::ObservationLog::default();
+            for seq in [(1, "unknown_issuer"), (2, "expired")] {
+                let fact = Fact::Server(Box::new(event(seq.0, seq.1)));
+                log.record(Default::default(), fact);
+            }
+            log.record(Default::default(), Fact::Problem(crate::error::Problem::harness("-")));
+            let log = log.all().to_vec();
+            let mut judgement = judge(&log);
+            judgement.failed = Some(failed);
+            ["unknown_issuer", "expired", "timeout"].map(|cause| is_for(cause, &judgement, &log))
+        };
+        let red = |observed: &str| check::equal("downtime", "nothing noticed", observed);
+        // By its evidence, by what it observed, by its own cause; any of the run if it tells none.
+        let rests_on_2 = Check { evidence: vec![2], ..red("refused") };
+        assert_eq!(judged(rests_on_2), [false, true, false]);
+        assert_eq!(judged(red("1 of 2 failed (1 expired)")), [false, true, false]);
+        assert_eq!(judged(red("late").or(Cause::Timeout)), [false, false, true]);
+        assert_eq!(judged(red("another")), [true, true, false]);
+        // Not a word of its own.
+        assert_eq!(judged(red("not_expired")), [true, true, false]);
     }
 
     #[test]

@@ -95,8 +95,8 @@ Feature: A changed Secret reaches the replicas, or does not
     And replica 0 does not reload
     And replica 0 does not start
 
-  # What `kubectl kustomize` makes of the folder is what replicas mount; `the Kustomization folder "PATH"`
-  # takes one of yours.
+  # What `kubectl kustomize` makes of the folder is what replicas mount (in simulation, and without
+  # kubectl, our own rendering of the same); `the Kustomization folder "PATH"` takes one of yours.
   @contract-5.1.2 @contract-5.4.2
   Scenario: a Kustomization folder makes the Secret, and replicas mount the new one as they restart
     Given the Kingdom's Secret is made by the kustomization

@@ -66,25 +66,47 @@ pub async fn run(
     variables: &[(&'static str, String)],
     patience: Duration,
 ) -> Result<Ended, Problem> {
-    let unable = |error: std::io::Error| {
+    let mut bash = Command::new("bash");
+    bash.args(["-c", command]).envs(variables.iter().map(|(name, value)| (*name, value.as_str())));
+    let collected = collect(bash, patience, OUTPUT_MAX).await.map_err(|error| {
         Problem::environment(format!("bash cannot be run: {error}"), "install bash")
-    };
-    let mut child = Command::new("bash")
-        .args(["-c", command])
-        .envs(variables.iter().map(|(name, value)| (*name, value.as_str())))
+    })?;
+    let Collected { exit_code, timed_out, mut out, err } = collected;
+    out.extend_from_slice(&err);
+    Ok(Ended { exit_code, timed_out, output: String::from_utf8_lossy(&out).into_owned() })
+}
+
+/// How a program ended, its two outputs apart.
+pub(super) struct Collected {
+    pub(super) exit_code: Option<i32>,
+    pub(super) timed_out: bool,
+    pub(super) out: Vec<u8>,
+    pub(super) err: Vec<u8>,
+}
+
+/// Runs a program to its end, in a process group of its own, and keeps the first `max` bytes of each
+/// output.
+///
+/// # Errors
+/// It cannot be started.
+pub(super) async fn collect(
+    mut program: Command,
+    patience: Duration,
+    max: usize,
+) -> std::io::Result<Collected> {
+    let mut child = program
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
-        .spawn()
-        .map_err(unable)?;
+        .spawn()?;
     let group = child.id();
     let _running = Running::new(group);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let work = async {
-        tokio::join!(keep(stdout, &mut out), keep(stderr, &mut err));
+        tokio::join!(keep(stdout, &mut out, max), keep(stderr, &mut err, max));
         child.wait().await
     };
     let waited = tokio::time::timeout(patience, work).await;
@@ -93,19 +115,18 @@ pub async fn run(
         end_group(group).await;
     }
     let exit_code = match waited {
-        Ok(status) => status.map_err(unable)?.code(),
+        Ok(status) => status?.code(),
         Err(_) => None,
     };
-    out.extend_from_slice(&err);
-    Ok(Ended { exit_code, timed_out, output: String::from_utf8_lossy(&out).into_owned() })
+    Ok(Collected { exit_code, timed_out, out, err })
 }
 
 /// Reads to the end and keeps the beginning, so that the command never blocks on a full pipe.
-async fn keep(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+async fn keep(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>, max: usize) {
     let Some(mut from) = from else { return };
     let mut buffer = vec![0; 8 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let room = OUTPUT_MAX.saturating_sub(kept.len());
+        let room = max.saturating_sub(kept.len());
         kept.extend_from_slice(&buffer[..read.min(room)]);
     }
 }

@@ -1,5 +1,6 @@
 //! A Kingdom in this process, over whatever network: what loopback and simulation share.
 
+use super::kustomize::Renderer;
 use super::mount::Mount;
 use super::secrets::Delivery;
 use super::{
@@ -97,6 +98,7 @@ impl InProcess {
     pub(super) async fn start(
         setup: Setup,
         network: Arc<dyn Network>,
+        renderer: Renderer,
     ) -> Result<Box<dyn Environment>, Problem> {
         let sandbox = Sandbox::generate(setup.seed, &[setup.clock.now()])
             .map_err(|error| Problem::harness(format!("no sandbox: {error}")))?;
@@ -122,7 +124,8 @@ impl InProcess {
         let mount = match setup.delivery {
             Delivery::AtOnce => None,
             delivery => {
-                Some(Mount::new(&sandbox, delivery, setup.kustomization.as_ref(), setup.on_disk)?)
+                let kustomization = setup.kustomization.as_ref().map(|files| (files, renderer));
+                Some(Mount::new(&sandbox, delivery, kustomization, setup.on_disk).await?)
             }
         };
         let files = mount.as_ref().map_or(files, Mount::files);
@@ -231,7 +234,7 @@ impl Environment for InProcess {
             if let (Some(mount), ReplicaAction::Start | ReplicaAction::Restart) =
                 (&self.mount, action)
             {
-                mount.replica_starts(id)?;
+                mount.replica_starts(id).await?;
             }
             let outcome = match action {
                 ReplicaAction::Stop => control.stop(id).await,

@@ -1,6 +1,7 @@
 //! Real TCP on 127.0.0.1 and real time, plus the offset that a scenario may add.
 
 use super::in_process::InProcess;
+use super::kustomize::Renderer;
 use super::{Environment, Setup};
 use crate::error::Problem;
 use fake_kingdom::seam::transport::Tcp;
@@ -15,5 +16,5 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 
 /// Starts a Kingdom on free ports.
 pub(super) async fn start(setup: Setup) -> Result<Box<dyn Environment>, Problem> {
-    InProcess::start(setup, Arc::new(Tcp)).await
+    InProcess::start(setup, Arc::new(Tcp), Renderer::found()).await
 }

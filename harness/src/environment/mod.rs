@@ -2,6 +2,7 @@
 
 pub mod command;
 mod in_process;
+pub mod kustomize;
 pub mod loopback;
 mod mount;
 pub mod secrets;
@@ -250,7 +251,8 @@ pub trait Environment {
     /// The present content of one of the servers' files.
     fn file(&self, role: Role) -> Option<Vec<u8>>;
     /// Names of the Secret that a Kustomization folder makes of the servers' files: as replicas mounted it
-    /// first, and as each replica that was started again mounts it now. `None` without such a folder.
+    /// first, and as each replica that was started again mounts it now. `None` without such a folder. In
+    /// simulation the number of its content stands for the hash in a name.
     fn secret_names(&self) -> Option<(String, BTreeMap<u32, String>)> {
         None
     }

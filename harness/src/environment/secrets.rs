@@ -22,11 +22,13 @@ pub enum Delivery {
     HashedName,
 }
 
-/// A Secret as Kustomize's `secretGenerator` makes it.
+/// What replicas mount: a Secret as Kustomize's `secretGenerator` makes it, or a ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// With the hash of its content behind it.
+    /// With the hash of its content behind it, unless the folder switches that off.
     pub name: String,
+    /// Its name without the hash; the whole name where nobody says which part of it is the hash.
+    pub base: String,
     /// Its files.
     pub data: BTreeMap<String, Vec<u8>>,
 }
@@ -43,9 +45,7 @@ pub enum RenderError {
         source: io::Error,
     },
     /// A line outside what is understood here; nothing is guessed.
-    #[error(
-        "kustomization.yaml:{line}: {what}; write a list of `name`, `type` and `files`, or install kubectl"
-    )]
+    #[error("kustomization.yaml:{line}: {what}")]
     Line {
         /// Line, from 1.
         line: usize,
@@ -149,7 +149,7 @@ impl Entry {
         }
         let kind = if self.kind.is_empty() { "Opaque" } else { &self.kind };
         let name = format!("{}-{}", self.name, content_hash(kind, &data));
-        Ok(Secret { name, data })
+        Ok(Secret { name, base: self.name.clone(), data })
     }
 }
 
@@ -160,9 +160,8 @@ fn read(path: &Path) -> Result<Vec<u8>, RenderError> {
 /// Kustomize's: ten hex digits of SHA-256 over the Secret's JSON, with the digits that could make a
 /// word replaced.
 fn content_hash(kind: &str, data: &BTreeMap<String, Vec<u8>>) -> String {
-    let base64 = base64::engine::general_purpose::STANDARD;
     let data: BTreeMap<_, _> =
-        data.iter().map(|(key, content)| (key, base64.encode(content))).collect();
+        data.iter().map(|(key, content)| (key, folded_base64(content))).collect();
     let whole = BTreeMap::from([
         ("data", serde_json::json!(data)),
         ("kind", "Secret".into()),
@@ -181,6 +180,23 @@ fn content_hash(kind: &str, data: &BTreeMap<String, Vec<u8>>) -> String {
         other => other,
     };
     digits.chars().take(10).map(replaced).collect()
+}
+
+/// base64 as Kustomize's generators write it, and hash it: what is longer than a line is folded.
+fn folded_base64(content: &[u8]) -> String {
+    const LINE: usize = 70;
+    let base64 = base64::engine::general_purpose::STANDARD.encode(content);
+    if base64.len() < LINE {
+        return base64;
+    }
+    let mut folded = String::new();
+    for (index, letter) in base64.chars().enumerate() {
+        if index > 0 && index % LINE == 0 {
+            folded.push('\n');
+        }
+        folded.push(letter);
+    }
+    folded + "\n"
 }
 
 /// A volume as the kubelet keeps it: each file is a link through `..data`, which is a link to a folder
@@ -268,6 +284,19 @@ mod tests {
         assert_eq!(before, names().collect::<Vec<_>>());
         fs::write(folder.path().join("kingdom_tls.pem"), "another\n").unwrap();
         assert!(names().all(|name| !before.contains(&name)));
+    }
+
+    #[test]
+    fn names_are_those_of_kubectl_1_32() {
+        let folder = folder(KUSTOMIZATION);
+        let names = || -> Vec<_> {
+            render(folder.path()).unwrap().into_iter().map(|secret| secret.name).collect()
+        };
+        assert_eq!(names(), ["certs-and-configs-7gkd8999fd", "tls-d8dc6f85k7"]);
+        // Longer than a line of base64.
+        let long = "a line of a certificate\n".repeat(50);
+        fs::write(folder.path().join("kingdom_tls.pem"), long).unwrap();
+        assert_eq!(names(), ["certs-and-configs-kthf85tt9m", "tls-mbdk2h2hf4"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Streams in memory and virtual time: no socket, no real clock, one thread a scenario.
 
 use super::in_process::InProcess;
+use super::kustomize::Renderer;
 use super::{Environment, Setup};
 use crate::error::Problem;
 use fake_kingdom::model::Timestamp;
@@ -19,5 +20,5 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 
 /// Starts a Kingdom in memory.
 pub(super) async fn start(setup: Setup) -> Result<Box<dyn Environment>, Problem> {
-    InProcess::start(setup, Arc::new(Memory::default())).await
+    InProcess::start(setup, Arc::new(Memory::default()), Renderer::Simulation).await
 }

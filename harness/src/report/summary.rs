@@ -3,6 +3,7 @@
 use super::record::{Run, place};
 use crate::error::Owner;
 use crate::run::ScenarioResult;
+use crate::twins;
 use crate::verdict::Verdict;
 use crate::verdict::credentials::PerRotation;
 use std::fmt::Write as _;
@@ -46,7 +47,10 @@ pub fn summary(results: &[ScenarioResult], record: &Run, rerun: &str, show_red: 
                 continue;
             }
             let expected = format!("{} with cause {}", twin.verdict, twin.cause);
-            let at = twin.turns_red.as_ref().map(|step| format!(" at `{step}`"));
+            let at = twin
+                .turns_red
+                .as_ref()
+                .map(|step| format!(" at `{}` (line {})", step.part, step.line));
             let red = if result.as_expected() { "RED AS STATED" } else { "NOT RED AS STATED" };
             let _ = writeln!(
                 text,
@@ -56,6 +60,10 @@ pub fn summary(results: &[ScenarioResult], record: &Run, rerun: &str, show_red: 
             );
             if let Some(why) = result.detection.and_then(|detection| detection.too_late()) {
                 let _ = writeln!(text, "  too late  {why}");
+            }
+            if !twins::is_for(&twin.cause, judgement, &result.log) {
+                let told: Vec<_> = twins::red_for(judgement, &result.log).into_iter().collect();
+                let _ = writeln!(text, "  red for   {}", told.join(", "));
             }
             rerun = format!("{rerun} --fault {}", twin.fault);
         }

@@ -224,7 +224,7 @@ fn ctrl_c_ends_the_script_with_all_that_it_started_and_says_so() {
     let ended = program.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(Exit::Invalid as i32));
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(told.contains("1 command(s) of --hook ended"), "{told}");
+    assert!(told.contains("1 command(s) ended"), "{told}");
     // A process that nobody has waited for yet is dead as well: its state is Z. Up to five seconds.
     let child = std::fs::read_to_string(&pid).unwrap().trim().to_owned();
     let is_dead = format!(

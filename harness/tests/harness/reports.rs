@@ -334,6 +334,32 @@ fn a_twin_that_is_red_as_stated_has_passed_unless_its_red_was_asked_for() {
 }
 
 #[test]
+fn a_twin_that_is_red_for_a_cause_or_at_a_then_from_elsewhere_in_the_run_is_not_red_as_stated() {
+    let all = scenario::embedded().unwrap();
+    let faults = twins::embedded().unwrap();
+    let played = |id: &str, change: fn(&mut twins::Fault)| {
+        let mut fault = faults.iter().find(|fault| fault.id == id).unwrap().clone();
+        change(&mut fault);
+        let of = all.iter().find(|scenario| fault.scenarios.contains(&scenario.id)).unwrap();
+        let simulated = halo_harness::environment::EnvironmentKind::Simulated;
+        let twin = twins::twin(of, &fault, simulated).unwrap();
+        run::run(&plan(), vec![twin], |_| {}, |_| {}).remove(0)
+    };
+    // The owner is refused with unknown_issuer in the scenario as well; red is that nothing changed.
+    let elsewhere = played("owner-never-gets-a-new-leaf", |fault| {
+        fault.expected_cause = "unknown_issuer".to_owned();
+    });
+    assert!(elsewhere.judgement.causes.contains(&"unknown_issuer".to_owned()));
+    assert!(!elsewhere.as_expected());
+    let told = summary::summary(&[elsewhere], &record::Totals::default(), "rerun", false);
+    assert!(told.contains("red for   no_change_observed"), "{told}");
+    assert!(played("owner-never-gets-a-new-leaf", |_| {}).as_expected());
+    // Two `Then` of the scenario read the same.
+    assert!(!played("update-is-forgotten", |fault| fault.turns_red_nth = Some(1)).as_expected());
+    assert!(played("update-is-forgotten", |_| {}).as_expected());
+}
+
+#[test]
 fn a_twin_that_is_seen_later_than_stated_is_not_red_as_stated_and_says_so() {
     let all = scenario::embedded().unwrap();
     let id = "rotation/root/a-data-provider-s-root-in-an-order-that-works/map-bundle-leaf";
