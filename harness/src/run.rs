@@ -264,6 +264,10 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
         return;
     }
     world.note_revivals();
+    if let Err(problem) = world.overhear() {
+        world.record(Fact::Problem(problem));
+        return;
+    }
     match world.fault_that_never_fired() {
         Some(problem) => world.record(Fact::Problem(problem)),
         None => world.record(Fact::Finished),

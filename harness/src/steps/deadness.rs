@@ -11,6 +11,7 @@ use crate::verdict::deadness::{self, KINGDOM};
 use crate::verdict::{monitor, refusal, replay};
 use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;
+use halo_pki::Authority;
 use kingdom_proto::v2alpha as pb;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -34,25 +35,18 @@ fn tls() -> Vec<StepDefinition> {
             |world, given| {
                 let (actor, what) = (given.text(0), given.text(1));
                 let rows = given.table(2)?;
-                for door in world.doors(actor).await? {
-                    if !rows.iter().any(|row| row[0] == door) {
-                        return Err(Problem::author(
-                            format!("{door} is not among the doors, and an old {what} of {actor} could work there"),
-                            format!("add a row for {door}"),
-                        )
-                        .into());
-                    }
-                }
-                let old = old_credential(world, actor, what).await?;
-                let new = new_credential(world, actor, &old).await?;
-                for row in rows {
-                    for trial in trials(world, actor, &old, &new, &row[0]).await? {
+                let doors = world.doors(actor).await?;
+                deadness::at_every_door(actor, what, &doors, rows.iter().map(|row| row[0].as_str()))?;
+                let replaced = replaced_credentials(world, actor, what).await?;
+                for (row, old) in rows.iter().flat_map(|row| replaced.iter().map(move |old| (row, old))) {
+                    let new = new_credential(world, actor, old).await?;
+                    for trial in trials(world, actor, old, &new, &row[0]).await? {
                         let left = deadness::left_alive(&trial, &row[1]);
                         let evidence = trial.old.events.clone();
                         look_at(world, trial, &row[1])?;
                         note_left(world, left?, evidence);
                     }
-                    nothing_lives_on(world, actor, &old, &row[0]).await?;
+                    nothing_lives_on(world, actor, old, &row[0]).await?;
                 }
                 Ok(())
             }
@@ -63,16 +57,17 @@ fn tls() -> Vec<StepDefinition> {
             "Then edp1's first leaf is refused with unknown_issuer where its present one is accepted",
             |world, given| {
                 let (actor, cause) = (given.text(0), given.text(1));
-                let old = old_credential(world, actor, "leaf").await?;
+                let old = first_credential(world, actor, "leaf").await?;
                 let new = new_credential(world, actor, &old).await?;
                 for trial in trials(world, actor, &old, &new, KINGDOM).await? {
                     let after = trial.new.as_ref().map(refusal::Try::from);
                     let after = after.ok_or_else(|| Problem::harness("a trial of one alone"))?;
                     let check = refusal::of_old_beside_new(cause, &(&trial.old).into(), &after);
-                    let alive = deadness::seen_alive(world.log.all(), &trial);
                     let left = deadness::left_alive(&trial, cause);
                     let evidence = trial.old.events.clone();
-                    world.tried(trial);
+                    world.tried(trial.clone());
+                    world.overhear()?;
+                    let alive = deadness::seen_alive(world.log.all(), &trial);
                     world.check(check?)?;
                     alive?;
                     note_left(world, left?, evidence);
@@ -82,11 +77,15 @@ fn tls() -> Vec<StepDefinition> {
         ),
         step!(
             Either,
-            r"(\w+)'s first (leaf|root) works at every door",
+            r"(\w+)'s (first|present) (leaf|root) works at every door",
             "Given edp1's first leaf works at every door",
             |world, given| {
-                let (actor, what) = (given.text(0), given.text(1));
-                let old = old_credential(world, actor, what).await?;
+                let (actor, what) = (given.text(0), given.text(2));
+                let old = if given.text(1) == "first" {
+                    first_credential(world, actor, what).await?
+                } else {
+                    present_credential(world, actor, what).await?
+                };
                 for door in world.doors(actor).await? {
                     for attempt in world.attempts(actor, &old.credential, &door).await? {
                         let trial = old.trial(actor, &door, attempt, None);
@@ -106,8 +105,9 @@ fn tls() -> Vec<StepDefinition> {
                 let (clause, actor, what, door) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
                 is_known(clause)?;
-                let old = old_credential(world, actor, what).await?;
-                // What was never replaced is not old.
+                // Of several the one that was replaced last: the finding is about one.
+                let old = replaced_credentials(world, actor, what).await?.pop();
+                let old = old.ok_or_else(|| Problem::harness("none was replaced"))?;
                 new_credential(world, actor, &old).await?;
                 let mut evidence = Vec::new();
                 for attempt in world.attempts(actor, &old.credential, door).await? {
@@ -506,29 +506,102 @@ impl Old {
 
 /// The leaf that the actor began with; of its first root a leaf that was issued just now, as whoever
 /// has the root's key can.
-async fn old_credential(world: &mut World, actor: &str, what: &str) -> Result<Old, Problem> {
-    let first = world.sandbox_credential(actor).await?;
-    let (kind, credential) = if what == "leaf" {
-        let first = first.ok_or_else(|| Problem::harness(format!("{actor} had no leaf")))?;
-        (CredentialKind::TlsLeaf, first)
+async fn first_credential(world: &mut World, actor: &str, what: &str) -> Result<Old, Problem> {
+    if what == "leaf" {
+        let first = world.sandbox_credential(actor).await?;
+        return leaf(first.ok_or_else(|| Problem::harness(format!("{actor} had no leaf")))?);
+    }
+    let root = world.authority(actor).await?;
+    leaf_of(world, actor, &root)
+}
+
+/// The leaf that the actor presents, or of that leaf's root another one.
+async fn present_credential(world: &mut World, actor: &str, what: &str) -> Result<Old, Problem> {
+    let now = present(world, actor).await?;
+    if what == "leaf" {
+        return leaf(now);
+    }
+    let root = facts(&now)?.akid().map(<[u8]>::to_vec);
+    let mut roots = world.all_roots(actor).await?;
+    roots.retain(|one| Some(one.subject_key_identifier()) == root.as_deref());
+    match roots.pop() {
+        Some(root) => leaf_of(world, actor, &root),
+        None => {
+            let what = format!("what {actor} presents is of no root of its own");
+            Err(Problem::author(what, "let it present a leaf of its root"))
+        }
+    }
+}
+
+/// Everything of this kind that the actor has replaced, oldest first: what was stolen is dead only if each
+/// of them is.
+async fn replaced_credentials(
+    world: &mut World,
+    actor: &str,
+    what: &str,
+) -> Result<Vec<Old>, Problem> {
+    let now = present(world, actor).await?;
+    let leaves = world.replaced_leaves(actor).await?;
+    let mut replaced = Vec::new();
+    if what == "leaf" {
+        for old in leaves {
+            replaced.push(leaf(old)?);
+        }
     } else {
-        let root = world.authority(actor).await?;
-        let leaf = super::authentication::issue(world, actor, &root)?;
-        let chain = vec![leaf.certificate_der().to_vec()];
-        (CredentialKind::TlsRoot, Credential { chain, key: leaf.key().pkcs8_der().to_vec() })
-    };
-    let identifier = match kind {
-        CredentialKind::TlsLeaf => skid(&credential)?,
-        _ => hex::encode(world.authority(actor).await?.subject_key_identifier()),
-    };
-    Ok(Old { kind, what: format!("old {what}"), identifier, credential })
+        let akid = |one: &Credential| -> Result<String, Problem> {
+            Ok(facts(one)?.akid().map(hex::encode).unwrap_or_default())
+        };
+        let presented = leaves.iter().map(akid).collect::<Result<Vec<_>, _>>()?;
+        let roots = world.all_roots(actor).await?;
+        let skids: Vec<_> =
+            roots.iter().map(|root| hex::encode(root.subject_key_identifier())).collect();
+        let old = deadness::replaced_roots(&skids, &presented, &akid(&now)?);
+        for root in roots.iter().zip(&skids).filter(|(_, skid)| old.contains(skid)) {
+            replaced.push(leaf_of(world, actor, root.0)?);
+        }
+    }
+    let count = replaced.len();
+    if count == 0 {
+        let what = format!("what {actor} presents is still of its old {what}");
+        return Err(Problem::author(what, PRESENT_ANOTHER));
+    }
+    if count > 1 {
+        for (n, old) in replaced.iter_mut().enumerate() {
+            old.what = format!("{} {} of {count}", old.what, n + 1);
+        }
+    }
+    Ok(replaced)
+}
+
+/// What to do where the old credential is presented still.
+const PRESENT_ANOTHER: &str = "let it present a fresh leaf, or one of its new root";
+
+/// A leaf, known by itself.
+fn leaf(credential: Credential) -> Result<Old, Problem> {
+    let identifier = skid(&credential)?;
+    Ok(Old { kind: CredentialKind::TlsLeaf, what: "old leaf".to_owned(), identifier, credential })
+}
+
+/// A leaf that was issued just now, known by its root.
+fn leaf_of(world: &mut World, actor: &str, root: &Authority) -> Result<Old, Problem> {
+    let leaf = super::authentication::issue(world, actor, root)?;
+    let chain = vec![leaf.certificate_der().to_vec()];
+    Ok(Old {
+        kind: CredentialKind::TlsRoot,
+        what: "old root".to_owned(),
+        identifier: hex::encode(root.subject_key_identifier()),
+        credential: Credential { chain, key: leaf.key().pkcs8_der().to_vec() },
+    })
+}
+
+async fn present(world: &mut World, actor: &str) -> Result<Credential, Problem> {
+    let now = world.actor(actor).await?.credential.clone();
+    now.ok_or_else(|| Problem::author(format!("{actor} presents no leaf"), PRESENT_ANOTHER))
 }
 
 /// What the actor presents now, which must be another one than the old.
 async fn new_credential(world: &mut World, actor: &str, old: &Old) -> Result<Credential, Problem> {
-    let now = world.actor(actor).await?.credential.clone();
-    let next = "let it present a fresh leaf, or one of its new root";
-    let now = now.ok_or_else(|| Problem::author(format!("{actor} presents no leaf"), next))?;
+    let now = present(world, actor).await?;
     let facts = facts(&now)?;
     let shown = if old.kind == CredentialKind::TlsLeaf {
         facts.skid
@@ -537,7 +610,7 @@ async fn new_credential(world: &mut World, actor: &str, old: &Old) -> Result<Cre
     };
     if shown.map(hex::encode).as_ref() == Some(&old.identifier) {
         let what = format!("what {actor} presents is still of its {}", old.what);
-        return Err(Problem::author(what, next));
+        return Err(Problem::author(what, PRESENT_ANOTHER));
     }
     Ok(now)
 }
@@ -579,8 +652,10 @@ fn facts(credential: &Credential) -> Result<halo_pki::CertificateFacts, Problem>
 
 pub(super) fn look_at(world: &mut World, trial: Trial, cause: &str) -> StepResult {
     let checks = deadness::judge(&trial, cause);
+    world.tried(trial.clone());
+    // What participants did with it on connections of their own is a use too.
+    world.overhear()?;
     let alive = deadness::seen_alive(world.log.all(), &trial);
-    world.tried(trial);
     for check in checks {
         world.check(check)?;
     }

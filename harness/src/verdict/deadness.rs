@@ -15,8 +15,40 @@ use fake_kingdom::OpenConnection;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::event::Listener;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+/// That every door at which a credential could work is tried.
+///
+/// # Errors
+/// One is missing: there it may live on.
+pub fn at_every_door<'a>(
+    owner: &str,
+    what: &str,
+    doors: &[String],
+    tried: impl Iterator<Item = &'a str>,
+) -> Result<(), Problem> {
+    let tried: Vec<_> = tried.collect();
+    match doors.iter().find(|door| !tried.contains(&door.as_str())) {
+        None => Ok(()),
+        Some(door) => Err(Problem::author(
+            format!("{door} is not among the doors, and an old {what} of {owner} could work there"),
+            format!("add a row for {door}"),
+        )),
+    }
+}
+
+/// The roots of an actor that were replaced: all that are older than the one of its present leaf, and those
+/// of which it has presented a leaf before. By subject key identifier; `roots` oldest first.
+pub fn replaced_roots(roots: &[String], presented: &[String], now: &str) -> Vec<String> {
+    let present = roots.iter().position(|root| root == now);
+    let is_old = |n: usize, root: &String| {
+        Some(n) != present && (present.is_some_and(|present| n < present) || presented.contains(root))
+    };
+    let old = roots.iter().enumerate().filter(|(n, root)| is_old(*n, root));
+    old.map(|(_, root)| root.clone()).collect()
+}
 
 /// What a trial must show for the old credential to count as dead at its door: first that the new one
 /// is accepted there, then that the old one is refused for this cause.
@@ -277,6 +309,8 @@ fn accepted(observation: &Observation, trial: &Trial) -> Option<Attempt> {
     };
     let found = match &observation.fact {
         Fact::Server(event) => of_event(event, trial),
+        // It stands where it was noted, which may be long after it happened.
+        Fact::Overheard(event) => of_event(event, trial).filter(is_later),
         Fact::Participant(event) => of_reader(event, trial),
         Fact::Trial(other) if other.is_of_the_same(trial) => Some(other.old.clone()),
         Fact::Probes(run) => {
@@ -288,6 +322,33 @@ fn accepted(observation: &Observation, trial: &Trial) -> Option<Attempt> {
         _ => None,
     };
     found.filter(|one| one.refused_for.is_none())
+}
+
+/// What servers recorded under a credential that was tried, and the log does not have: calls that no step
+/// made. Probes have their own place in the log.
+pub fn overheard(log: &[Observation], events: &[ServerEvent]) -> Vec<ServerEvent> {
+    let mut trials: Vec<&Trial> = Vec::new();
+    let mut known = BTreeSet::new();
+    let mut probed = BTreeSet::new();
+    for observation in log {
+        match &observation.fact {
+            Fact::Trial(trial) => trials.push(trial),
+            Fact::Server(event) | Fact::Overheard(event) => {
+                known.insert(event.seq);
+            }
+            Fact::Probes(run) => {
+                known.extend(run.probes.iter().filter_map(|probe| Some(probe.server.as_ref()?.seq)));
+                probed.extend(run.probes.iter().map(|probe| probe.request_id.as_str()));
+            }
+            _ => {}
+        }
+    }
+    let is_new = |event: &ServerEvent| {
+        let asked = event.request_id.as_deref();
+        !known.contains(&event.seq) && !asked.is_some_and(|asked| probed.contains(asked))
+    };
+    let of_one = |event: &ServerEvent| trials.iter().any(|trial| of_event(event, trial).is_some());
+    events.iter().filter(|event| is_new(event) && of_one(event)).cloned().collect()
 }
 
 /// Every use of the trial's credential at its door: in calls, probes and all trials.
@@ -308,7 +369,7 @@ fn uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
     let mut uses = Vec::new();
     for observation in log {
         match &observation.fact {
-            Fact::Server(event) => uses.extend(of_event(event, trial)),
+            Fact::Server(event) | Fact::Overheard(event) => uses.extend(of_event(event, trial)),
             Fact::Participant(event) => uses.extend(of_reader(event, trial)),
             Fact::Probes(run) => {
                 for probe in &run.probes {
@@ -448,6 +509,56 @@ mod tests {
         assert_eq!(judge(&alive, "unknown_issuer")[1].cause, Some(Cause::StillAccepted));
         assert!(judge_alive(&alive).holds);
         assert!(!judge_alive(&trial(attempt(1, Some("expired")), attempt(2, None))).holds);
+    }
+
+    #[test]
+    fn a_door_that_is_not_tried_is_told() {
+        let doors = [KINGDOM.to_owned(), "worker1".to_owned()];
+        let tried = |tried: &[&'static str]| {
+            at_every_door("edp1", "leaf", &doors, tried.iter().copied()).err()
+        };
+        assert_eq!(tried(&["worker1", KINGDOM]), None);
+        let problem = tried(&[KINGDOM]).expect("worker1 is missing");
+        assert!(problem.what.starts_with("worker1 is not among the doors"), "{problem}");
+    }
+
+    #[test]
+    fn each_root_that_another_took_the_place_of_is_old() {
+        let of = |roots: &[&str], presented: &[&str], now| {
+            let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+            replaced_roots(&owned(roots), &owned(presented), now).join(",")
+        };
+        assert_eq!(of(&["a", "b", "c"], &["a", "b"], "c"), "a,b");
+        assert_eq!(of(&["a", "b", "c"], &["a"], "c"), "a,b", "b was there, whoever presented it");
+        assert_eq!(of(&["a", "b", "c"], &["a"], "b"), "a", "c has replaced nothing yet");
+        assert_eq!(of(&["a", "b"], &["a", "b"], "a"), "b", "b was rolled back");
+        assert_eq!(of(&["a"], &["a"], "a"), "");
+    }
+
+    #[test]
+    fn what_no_step_called_is_a_use_of_what_was_tried() {
+        let refused = trial(attempt(6, Some("unknown_issuer")), attempt(7, None));
+        let log = recorded([
+            server(2, "aa", Some("dataProviders/x"), None),
+            Fact::Trial(Box::new(refused.clone())),
+        ]);
+        let event = |second, skid: &str| match server(second, skid, Some("dataProviders/x"), None) {
+            Fact::Server(event) => *event,
+            _ => ServerEvent::default(),
+        };
+        let events = [event(2, "aa"), event(4, "aa"), event(5, "bb"), event(8, "aa")];
+        let heard = overheard(log.all(), &events);
+        assert_eq!(heard.iter().map(|event| event.seq).collect::<Vec<_>>(), [4, 8]);
+        let with = |heard: &[ServerEvent]| {
+            let heard = heard.iter().cloned().map(|event| Fact::Overheard(Box::new(event)));
+            recorded([Fact::Trial(Box::new(refused.clone()))].into_iter().chain(heard))
+        };
+        assert!(seen_alive(with(&heard).all(), &refused).is_ok());
+        assert!(revived(with(&heard).all()).is_some_and(|what| what.contains("00:00:08")));
+        // What was noted late is none if it happened before.
+        assert_eq!(revived(with(&heard[..1]).all()), None);
+        let dead = of(with(&heard[..1]).all());
+        assert_eq!(dead[0].last_accepted.as_deref(), Some("2026-01-01T00:00:04Z"));
     }
 
     fn server(second: u32, skid: &str, principal: Option<&str>, cause: Option<&str>) -> Fact {

@@ -326,6 +326,25 @@ impl World {
         self.record(Fact::Trial(Box::new(trial)));
     }
 
+    /// Notes what servers recorded under the credentials that were tried, in calls that no step made:
+    /// reference participants dial connections of their own.
+    ///
+    /// # Errors
+    /// The events cannot be read.
+    pub fn overhear(&mut self) -> Result<(), Problem> {
+        let is_trial = |observation: &crate::observation::Observation| {
+            matches!(observation.fact, Fact::Trial(_))
+        };
+        if !self.log.all().iter().any(is_trial) {
+            return Ok(());
+        }
+        let events = self.running()?.events(0)?;
+        for event in deadness::overheard(self.log.all(), &events) {
+            self.record(Fact::Overheard(Box::new(event)));
+        }
+        Ok(())
+    }
+
     /// Notes a finding.
     pub fn found(&mut self, code: &str, clause: &str, text: String, evidence: Vec<u64>) {
         let (code, clause) = (code.to_owned(), clause.to_owned());
