@@ -90,7 +90,12 @@ pub fn nearest_to_unknown<'a>(cited: &str, clauses: &'a [Clause]) -> Option<&'a 
     if clauses.iter().any(whole) {
         return None;
     }
-    let nearest = clauses.iter().min_by_key(|clause| strsim::levenshtein(cited, &clause.id));
+    // Of equals the one of the same section.
+    let alike =
+        |id: &str| cited.chars().zip(id.chars()).take_while(|(one, other)| one == other).count();
+    let nearest = clauses.iter().min_by_key(|clause| {
+        (strsim::levenshtein(cited, &clause.id), std::cmp::Reverse(alike(&clause.id)))
+    });
     nearest.map(|clause| clause.id.as_str())
 }
 
