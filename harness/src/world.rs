@@ -159,6 +159,7 @@ pub struct World {
     rotating: Option<rotating::Rotating>,
     cutting: Option<cutting::Cutting>,
     fleet: fleet::Fleet,
+    dead_keys: Vec<assessing::DeadKey>,
     /// By how much the clock was moved forward since that was recorded last.
     jumped: Duration,
     /// What came of each order of a root's switches.
@@ -202,6 +203,7 @@ impl World {
             rotating: None,
             cutting: None,
             fleet: fleet::Fleet::default(),
+            dead_keys: Vec::new(),
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),
             hooks: Hooks::default(),
@@ -894,6 +896,17 @@ impl World {
             self.check(check::equal("response", "a message", &observed))?;
             Err(Stop::Failed)
         })
+    }
+
+    /// The message that the last call was answered with, if it was.
+    ///
+    /// # Errors
+    /// There was no call, or its answer is not what its type says.
+    pub fn last_message(&self) -> Result<Option<DynamicMessage>, Problem> {
+        let call = self.last()?;
+        let Outcome::Answered { messages, .. } = &call.outcome else { return Ok(None) };
+        let message = messages.first().map(|bytes| call.method.response(bytes)).transpose();
+        message.map_err(Problem::harness)
     }
 
     /// All messages of the last call's stream; a check fails if it did not end with OK, since what

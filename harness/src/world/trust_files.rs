@@ -51,7 +51,8 @@ pub(crate) fn without_any(
         left = without_root(&left, root.certificate_der())?;
     }
     if count(&left) == count(bundle) {
-        let what = format!("the bundle has none of {actor}'s old roots, so that none can be removed");
+        let what =
+            format!("the bundle has none of {actor}'s old roots, so that none can be removed");
         return Err(Problem::author(what, "remove them once, from a bundle that has them"));
     }
     Ok(left)

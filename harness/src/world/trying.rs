@@ -45,6 +45,14 @@ impl PastCall {
         }
     }
 
+    /// Whether the call mentions a resource at all, whatever the Kingdom went by.
+    pub fn mentions(&self, resource: &str) -> bool {
+        let within = |bytes: &[u8]| {
+            bytes.windows(resource.len().max(1)).any(|part| part == resource.as_bytes())
+        };
+        !resource.is_empty() && (within(&self.request) || within(&self.response))
+    }
+
     /// Whether the call was about a resource: what was answered names it, or where nothing was, what
     /// was sent or what the server recorded.
     pub fn names(&self, resource: &str) -> bool {
@@ -374,7 +382,7 @@ impl World {
             }
             let accepted = self.past_calls(&trial.door).into_iter().find(|call| {
                 call.facts > at
-                    && call.names(&trial.credential)
+                    && call.mentions(&trial.credential)
                     && call.attempt().refused_for.is_none()
             });
             if let Some(call) = accepted {

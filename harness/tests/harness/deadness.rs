@@ -121,8 +121,7 @@ fn a_root_is_not_dead_by_the_principal_map_and_a_leaf_is_with_a_finding() {
 fn second_theft(removal: &str) -> String {
     let anew = "And mc1 gets a new root\nAnd the trust bundle includes mc1's new root\n\
         And the principal map knows mc1's new root\n";
-    let restarted =
-        "And all 2 replicas are restarted\nAnd mc1 presents a leaf of its new root\n";
+    let restarted = "And all 2 replicas are restarted\nAnd mc1 presents a leaf of its new root\n";
     format!(
         "Given mc1's first leaf works at every door\nAnd mc1's first root works at every door\n\
          {anew}And the trust bundle no longer includes mc1's root\n{restarted}\
