@@ -55,6 +55,9 @@ Feature: A certificate is put on hold, released, and revoked
     When aggregator delivers the result of mc1.m
     Then mc1 sees its measurement m in state SUCCEEDED
     And it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 noticed by 1.5.2
+    And the monitor saw exactly
+      | mc1 | CERTIFICATE_REVOKED | 1.6.3 |
+      | mc1 | rejected | 1.5.2 |
 
   # The Kingdom asks for a Duchy's certificate when the Duchy sets its parameters, and never later.
   @contract-1.6.2 @contract-1.6.3 @contract-1.8.8

@@ -1,6 +1,6 @@
 //! Proof that old credentials are dead, and findings where the real system lets them live.
 
-use super::{StepDefinition, api_credentials, participants, step};
+use super::{StepDefinition, api_credentials, monitoring, participants, step};
 use crate::client::Credential;
 use crate::coverage;
 use crate::error::Problem;
@@ -368,14 +368,21 @@ fn findings() -> Vec<StepDefinition> {
                 let there = |yes| if yes { "revoked" } else { "none was revoked" };
                 let check = check::equal(what, there(true), there(revoked));
                 world.check(check.or(Cause::FailureNotSeen))?;
+                let seen = monitoring::sightings(world)?.len();
                 let attempt = read(world, reader, of).await?;
+                // A monitor counts refusals, and here is none: neither at a server nor of the reader.
+                let more = monitoring::sightings(world)?.len() - seen;
+                let what = format!("failures that the monitor saw when {reader} read {of}");
+                let check = check::equal(what, "0", &more.to_string());
+                world.check(check.or(Cause::FailureNotSeen))?;
                 let observed = attempt.refused_for.as_deref().unwrap_or("accepted").to_owned();
                 let what = format!("the results of {of}, read by {reader}");
                 let check = check::equal(what, "accepted", &observed);
                 world.check(check.or(Cause::FailureNotSeen))?;
                 let text = format!(
                     "{reader} reads the results of {of} without a look at the revocation state of \
-                     their certificate: nobody but a reader that looks notices"
+                     their certificate: nobody but a reader that looks notices, and no monitor sees \
+                     it, for nobody refuses anything ({clause})"
                 );
                 world.found("dead_certificate_not_noticed", clause, text, attempt.events);
                 Ok(())
