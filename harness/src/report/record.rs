@@ -242,7 +242,7 @@ fn all(results: &[ScenarioResult]) -> Vec<ScenarioRecord> {
         taken
     };
     let mut records = thread::scope(|scope| {
-        let others: Vec<_> = (1..processors).map(|_| scope.spawn(&take)).collect();
+        let others: Vec<_> = (1..processors).map(|_| scope.spawn(take)).collect();
         let mut records = take();
         for other in others {
             records.extend(other.join().unwrap_or_else(|panic| panic::resume_unwind(panic)));

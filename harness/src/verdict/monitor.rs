@@ -433,7 +433,14 @@ mod tests {
         };
         let same = ["api_key_invalid"; 3];
         assert!(raised(["mc1"; 3], 6, same));
-        assert!(!raised(["mc1"; 3], 4, same), "it came before the last one");
+        assert!(!raised(["mc1"; 3], 4, same), "two are not three");
+        let mut events: Vec<_> = (1..=4).map(|n| at(2 * n, "call", same[0])).collect();
+        events.insert(3, at(7, "alert", ""));
+        let calls = events.iter().filter(|event| event.kind == "call");
+        let facts = calls.flat_map(|event| [call("mc1"), Fact::Server(Box::new(event.clone()))]);
+        let log = log(facts);
+        let before = raised_by_the_last(log.all(), &events, 3, Duration::from_secs(10));
+        assert!(!before, "it came before the last one");
         assert!(!raised(["edp1", "mc1", "mc1"], 6, same), "one was another's");
         let other = ["principal_unknown", "api_key_invalid", "api_key_invalid"];
         assert!(!raised(["mc1"; 3], 6, other), "one had another cause");

@@ -168,13 +168,11 @@ fn a_hold_that_was_released_is_no_revocation() {
     let released = "And edp1 changes the certificate edp1.certificate by release\n";
     let good = play(&format!("{HANDLED}{held}{released}{NOTHING_NOTICED}"));
     is_red(&good, "a signer of the results", Cause::FailureNotSeen);
-    let planted = format!(
-        "Given edp1's certificate is in state HOLD\nAnd edp1 has a new encryption key called planted\n\
+    let planted = "Given edp1's certificate is in state HOLD\nAnd edp1 has a new encryption key called planted\n\
          When edp1 publishes its encryption key planted with its certificate certificate\n\
-         And reporting creates a reach measurement called n with edp1\n{{}}\
+         And reporting creates a reach measurement called n with edp1\n{}\
          Then it is a finding by 1.6.2 that PublicKeys.UpdatePublicKey accepted edp1.certificate, \
-         which reporting noticed by 3.13.1/c\n"
-    );
+         which reporting noticed by 3.13.1/c\n";
     is_green(&play(&planted.replace("{}", "")));
     is_red(&play(&planted.replace("{}", released)), "state of", Cause::UnexpectedState);
 }
@@ -215,7 +213,10 @@ fn a_result_is_late_only_if_the_measurement_had_failed_before() {
         And mc1.m has reached PENDING_COMPUTATION\n{}When aggregator delivers the result of mc1.m\n\
         Then the call succeeds\n\
         And it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 noticed by 1.5.2\n";
-    is_green(&play(&begin.replace("{}", "And mc1's certificate is in state REVOKED\n")));
+    let revoked = "And mc1's certificate is in state REVOKED\n";
+    is_green(&play(&begin.replace("{}", revoked)));
+    let tool = format!("{revoked}And mc1 checks as little as the official tool\n");
+    is_red(&play(&begin.replace("{}", &tool)), "mc1 noticed", Cause::NotNoticed);
     is_red(&play(&begin.replace("{}", "")), "states of mc1.m", Cause::FailureNotSeen);
 }
 
@@ -234,6 +235,11 @@ fn an_alert_is_of_the_last_action_and_nobody_else() {
     let own = refused("edp1", "akid-of-other", "akid_not_of_issuer", 1);
     is_green(&play(&format!("{begin}{strangers}{alert}")));
     is_red(&play(&format!("{begin}{strangers}{own}{alert}")), "alert", Cause::FailureNotSeen);
+    // An alert of its own, from long before.
+    let again = refused("modelprovider1", "unknown-authority", "unknown_issuer", 1);
+    let long =
+        format!("{begin}{strangers}Given the clock moves forward by 2 hours\n{again}{alert}");
+    is_red(&play(&long), "alert", Cause::FailureNotSeen);
     // Two of somebody else's and one of its own raise one, which is of neither alone.
     let two = refused("modelprovider1", "unknown-authority", "unknown_issuer", 2);
     is_red(&play(&format!("{begin}{two}{own}{alert}")), "alert", Cause::FailureNotSeen);
