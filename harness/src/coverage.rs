@@ -196,7 +196,7 @@ mod tests_of_coverage {
         assert_eq!(nearest("5.4.99"), Some("5.4.1"));
         assert_eq!(nearest("1.1.99"), Some("1.1.9"));
         assert_eq!(nearest("1.1.2/RevokeCertificates"), Some("1.1.2/RevokeCertificate"));
-        assert_eq!(nearest("3.1"), Some("2.1"), "the start of a number is no section");
+        assert_eq!(nearest("3.1"), Some("3.14"), "the start of a number is no section");
     }
 
     const TESTS: &str = r#"
