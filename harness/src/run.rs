@@ -243,7 +243,8 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
                 if step.ty == StepType::Then {
                     world.look();
                 }
-                if let Err(problem) = world.dress_probes().await {
+                let looked = world.look_at_dead_keys().await;
+                if let Err(problem) = looked.and(world.dress_probes().await) {
                     world.record(Fact::Problem(problem));
                     return;
                 }
@@ -264,6 +265,10 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
         return;
     }
     world.note_revivals();
+    if let Err(problem) = world.overhear() {
+        world.record(Fact::Problem(problem));
+        return;
+    }
     match world.fault_that_never_fired() {
         Some(problem) => world.record(Fact::Problem(problem)),
         None => world.record(Fact::Finished),

@@ -147,7 +147,8 @@ pub struct World {
     clocks: BTreeMap<String, Clock>,
     leaves: BTreeMap<String, Leaf>,
     keys: BTreeMap<String, Vec<u8>>,
-    roots: BTreeMap<String, Authority>,
+    roots: BTreeMap<String, Vec<Authority>>,
+    presented: BTreeMap<String, Vec<Credential>>,
     rng: ChaCha20Rng,
     probing: Option<probing::Probing>,
     probe_runs: u64,
@@ -158,6 +159,7 @@ pub struct World {
     rotating: Option<rotating::Rotating>,
     cutting: Option<cutting::Cutting>,
     fleet: fleet::Fleet,
+    dead_keys: Vec<assessing::DeadKey>,
     /// By how much the clock was moved forward since that was recorded last.
     jumped: Duration,
     /// What came of each order of a root's switches.
@@ -190,6 +192,7 @@ impl World {
             leaves: BTreeMap::new(),
             keys: BTreeMap::new(),
             roots: BTreeMap::new(),
+            presented: BTreeMap::new(),
             rng: seed.child("harness/world"),
             probing: None,
             probe_runs: 0,
@@ -200,6 +203,7 @@ impl World {
             rotating: None,
             cutting: None,
             fleet: fleet::Fleet::default(),
+            dead_keys: Vec::new(),
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),
             hooks: Hooks::default(),
@@ -493,8 +497,28 @@ impl World {
     pub async fn present(&mut self, actor: &str, leaf: &Leaf) -> Result<(), Problem> {
         let chain = vec![leaf.certificate_der().to_vec()];
         let key = leaf.key().pkcs8_der().to_vec();
-        self.actor(actor).await?.credential = Some(Credential { chain, key });
+        let credential = Credential { chain, key };
+        self.actor(actor).await?.credential = Some(credential.clone());
+        self.presented.entry(actor.to_owned()).or_default().push(credential);
         Ok(())
+    }
+
+    /// The leaves of its own that an actor has presented and does not present now, that which it began
+    /// with first: each was replaced.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn replaced_leaves(&mut self, actor: &str) -> Result<Vec<Credential>, Problem> {
+        let first = self.sandbox_credential(actor).await?;
+        let now = self.actor(actor).await?.credential.clone();
+        let since = self.presented.get(actor).cloned().unwrap_or_default();
+        let mut replaced: Vec<Credential> = Vec::new();
+        for leaf in first.into_iter().chain(since) {
+            if Some(&leaf) != now.as_ref() && !replaced.contains(&leaf) {
+                replaced.push(leaf);
+            }
+        }
+        Ok(replaced)
     }
 
     /// What an actor presented at the scenario's start.
@@ -880,6 +904,17 @@ impl World {
         })
     }
 
+    /// The message that the last call was answered with, if it was.
+    ///
+    /// # Errors
+    /// There was no call, or its answer is not what its type says.
+    pub fn last_message(&self) -> Result<Option<DynamicMessage>, Problem> {
+        let call = self.last()?;
+        let Outcome::Answered { messages, .. } = &call.outcome else { return Ok(None) };
+        let message = messages.first().map(|bytes| call.method.response(bytes)).transpose();
+        message.map_err(Problem::harness)
+    }
+
     /// All messages of the last call's stream; a check fails if it did not end with OK, since what
     /// came before another status is no whole answer.
     ///
@@ -983,18 +1018,41 @@ impl World {
     pub fn keep_root(&mut self, actor: &str, root: Authority) {
         let skid = root.subject_key_identifier().to_vec();
         self.set(format!("{actor}.new_root_skid"), Var::Bytes(skid));
-        self.roots.insert(actor.to_owned(), root);
+        self.roots.entry(actor.to_owned()).or_default().push(root);
     }
 
-    /// An actor's new authority.
+    /// An actor's newest authority, of those that it got since the scenario began.
     ///
     /// # Errors
-    /// It has none.
+    /// It got none.
     pub fn new_root(&self, actor: &str) -> Result<&Authority, Problem> {
-        self.roots.get(actor).ok_or_else(|| {
+        self.roots.get(actor).and_then(|roots| roots.last()).ok_or_else(|| {
             let next = "make one with `Given ACTOR gets a new root`";
             Problem::author(format!("{actor} has no new root"), next)
         })
+    }
+
+    /// Every authority of an actor, oldest first: the one that it began with, and those it got since.
+    ///
+    /// # Errors
+    /// There is no such participant.
+    pub async fn all_roots(&mut self, actor: &str) -> Result<Vec<Authority>, Problem> {
+        let mut all = vec![self.authority(actor).await?];
+        all.extend(self.roots.get(actor).into_iter().flatten().cloned());
+        Ok(all)
+    }
+
+    /// The authorities of an actor that its newest one takes the place of, oldest first; the one that it
+    /// began with as long as it has no other.
+    ///
+    /// # Errors
+    /// There is no such participant.
+    pub async fn old_roots(&mut self, actor: &str) -> Result<Vec<Authority>, Problem> {
+        let mut all = self.all_roots(actor).await?;
+        if all.len() > 1 {
+            all.pop();
+        }
+        Ok(all)
     }
 }
 

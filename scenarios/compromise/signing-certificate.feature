@@ -19,6 +19,9 @@ Feature: The key of a consent signalling certificate is stolen
     When edp1 handles its requisitions
     Then mc1 sees its measurement open failed with CERTIFICATE_REVOKED
     And edp1's certificate certificate is dead to mc1 by 3.13.2/d: it rejects the results of mc1.stolen, and accepts those of mc1.clean
+    And the monitor saw exactly
+      | mc1 | CERTIFICATE_REVOKED | 1.6.3 |
+      | mc1 | rejected | 3.13.2/d |
 
   @contract-1.6.5 @contract-1.6.2
   Scenario: a data provider's, revoked first as runbooks say, until its key moves
@@ -34,6 +37,8 @@ Feature: The key of a consent signalling certificate is stolen
     When mc1 creates a reach measurement with edp1, where
       | measurement.data_providers[0].value.data_provider_certificate | "{edp1.second}" |
     Then edp1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of Measurements.CreateMeasurement show
+    And the monitor saw exactly
+      | mc1 | certificate_revoked | 1.6.1 |
 
   @contract-1.6.3 @contract-1.6.2
   Scenario: a measurement consumer's
@@ -47,6 +52,8 @@ Feature: The key of a consent signalling certificate is stolen
     When mc1 creates a reach measurement with edp1, where
       | measurement.measurement_consumer_certificate | "{mc1.second}" |
     Then mc1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of Measurements.CreateMeasurement show
+    And the monitor saw exactly
+      | mc1 | certificate_revoked | 1.6.1 |
     And mc1 sees its measurement open failed with CERTIFICATE_REVOKED
 
   @contract-1.8.8 @contract-1.6.3
@@ -62,6 +69,8 @@ Feature: The key of a consent signalling certificate is stolen
     Then the call fails with FAILED_PRECONDITION
     When worker1 sets its parameters for mc1.new with its certificate second
     Then worker1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of ComputationParticipants.SetParticipantRequisitionParams show
+    And the monitor saw exactly
+      | worker1 | certificate_revoked | 1.6.1 |
     And mc1 sees its measurement open failed with CERTIFICATE_REVOKED
 
   # No rule of the Kingdom asks for a model provider's certificate: its exchanges are between peers.
@@ -81,6 +90,8 @@ Feature: The key of a consent signalling certificate is stolen
     When edp1 publishes its encryption key planted with its certificate certificate
     And reporting creates a reach measurement called m with edp1
     Then it is a finding by 1.6.2 that PublicKeys.UpdatePublicKey accepted edp1.certificate, which reporting noticed by 3.13.1/c
+    And the monitor saw exactly
+      | reporting | rejected | 3.13.1/c |
 
   @contract-1.6.2 @contract-3.15.1
   Scenario: results under the revoked certificate are accepted, and only a reader that looks notices
@@ -88,6 +99,8 @@ Feature: The key of a consent signalling certificate is stolen
     And edp1 handles its requisitions
     And edp1's certificate is in state REVOKED
     Then mc1 rejects the results of mc1.m by 3.13.2/d
+    And the monitor saw exactly
+      | mc1 | rejected | 3.13.2/d |
     Given mc1 checks as little as the official tool
     Then it is a finding by 3.15.1 that mc1 noticed nothing of mc1.m
 
@@ -102,6 +115,8 @@ Feature: The key of a consent signalling certificate is stolen
     And mc1 creates a reach measurement called m with edp1
     When edp1 handles its requisitions
     Then it is a finding by 1.6.2 that the results of mc1.m under edp1.stolen were accepted, which mc1 noticed by 3.13.2/d
+    And the monitor saw exactly
+      | mc1 | rejected | 3.13.2/d |
 
   @contract-1.6.2 @contract-3.9.2
   Scenario: a computation's result under the aggregator's revoked certificate is accepted, and a reader that looks notices
@@ -117,6 +132,8 @@ Feature: The key of a consent signalling certificate is stolen
     And the clock moves forward by 20 minutes
     When aggregator signs and delivers the result of mc1.m
     Then it is a finding by 1.6.2 that the results of mc1.m under aggregator.stolen were accepted, which mc1 noticed by 3.13.2/d
+    And the monitor saw exactly
+      | mc1 | rejected | 3.13.2/d |
 
   @contract-3.13.4/a
   Scenario: a reporting server that caches for an hour notices up to an hour late
@@ -127,9 +144,12 @@ Feature: The key of a consent signalling certificate is stolen
     And edp1's certificate is in state REVOKED
     When the clock moves forward by 59 minutes
     Then it is a finding by 3.13.4 that reporting noticed nothing of reporting.stolen
+    And the monitor saw nothing
     When the clock moves forward by 2 minutes
     And reporting reads the results of reporting.stolen
     Then reporting answers FAILED_PRECONDITION
+    And the monitor saw exactly
+      | reporting | rejected | 3.13.2/d |
 
   # The whole of an incident: what was touched, what is dead, and what is left to do.
   @contract-1.6.3 @contract-1.5.12

@@ -7,6 +7,7 @@ Feature: A TLS leaf, or the key of its root, is stolen
   @contract-1.6.2 @contract-2.8 @contract-2.9
   Scenario Outline: a new leaf leaves the stolen one alive, the root's removal ends it
     Given <actor> presents a fresh leaf of its root
+    And <actor>'s present leaf works at every door
     Then it is a finding by 2.1 that <actor>'s old leaf still works at the Kingdom
     Given the clock moves forward by 30 minutes
     And <actor> gets a new root
@@ -25,6 +26,31 @@ Feature: A TLS leaf, or the key of its root, is stolen
       | actor          |
       | mc1            |
       | modelprovider1 |
+
+  # What was stolen the second time is the second root: each that was replaced is tried, not the first alone.
+  @contract-2.8 @contract-2.9
+  Scenario: a root that replaced a stolen one is stolen too
+    Given mc1's first leaf works at every door
+    And mc1's first root works at every door
+    And mc1 gets a new root
+    And the trust bundle includes mc1's new root
+    And the principal map knows mc1's new root
+    And the trust bundle no longer includes mc1's root
+    And all 2 replicas are restarted
+    And mc1 presents a leaf of its new root
+    And mc1's present leaf works at every door
+    And mc1's present root works at every door
+    And the clock moves forward by 30 minutes
+    And mc1 gets a new root
+    And the trust bundle includes mc1's new root
+    And the principal map knows mc1's new root
+    And the trust bundle no longer includes mc1's root
+    And all 2 replicas are restarted
+    And mc1 presents a leaf of its new root
+    Then mc1's old leaf is dead, and its new one is not, at
+      | the Kingdom | unknown_issuer |
+    And mc1's old root is dead, and its new one is not, at
+      | the Kingdom | unknown_issuer |
 
   # The Kingdom's files reach no Duchy: there the thief goes on until its own files change (5.9.1, 5.10).
   @contract-1.7.15 @contract-1.7.14

@@ -44,7 +44,8 @@ Feature: A certificate is put on hold, released, and revoked
       | update-first | edp1 has published its encryption key fresh with its certificate second | succeeds                      | edp1's certificate is in state REVOKED                               |
       | revoke-first | edp1's certificate is in state REVOKED                               | fails with FAILED_PRECONDITION | edp1 has published its encryption key fresh with its certificate second |
 
-  # A Duchy that missed the failure turns it into a success (1.6.7): its reader must look at the failure.
+  # A Duchy that missed the failure turns it into a success (1.6.7): its reader must look at the failure,
+  # which stays beside the result (1.5.2).
   @contract-1.6.7 @contract-1.5.2
   Scenario: a late result makes a failed measurement succeed
     Given mc1 has an LLv2 reach measurement called m with edp1 and edp2
@@ -53,7 +54,10 @@ Feature: A certificate is put on hold, released, and revoked
     Then mc1 sees its measurement m failed with CERTIFICATE_REVOKED
     When aggregator delivers the result of mc1.m
     Then mc1 sees its measurement m in state SUCCEEDED
-    And it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 must notice by the failure it saw
+    And it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 noticed by 1.5.2
+    And the monitor saw exactly
+      | mc1 | CERTIFICATE_REVOKED | 1.6.3 |
+      | mc1 | rejected | 1.5.2 |
 
   # The Kingdom asks for a Duchy's certificate when the Duchy sets its parameters, and never later.
   @contract-1.6.2 @contract-1.6.3 @contract-1.8.8

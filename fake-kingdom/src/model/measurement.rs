@@ -444,9 +444,9 @@ fn providers<'a>(tables: &'a Tables, request: &NewMeasurement) -> Outcome<Vec<&'
 fn require_valid(row: &certificate::Certificate, now: Timestamp) -> Outcome<()> {
     match row.invalid_because(now) {
         None => Ok(()),
-        Some(cause) => {
-            Err(InternalError::failed_precondition(Reason::CertificateIsInvalid).because(cause))
-        }
+        Some(cause) => Err(InternalError::failed_precondition(Reason::CertificateIsInvalid)
+            .because(cause)
+            .about(row.name())),
     }
 }
 

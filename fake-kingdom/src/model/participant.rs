@@ -228,7 +228,9 @@ pub fn set_requisition_params(
         .because(Cause::CertificateUnknown));
     };
     if let Some(cause) = named.invalid_because(write.now) {
-        return Err(InternalError::failed_precondition(Reason::CertificateIsInvalid).because(cause));
+        return Err(InternalError::failed_precondition(Reason::CertificateIsInvalid)
+            .because(cause)
+            .about(named.name()));
     }
     let (row, measurement) = for_change(&read, key, requested_etag)?;
     if measurement.state != measurement::State::PendingRequisitionParams {

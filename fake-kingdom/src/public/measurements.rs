@@ -1036,6 +1036,9 @@ mod tests {
         kingdom.set_revoked(Owner::MeasurementConsumer(MC1), MC1 + CERTIFICATE);
         let refusal = kingdom.try_create(&good).unwrap_err();
         assert_eq!(refusal.cause, Some(Cause::CertificateRevoked));
+        // The event says what the wire does not (1.0.11).
+        let named = Owner::MeasurementConsumer(MC1).certificate_name(MC1 + CERTIFICATE);
+        assert_eq!(refusal.subject, Some(named));
         let info = refusal.info.unwrap();
         assert_eq!((info.reason, info.metadata.len()), ("CERTIFICATE_IS_INVALID", 0));
 

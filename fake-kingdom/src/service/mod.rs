@@ -93,6 +93,8 @@ pub(crate) struct CallContext {
     pub(crate) actor: Arc<str>,
     /// Filled by the handler that refuses.
     pub(crate) cause: Arc<OnceLock<Cause>>,
+    /// Filled by the handler that refuses, where a resource's state is why.
+    pub(crate) subject: Arc<OnceLock<String>>,
 }
 
 /// All services of all listeners, over one state.
@@ -199,6 +201,9 @@ fn note_cause(context: &CallContext, refusal: &Refusal) {
     });
     if let Some(cause) = cause {
         let _ = context.cause.set(cause);
+    }
+    if let Some(subject) = &refusal.subject {
+        let _ = context.subject.set(subject.clone());
     }
 }
 

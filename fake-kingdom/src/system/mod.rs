@@ -232,6 +232,7 @@ mod tests {
         let refusal = try_set(&mut kingdom, "worker1", &set_request(absent, 601)).unwrap_err();
         assert_eq!((refusal.code, refusal.message.as_str()), (Code::FailedPrecondition, ""));
         assert_eq!((refusal.info, refusal.cause), (None, Some(Cause::CertificateRevoked)));
+        assert_eq!(refusal.subject, Some(Owner::Duchy("worker1".into()).certificate_name(601)));
         // States last.
         kingdom.force(key, M::PendingRequisitionFulfillment);
         assert_eq!(said(try_set(&mut kingdom, "worker1", &good)), PRECONDITION);

@@ -147,6 +147,8 @@ pub struct MeasurementConsumer {
     pub verifies_providers: bool,
     /// Whether it reads certificates' revocation states.
     pub reads_revocation: bool,
+    /// Whether it reads the failure that stays beside a late result (1.5.2).
+    pub reads_failure: bool,
 }
 
 /// A result that passed every check that was made.
@@ -206,6 +208,7 @@ impl MeasurementConsumer {
             keys: vec![decryption_keyset(sandbox, name)?],
             verifies_providers: true,
             reads_revocation: true,
+            reads_failure: true,
         })
     }
 
@@ -213,6 +216,7 @@ impl MeasurementConsumer {
     pub fn as_the_official_tool(&mut self) {
         self.verifies_providers = false;
         self.reads_revocation = false;
+        self.reads_failure = false;
     }
 
     /// Creates a measurement.
@@ -494,7 +498,7 @@ impl MeasurementConsumer {
         self.base.call(dial, wire::CANCEL_MEASUREMENT, &request).await
     }
 
-    /// Reads and checks every result of a measurement: certificate, decryption, revocation state,
+    /// Reads and checks every result of a measurement: that it did not fail before, certificate, decryption, revocation state,
     /// issuer, path, signature.
     ///
     /// # Errors
@@ -507,6 +511,12 @@ impl MeasurementConsumer {
         let measurement = self.get(dial, name).await?;
         if measurement.state() != pb::measurement::State::Succeeded {
             return Err(ConsumerError::NotSucceeded(measurement.state().as_str_name()));
+        }
+        // A failure beside a success: the result came after the measurement had ended (1.6.7).
+        if let Some(failure) = measurement.failure.as_ref().filter(|_| self.reads_failure) {
+            let reason = failure.reason().as_str_name();
+            let cause = format!("the measurement had failed with {reason} before its result came");
+            return Err(self.reject("1.5.2", "", name, cause).into());
         }
         let mut read = Vec::new();
         for output in &measurement.results {

@@ -63,8 +63,8 @@ const OPEN: [(&str, &str); 8] = [
     ),
     (
         "late_result_overwrites_failure",
-        "Discard the result of every measurement that succeeded after it was seen to have failed, and \
-         create it anew; the Kingdom keeps nothing of the failure, so go by your own records.",
+        "Discard the result of every measurement that succeeded though its `failure` is filled, which \
+         stays beside a result that came after it, and create it anew.",
     ),
     (
         "ciphertext_under_dead_key",
@@ -77,6 +77,11 @@ const OPEN: [(&str, &str); 8] = [
          only as long as its issuer signs certificates by the same algorithm.",
     ),
 ];
+
+/// The codes of findings that say what is open.
+pub fn open_codes() -> impl Iterator<Item = &'static str> {
+    OPEN.iter().map(|(code, _)| *code)
+}
 
 /// Whether a finding says what is open, rather than what failed.
 pub fn is_open(finding: &Finding) -> bool {

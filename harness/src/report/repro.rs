@@ -121,6 +121,7 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             "cause": call.cause,
         }}),
         Fact::Server(event) => json!({"event": cleaned(event, secrets)}),
+        Fact::Overheard(event) => json!({"overheard": cleaned(event, secrets)}),
         Fact::Alert(alert) => json!({"alert": **alert}),
         Fact::Credential(credential) => json!({"credential": {
             "actor": credential.actor,

@@ -1,6 +1,6 @@
 //! Proof that old credentials are dead, and findings where the real system lets them live.
 
-use super::{StepDefinition, api_credentials, participants, step};
+use super::{StepDefinition, api_credentials, monitoring, participants, step};
 use crate::client::Credential;
 use crate::coverage;
 use crate::error::Problem;
@@ -11,10 +11,10 @@ use crate::verdict::deadness::{self, KINGDOM};
 use crate::verdict::{monitor, refusal, replay};
 use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;
+use halo_pki::Authority;
 use kingdom_proto::v2alpha as pb;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -34,25 +34,25 @@ fn tls() -> Vec<StepDefinition> {
             |world, given| {
                 let (actor, what) = (given.text(0), given.text(1));
                 let rows = given.table(2)?;
-                for door in world.doors(actor).await? {
-                    if !rows.iter().any(|row| row[0] == door) {
-                        return Err(Problem::author(
-                            format!("{door} is not among the doors, and an old {what} of {actor} could work there"),
-                            format!("add a row for {door}"),
-                        )
-                        .into());
-                    }
-                }
-                let old = old_credential(world, actor, what).await?;
-                let new = new_credential(world, actor, &old).await?;
-                for row in rows {
-                    for trial in trials(world, actor, &old, &new, &row[0]).await? {
+                let doors = world.doors(actor).await?;
+                deadness::at_every_door(
+                    actor,
+                    what,
+                    &doors,
+                    rows.iter().map(|row| row[0].as_str()),
+                )?;
+                let replaced = replaced_credentials(world, actor, what).await?;
+                for (row, old) in
+                    rows.iter().flat_map(|row| replaced.iter().map(move |old| (row, old)))
+                {
+                    let new = new_credential(world, actor, old).await?;
+                    for trial in trials(world, actor, old, &new, &row[0]).await? {
                         let left = deadness::left_alive(&trial, &row[1]);
                         let evidence = trial.old.events.clone();
                         look_at(world, trial, &row[1])?;
                         note_left(world, left?, evidence);
                     }
-                    nothing_lives_on(world, actor, &old, &row[0]).await?;
+                    nothing_lives_on(world, actor, old, &row[0]).await?;
                 }
                 Ok(())
             }
@@ -63,16 +63,17 @@ fn tls() -> Vec<StepDefinition> {
             "Then edp1's first leaf is refused with unknown_issuer where its present one is accepted",
             |world, given| {
                 let (actor, cause) = (given.text(0), given.text(1));
-                let old = old_credential(world, actor, "leaf").await?;
+                let old = first_credential(world, actor, "leaf").await?;
                 let new = new_credential(world, actor, &old).await?;
                 for trial in trials(world, actor, &old, &new, KINGDOM).await? {
                     let after = trial.new.as_ref().map(refusal::Try::from);
                     let after = after.ok_or_else(|| Problem::harness("a trial of one alone"))?;
                     let check = refusal::of_old_beside_new(cause, &(&trial.old).into(), &after);
-                    let alive = deadness::seen_alive(world.log.all(), &trial);
                     let left = deadness::left_alive(&trial, cause);
                     let evidence = trial.old.events.clone();
-                    world.tried(trial);
+                    world.tried(trial.clone());
+                    world.overhear()?;
+                    let alive = deadness::seen_alive(world.log.all(), &trial);
                     world.check(check?)?;
                     alive?;
                     note_left(world, left?, evidence);
@@ -82,11 +83,15 @@ fn tls() -> Vec<StepDefinition> {
         ),
         step!(
             Either,
-            r"(\w+)'s first (leaf|root) works at every door",
+            r"(\w+)'s (first|present) (leaf|root) works at every door",
             "Given edp1's first leaf works at every door",
             |world, given| {
-                let (actor, what) = (given.text(0), given.text(1));
-                let old = old_credential(world, actor, what).await?;
+                let (actor, what) = (given.text(0), given.text(2));
+                let old = if given.text(1) == "first" {
+                    first_credential(world, actor, what).await?
+                } else {
+                    present_credential(world, actor, what).await?
+                };
                 for door in world.doors(actor).await? {
                     for attempt in world.attempts(actor, &old.credential, &door).await? {
                         let trial = old.trial(actor, &door, attempt, None);
@@ -105,9 +110,10 @@ fn tls() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, actor, what, door) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                is_known(clause)?;
-                let old = old_credential(world, actor, what).await?;
-                // What was never replaced is not old.
+                cites("old_credential_accepted", clause)?;
+                // Of several the one that was replaced last: the finding is about one.
+                let old = replaced_credentials(world, actor, what).await?.pop();
+                let old = old.ok_or_else(|| Problem::harness("none was replaced"))?;
                 new_credential(world, actor, &old).await?;
                 let mut evidence = Vec::new();
                 for attempt in world.attempts(actor, &old.credential, door).await? {
@@ -147,11 +153,9 @@ fn keys() -> Vec<StepDefinition> {
                 // Otherwise two other calls would speak for these certificates.
                 let named = [before.names(&old), after.names(&new)];
                 let what = format!("calls of {method} that name the old and then the new one");
-                world.check(check::equal(
-                    what,
-                    "true, true",
-                    &format!("{}, {}", named[0], named[1]),
-                ))?;
+                let observed = format!("{}, {}", named[0], named[1]);
+                let check = check::equal(what, "true, true", &observed);
+                world.check(check.or(Cause::UnexpectedState))?;
                 let earlier = calls[..calls.len() - 2].iter().filter(|call| call.names(&old));
                 let earlier = earlier.map(PastCall::attempt).collect();
                 let certificate = old.clone();
@@ -165,8 +169,15 @@ fn keys() -> Vec<StepDefinition> {
                     old: before.attempt(),
                     new: Some(after.attempt()),
                 };
-                look_at(world, trial, given.text(2))?;
-                is_dead(world, owner, &certificate, given.text(2)).await
+                let event = before.event.clone();
+                let mentions: Vec<_> =
+                    calls.iter().filter(|call| call.mentions(&certificate)).collect();
+                let mentions: Vec<_> = mentions.into_iter().map(PastCall::attempt).collect();
+                look_at(world, trial.clone(), given.text(2))?;
+                world.check(deadness::is_refused_for(&certificate, event.as_ref()))?;
+                is_dead(world, owner, &certificate, given.text(2)).await?;
+                let death = death(world, &certificate, given.text(2))?;
+                world.check(deadness::accepted_since(&trial, &death, &mentions))
             }
         ),
         step!(
@@ -182,7 +193,8 @@ fn keys() -> Vec<StepDefinition> {
                 let new = read(world, reader, given.text(5)).await?;
                 let signers = signers(world, given.text(4)).await?;
                 let what = format!("the signers of {}", given.text(4));
-                world.check(check::member(what, &certificate, &signers, true))?;
+                let check = check::member(what, &certificate, &signers, true);
+                world.check(check.or(Cause::UnexpectedState))?;
                 let signer = certificate.clone();
                 let trial = Trial {
                     owner: owner.to_owned(),
@@ -232,7 +244,8 @@ fn keys() -> Vec<StepDefinition> {
                     new: Some(new),
                 };
                 let old_key = trial.credential.clone();
-                look_at(world, trial, clause)?;
+                look_at(world, trial.clone(), clause)?;
+                world.watch_dead_key(&trial).await?;
                 // That its owner has dropped it takes it from nobody else who has it.
                 let left = keys.iter().filter(|one| one.key == old_key);
                 let left: Vec<_> = left
@@ -278,7 +291,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, method, owner, name) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                is_known(clause)?;
+                cites("dead_certificate_accepted", clause)?;
                 let (noticer, by) = (given.text(4), given.text(5));
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
                 let accepted =
@@ -295,7 +308,9 @@ fn findings() -> Vec<StepDefinition> {
                 if deadness::is_for_revocation(by) {
                     let revoked = revoked_at(world, &certificate)?;
                     let what = format!("{method} with {owner}'s certificate {name}");
-                    let order = accepted_after(revoked.facts < after);
+                    let taken = accepted.as_ref().map(PastCall::attempt);
+                    let order = taken.is_some_and(|taken| deadness::is_later(&taken, &revoked));
+                    let order = accepted_after(order);
                     let check = check::equal(what, accepted_after(true), order);
                     world.check(check.or(Cause::FailureNotSeen))?;
                 }
@@ -315,7 +330,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, of, owner, name) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                is_known(clause)?;
+                cites("dead_certificate_accepted", clause)?;
                 let (reader, by) = (given.text(4), given.text(5));
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
                 let signers = signers(world, of).await?;
@@ -323,9 +338,9 @@ fn findings() -> Vec<StepDefinition> {
                 let check = check::member(what, &certificate, &signers, true);
                 world.check(check.or(Cause::FailureNotSeen))?;
                 let revoked = revoked_at(world, &certificate)?;
-                let arrived = changed_at(world, of).await?;
+                let arrived = arrived(world, of, owner, &certificate).await?;
                 let what = format!("the results of {of} and {owner}'s certificate {name}");
-                let order = accepted_after(revoked.unix_seconds < arrived);
+                let order = accepted_after(deadness::is_later(&arrived, &revoked));
                 let check = check::equal(what, accepted_after(true), order);
                 world.check(check.or(Cause::FailureNotSeen))?;
                 let after = world.log.all().len();
@@ -336,7 +351,7 @@ fn findings() -> Vec<StepDefinition> {
                     "results under {owner}'s certificate {name} are accepted after it was revoked; \
                      {reader} must notice, and did by {by}"
                 );
-                world.found("dead_certificate_accepted", clause, text, revoked.evidence);
+                world.found("dead_certificate_accepted", clause, text, revoked.events);
                 Ok(())
             }
         ),
@@ -346,21 +361,28 @@ fn findings() -> Vec<StepDefinition> {
             "Then it is a finding by 3.15.1 that mc1 noticed nothing of mc1.m",
             |world, given| {
                 let (clause, reader, of) = (given.text(0), given.text(1), given.text(2));
-                is_known(clause)?;
+                cites("dead_certificate_not_noticed", clause)?;
                 let signers = signers(world, of).await?;
                 let revoked = signers.iter().any(|signer| revoked_at(world, signer).is_ok());
                 let what = format!("a signer of the results of {of}");
                 let there = |yes| if yes { "revoked" } else { "none was revoked" };
                 let check = check::equal(what, there(true), there(revoked));
                 world.check(check.or(Cause::FailureNotSeen))?;
+                let seen = monitoring::sightings(world)?.len();
                 let attempt = read(world, reader, of).await?;
+                // A monitor counts refusals, and here is none: neither at a server nor of the reader.
+                let more = monitoring::sightings(world)?.len() - seen;
+                let what = format!("failures that the monitor saw when {reader} read {of}");
+                let check = check::equal(what, "0", &more.to_string());
+                world.check(check.or(Cause::FailureNotSeen))?;
                 let observed = attempt.refused_for.as_deref().unwrap_or("accepted").to_owned();
                 let what = format!("the results of {of}, read by {reader}");
                 let check = check::equal(what, "accepted", &observed);
                 world.check(check.or(Cause::FailureNotSeen))?;
                 let text = format!(
                     "{reader} reads the results of {of} without a look at the revocation state of \
-                     their certificate: nobody but a reader that looks notices"
+                     their certificate: nobody but a reader that looks notices, and no monitor sees \
+                     it, for nobody refuses anything ({clause})"
                 );
                 world.found("dead_certificate_not_noticed", clause, text, attempt.events);
                 Ok(())
@@ -373,7 +395,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, again, first, owner) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                is_known(clause)?;
+                cites("replay_not_noticed", clause)?;
                 let taken = read(world, owner, again).await?.refused_for;
                 let what = format!("the results of {again}, read by {owner}");
                 let check = check::equal(what, "accepted", taken.as_deref().unwrap_or("accepted"));
@@ -400,9 +422,10 @@ fn findings() -> Vec<StepDefinition> {
                 let evidence = replays.flat_map(|call| call.attempt().events).collect();
                 let text = format!(
                     "nothing signed names the resource that it is for and nothing is used up, so \
-                     nobody notices {again} to be {first} over again; {owner} must notice, as the \
-                     only one who knows what it signed: its list of measurements shows the two \
-                     under one signed spec"
+                     nobody notices {again} to be {first} over again, neither the Kingdom nor a \
+                     provider, whose check of the nonce holds for the copy too; the contract names \
+                     nobody who must, and {owner} alone can, as the only one who knows what it \
+                     signed: its list of measurements shows the two under one signed spec"
                 );
                 world.found("replay_not_noticed", clause, text, evidence);
                 Ok(())
@@ -410,31 +433,29 @@ fn findings() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
-            r"it is a finding by (\S+) that (\w+\.\w+) succeeded after it had failed, which (\w+) must notice by the failure it saw",
-            "Then it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 must notice by the failure it saw",
+            r"it is a finding by (\S+) that (\w+\.\w+) succeeded after it had failed, which (\w+) noticed by (\S+)",
+            "Then it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 noticed by 1.5.2",
             |world, given| {
-                let (clause, of, owner) = (given.text(0), given.text(1), given.text(2));
-                is_known(clause)?;
+                let (clause, of) = (given.text(0), given.text(1));
+                let (owner, by) = (given.text(2), given.text(3));
+                cites("late_result_overwrites_failure", clause)?;
                 let name = world.fill(&format!("{{{of}}}"))?;
-                // The Kingdom keeps nothing of the failure: who did not look at it then cannot tell.
-                let reads = world.past_calls("Measurements.GetMeasurement").into_iter();
-                let saw =
-                    reads.filter(|call| call.actor == owner && call.names(&name)).rfind(|call| {
-                        pb::Measurement::decode(call.response.as_slice())
-                            .is_ok_and(|one| one.state() == pb::measurement::State::Failed)
-                    });
-                let shown = |saw| if saw { "a failure" } else { "no failure" };
-                let what = format!("what {owner} saw of {of} before");
-                let check = check::equal(what, shown(true), shown(saw.is_some()));
-                world.check(check.or(Cause::NotNoticed))?;
-                let state = measurement(world, of).await?.state().as_str_name();
-                let check = check::equal(format!("state of {of} now"), "SUCCEEDED", state);
+                let events = world.running()?.events(0)?;
+                let late = deadness::succeeded_after_failing(&events, &name);
+                let shown = |late| if late { "SUCCEEDED after FAILED" } else { "no such order" };
+                let what = format!("states of {of}");
+                let check = check::equal(what, shown(true), shown(late.is_some()));
                 world.check(check.or(Cause::FailureNotSeen))?;
+                let after = world.log.all().len();
+                read(world, owner, of).await?;
+                let minded = minded(world, owner, after);
+                world.check(deadness::noticed_of(owner, by, &name, &minded))?;
                 let text = format!(
-                    "a result that came after {of} had failed made it succeed, and nothing of the failure \
-                     is left; {owner} must notice, by the failure that it saw, and discard the result"
+                    "a result that came after {of} had failed made it succeed, and nothing but the \
+                     failure that stands beside the result still tells; {owner} must notice, and did by \
+                     {by}, and discard the result"
                 );
-                let evidence = saw.map(|call| call.attempt().events).unwrap_or_default();
+                let evidence = late.unwrap_or_default();
                 world.found("late_result_overwrites_failure", clause, text, evidence);
                 Ok(())
             }
@@ -445,7 +466,7 @@ fn findings() -> Vec<StepDefinition> {
             "Then it is a finding by 3.1.5 that mc1.m is signed without an OID, which edp1 could notice and did not",
             |world, given| {
                 let (clause, of, provider) = (given.text(0), given.text(1), given.text(2));
-                is_known(clause)?;
+                cites("missing_oid_not_noticed", clause)?;
                 let spec = measurement(world, of).await?.measurement_spec.unwrap_or_default();
                 let oid = spec.signature_algorithm_oid;
                 let observed = if oid.is_empty() { "none" } else { oid.as_str() };
@@ -469,11 +490,16 @@ fn findings() -> Vec<StepDefinition> {
     ]
 }
 
-/// A finding cites a clause of the contract.
-fn is_known(clause: &str) -> Result<(), Problem> {
+/// A finding cites a clause of the contract that its kind can cite.
+fn cites(code: &str, clause: &str) -> Result<(), Problem> {
     let clauses = coverage::clauses().map_err(|error| Problem::harness(error.to_string()))?;
     match coverage::nearest_to_unknown(clause, &clauses) {
-        None => Ok(()),
+        None if deadness::citable(code).contains(&clause) => Ok(()),
+        None => {
+            let what = format!("a finding `{code}` does not rest on clause {clause}");
+            let known = deadness::citable(code).join(", ");
+            Err(Problem::author(what, format!("it can cite {known}")))
+        }
         Some(nearest) => {
             let what = format!("the contract has no clause {clause}");
             Err(Problem::author(what, format!("the nearest is {nearest}")))
@@ -506,29 +532,102 @@ impl Old {
 
 /// The leaf that the actor began with; of its first root a leaf that was issued just now, as whoever
 /// has the root's key can.
-async fn old_credential(world: &mut World, actor: &str, what: &str) -> Result<Old, Problem> {
-    let first = world.sandbox_credential(actor).await?;
-    let (kind, credential) = if what == "leaf" {
-        let first = first.ok_or_else(|| Problem::harness(format!("{actor} had no leaf")))?;
-        (CredentialKind::TlsLeaf, first)
+async fn first_credential(world: &mut World, actor: &str, what: &str) -> Result<Old, Problem> {
+    if what == "leaf" {
+        let first = world.sandbox_credential(actor).await?;
+        return leaf(first.ok_or_else(|| Problem::harness(format!("{actor} had no leaf")))?);
+    }
+    let root = world.authority(actor).await?;
+    leaf_of(world, actor, &root)
+}
+
+/// The leaf that the actor presents, or of that leaf's root another one.
+async fn present_credential(world: &mut World, actor: &str, what: &str) -> Result<Old, Problem> {
+    let now = present(world, actor).await?;
+    if what == "leaf" {
+        return leaf(now);
+    }
+    let root = facts(&now)?.akid().map(<[u8]>::to_vec);
+    let mut roots = world.all_roots(actor).await?;
+    roots.retain(|one| Some(one.subject_key_identifier()) == root.as_deref());
+    match roots.pop() {
+        Some(root) => leaf_of(world, actor, &root),
+        None => {
+            let what = format!("what {actor} presents is of no root of its own");
+            Err(Problem::author(what, "let it present a leaf of its root"))
+        }
+    }
+}
+
+/// Everything of this kind that the actor has replaced, oldest first: what was stolen is dead only if each
+/// of them is.
+async fn replaced_credentials(
+    world: &mut World,
+    actor: &str,
+    what: &str,
+) -> Result<Vec<Old>, Problem> {
+    let now = present(world, actor).await?;
+    let leaves = world.replaced_leaves(actor).await?;
+    let mut replaced = Vec::new();
+    if what == "leaf" {
+        for old in leaves {
+            replaced.push(leaf(old)?);
+        }
     } else {
-        let root = world.authority(actor).await?;
-        let leaf = super::authentication::issue(world, actor, &root)?;
-        let chain = vec![leaf.certificate_der().to_vec()];
-        (CredentialKind::TlsRoot, Credential { chain, key: leaf.key().pkcs8_der().to_vec() })
-    };
-    let identifier = match kind {
-        CredentialKind::TlsLeaf => skid(&credential)?,
-        _ => hex::encode(world.authority(actor).await?.subject_key_identifier()),
-    };
-    Ok(Old { kind, what: format!("old {what}"), identifier, credential })
+        let akid = |one: &Credential| -> Result<String, Problem> {
+            Ok(facts(one)?.akid().map(hex::encode).unwrap_or_default())
+        };
+        let presented = leaves.iter().map(akid).collect::<Result<Vec<_>, _>>()?;
+        let roots = world.all_roots(actor).await?;
+        let skids: Vec<_> =
+            roots.iter().map(|root| hex::encode(root.subject_key_identifier())).collect();
+        let old = deadness::replaced_roots(&skids, &presented, &akid(&now)?);
+        for root in roots.iter().zip(&skids).filter(|(_, skid)| old.contains(skid)) {
+            replaced.push(leaf_of(world, actor, root.0)?);
+        }
+    }
+    let count = replaced.len();
+    if count == 0 {
+        let what = format!("what {actor} presents is still of its old {what}");
+        return Err(Problem::author(what, PRESENT_ANOTHER));
+    }
+    if count > 1 {
+        for (n, old) in replaced.iter_mut().enumerate() {
+            old.what = format!("{} {} of {count}", old.what, n + 1);
+        }
+    }
+    Ok(replaced)
+}
+
+/// What to do where the old credential is presented still.
+const PRESENT_ANOTHER: &str = "let it present a fresh leaf, or one of its new root";
+
+/// A leaf, known by itself.
+fn leaf(credential: Credential) -> Result<Old, Problem> {
+    let identifier = skid(&credential)?;
+    Ok(Old { kind: CredentialKind::TlsLeaf, what: "old leaf".to_owned(), identifier, credential })
+}
+
+/// A leaf that was issued just now, known by its root.
+fn leaf_of(world: &mut World, actor: &str, root: &Authority) -> Result<Old, Problem> {
+    let leaf = super::authentication::issue(world, actor, root)?;
+    let chain = vec![leaf.certificate_der().to_vec()];
+    Ok(Old {
+        kind: CredentialKind::TlsRoot,
+        what: "old root".to_owned(),
+        identifier: hex::encode(root.subject_key_identifier()),
+        credential: Credential { chain, key: leaf.key().pkcs8_der().to_vec() },
+    })
+}
+
+async fn present(world: &mut World, actor: &str) -> Result<Credential, Problem> {
+    let now = world.actor(actor).await?.credential.clone();
+    now.ok_or_else(|| Problem::author(format!("{actor} presents no leaf"), PRESENT_ANOTHER))
 }
 
 /// What the actor presents now, which must be another one than the old.
 async fn new_credential(world: &mut World, actor: &str, old: &Old) -> Result<Credential, Problem> {
-    let now = world.actor(actor).await?.credential.clone();
-    let next = "let it present a fresh leaf, or one of its new root";
-    let now = now.ok_or_else(|| Problem::author(format!("{actor} presents no leaf"), next))?;
+    let now = present(world, actor).await?;
     let facts = facts(&now)?;
     let shown = if old.kind == CredentialKind::TlsLeaf {
         facts.skid
@@ -537,7 +636,7 @@ async fn new_credential(world: &mut World, actor: &str, old: &Old) -> Result<Cre
     };
     if shown.map(hex::encode).as_ref() == Some(&old.identifier) {
         let what = format!("what {actor} presents is still of its {}", old.what);
-        return Err(Problem::author(what, next));
+        return Err(Problem::author(what, PRESENT_ANOTHER));
     }
     Ok(now)
 }
@@ -579,8 +678,10 @@ fn facts(credential: &Credential) -> Result<halo_pki::CertificateFacts, Problem>
 
 pub(super) fn look_at(world: &mut World, trial: Trial, cause: &str) -> StepResult {
     let checks = deadness::judge(&trial, cause);
+    world.tried(trial.clone());
+    // What participants did with it on connections of their own is a use too.
+    world.overhear()?;
     let alive = deadness::seen_alive(world.log.all(), &trial);
-    world.tried(trial);
     for check in checks {
         world.check(check)?;
     }
@@ -683,40 +784,61 @@ async fn is_in_state(
     world.check(check.or(Cause::UnexpectedState))
 }
 
-/// When a certificate was revoked, and the server's record of it.
-struct Revoked {
-    unix_seconds: i64,
-    /// How many facts the log had then.
-    facts: usize,
-    evidence: Vec<u64>,
-}
-
 /// What is accepted before a revocation was right to be.
 fn accepted_after(was_revoked: bool) -> &'static str {
     if was_revoked { "accepted after it was revoked" } else { "accepted before" }
 }
 
-fn revoked_at(world: &World, certificate: &str) -> Result<Revoked, Problem> {
-    let calls = world.past_calls("Certificates.RevokeCertificate");
-    let done = calls
-        .iter()
-        .map(|call| (call, call.attempt()))
-        .rev()
-        .find(|(call, attempt)| attempt.refused_for.is_none() && call.names(certificate));
-    let Some((call, attempt)) = done else {
-        let what = format!("{certificate} was not revoked, so nothing of it is dead");
-        return Err(Problem::author(what, "revoke it before it is used once more"));
-    };
-    let time = OffsetDateTime::parse(&attempt.time, &Rfc3339)
-        .map_err(|error| Problem::harness(format!("an event's time: {error}")))?;
-    let (unix_seconds, evidence) = (time.unix_timestamp(), attempt.events);
-    Ok(Revoked { unix_seconds, facts: call.facts, evidence })
+/// Since when a certificate is revoked or on hold.
+fn revoked_at(world: &World, certificate: &str) -> Result<Attempt, Problem> {
+    let events = world.running()?.events(0)?;
+    deadness::revoked_since(&events, certificate, true).ok_or_else(|| {
+        let what = format!("{certificate} is not revoked, so nothing of it is dead");
+        Problem::author(
+            what,
+            "revoke it before it is used once more; a hold that is released is none",
+        )
+    })
 }
 
-/// When the measurement called `OWNER.NAME` last changed, in seconds since 1970.
-async fn changed_at(world: &mut World, of: &str) -> Result<i64, Stop> {
-    let read = measurement(world, of).await?;
-    Ok(read.update_time.unwrap_or_default().seconds)
+/// When a certificate died by this cause.
+fn death(world: &World, certificate: &str, refused_for: &str) -> Result<Attempt, Problem> {
+    let unknown = || Problem::harness(format!("nobody knows since when {certificate} is dead"));
+    if refused_for == "certificate_expired" {
+        let read: pb::Certificate = match world.last_message()? {
+            Some(message) => message.transcode_to().map_err(|_| unknown())?,
+            None => return Err(unknown()),
+        };
+        let facts = halo_pki::inspect(&read.x509_der).map_err(|_| unknown())?;
+        let time = facts.not_after.format(&Rfc3339).map_err(|_| unknown())?;
+        return Ok(Attempt { time, refused_for: None, events: Vec::new() });
+    }
+    let events = world.running()?.events(0)?;
+    deadness::revoked_since(&events, certificate, false).ok_or_else(unknown)
+}
+
+/// When the result of the measurement `OWNER.NAME` came that its signer gave: with a data provider's own
+/// requisition, or with the measurement's end. Another's result comes at another time.
+async fn arrived(
+    world: &mut World,
+    of: &str,
+    signer: &str,
+    certificate: &str,
+) -> Result<Attempt, Stop> {
+    let measurement = world.fill(&format!("{{{of}}}"))?;
+    let (resource, state) = if certificate.starts_with("dataProviders/") {
+        let all = encrypted(world, signer).await?;
+        let own = all.into_iter().find(|one| one.measurement == measurement);
+        (own.map(|one| one.requisition).unwrap_or_default(), "FULFILLED")
+    } else {
+        (measurement, "SUCCEEDED")
+    };
+    let events = world.running()?.events(0)?;
+    let came = deadness::came_into(&events, &resource, state);
+    Ok(came.ok_or_else(|| {
+        let what = format!("no result of {of} came from {signer}");
+        Problem::author(what, "let it deliver one")
+    })?)
 }
 
 /// What became of the requisition of `OWNER.NAME` at a data provider, as a use of its key.

@@ -4,7 +4,7 @@ use super::{StepDefinition, authentication, replicas, step};
 use crate::environment::{ReplicaAction, Target};
 use crate::error::Problem;
 use crate::verdict::check;
-use crate::world::trust_files::without_root;
+use crate::world::trust_files::without_any;
 use crate::world::{StepResult, World};
 use fake_kingdom::files::Role;
 
@@ -103,11 +103,11 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"the trust bundle of (\w+) no longer includes (\w+)'s root",
             "When the trust bundle of worker1 no longer includes edp1's root",
             |world, given| {
-                let gone = world.authority(given.text(1)).await?;
+                let gone = world.old_roots(given.text(1)).await?;
                 let duchy = given.text(0);
                 let bundle =
                     world.running()?.duchy_file(duchy, Role::CertCollection).unwrap_or_default();
-                let bundle = without_root(&bundle, gone.certificate_der())?;
+                let bundle = without_any(&bundle, given.text(1), &gone)?;
                 set(world, duchy, Role::CertCollection, bundle).await
             }
         ),

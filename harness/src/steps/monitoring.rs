@@ -40,7 +40,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
     ]
 }
 
-fn sightings(world: &mut World) -> Result<Vec<Sighting>, Problem> {
+/// All that a monitor has seen so far.
+pub(super) fn sightings(world: &mut World) -> Result<Vec<Sighting>, Problem> {
     world.look();
     let events = world.running()?.events(0)?;
     if events.is_empty() {

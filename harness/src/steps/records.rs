@@ -2,8 +2,8 @@
 
 use super::{StepDefinition, step};
 use crate::error::Problem;
-use crate::verdict::check;
-use crate::world::{EVENT_PATIENCE, World};
+use crate::verdict::{check, monitor};
+use crate::world::World;
 use fake_kingdom::audit::{self, Entry};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Mutation;
@@ -82,11 +82,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             }
         ),
         step!(Check, r"an alert was raised", "Then an alert was raised", |world, _given| {
-            let observed = alert(world, true).await?;
+            let observed = alert_of_the_last(world)?;
             world.check(check::equal("alert", "raised", observed).or(Cause::FailureNotSeen))
         }),
         step!(Check, r"no alert was raised", "Then no alert was raised", |world, _given| {
-            let observed = alert(world, false).await?;
+            if world.log.probes().is_none() {
+                world.last()?;
+            }
+            let observed = if world.running()?.has_alerts() { "raised" } else { "none" };
             world.check(check::equal("alert", "none", observed))
         }),
     ]
@@ -119,14 +122,18 @@ fn field(entry: &Entry, name: &str) -> Result<String, Problem> {
     })
 }
 
-/// The monitor raises an alert together with the event that fills its window, so that what was not
-/// raised by the end of the last call is not raised at all.
-async fn alert(world: &World, wait: bool) -> Result<&'static str, Problem> {
+/// Whether the failures that the last action caused raised an alert: those of the last call's actor for its
+/// cause, or of the probes if they ended after it. Somebody else's alert, or one from before, is none.
+///
+/// The monitor raises an alert together with the event that fills its window, so that what was not raised
+/// by the end of the last call is not raised at all.
+fn alert_of_the_last(world: &World) -> Result<&'static str, Problem> {
     if world.log.probes().is_none() {
         world.last()?;
     }
-    let patience = if wait { EVENT_PATIENCE } else { std::time::Duration::ZERO };
-    let raised = |event: &crate::observation::ServerEvent| event.kind == "alert";
-    let found = world.running()?.event(0, &raised, patience).await?;
-    Ok(if found.is_some() { "raised" } else { "none" })
+    let events = world.running()?.events(0)?;
+    let settings = world.alert_settings();
+    let raised =
+        monitor::raised_by_the_last(world.log.all(), &events, settings.threshold, settings.window);
+    Ok(if raised { "raised" } else { "none" })
 }

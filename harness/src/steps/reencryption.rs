@@ -92,7 +92,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let new = open(world, consumer, given.text(3), &ciphertext)?;
                 let of = [consumer, given.text(1), group];
                 let trial = trial(world, of, old, Some(new))?;
-                super::deadness::look_at(world, trial, DOES_NOT_DECRYPT)
+                super::deadness::look_at(world, trial.clone(), DOES_NOT_DECRYPT)?;
+                Ok(world.watch_dead_key(&trial).await?)
             }
         ),
         step!(

@@ -15,8 +15,41 @@ use fake_kingdom::OpenConnection;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::event::Listener;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+/// That every door at which a credential could work is tried.
+///
+/// # Errors
+/// One is missing: there it may live on.
+pub fn at_every_door<'a>(
+    owner: &str,
+    what: &str,
+    doors: &[String],
+    tried: impl Iterator<Item = &'a str>,
+) -> Result<(), Problem> {
+    let tried: Vec<_> = tried.collect();
+    match doors.iter().find(|door| !tried.contains(&door.as_str())) {
+        None => Ok(()),
+        Some(door) => Err(Problem::author(
+            format!("{door} is not among the doors, and an old {what} of {owner} could work there"),
+            format!("add a row for {door}"),
+        )),
+    }
+}
+
+/// The roots of an actor that were replaced: all that are older than the one of its present leaf, and those
+/// of which it has presented a leaf before. By subject key identifier; `roots` oldest first.
+pub fn replaced_roots(roots: &[String], presented: &[String], now: &str) -> Vec<String> {
+    let present = roots.iter().position(|root| root == now);
+    let is_old = |n: usize, root: &String| {
+        Some(n) != present
+            && (present.is_some_and(|present| n < present) || presented.contains(root))
+    };
+    let old = roots.iter().enumerate().filter(|(n, root)| is_old(*n, root));
+    old.map(|(_, root)| root.clone()).collect()
+}
 
 /// What a trial must show for the old credential to count as dead at its door: first that the new one
 /// is accepted there, then that the old one is refused for this cause.
@@ -65,6 +98,109 @@ pub fn seen_alive(log: &[Observation], trial: &Trial) -> Result<(), Problem> {
         trial.owner, trial.what, trial.door
     );
     Err(Problem::author(what, "try it there before it is retired").because(Cause::NeverSeenAlive))
+}
+
+/// That no call that mentions the certificate was accepted once it was dead: `calls` are all that mention it
+/// at the trial's door. A refusal after that may be another's, which the same call names too.
+pub fn accepted_since(trial: &Trial, death: &Attempt, calls: &[Attempt]) -> Check {
+    let what = format!("{}'s {} at {} after its death", trial.owner, trial.what, trial.door);
+    let again: Vec<_> =
+        calls.iter().filter(|call| call.refused_for.is_none() && is_later(call, death)).collect();
+    let observed = match again.last() {
+        Some(call) => format!("accepted at {}", call.time),
+        None => "accepted nowhere".to_owned(),
+    };
+    let mut check = check::equal(what, "accepted nowhere", &observed);
+    check.evidence = again.iter().flat_map(|call| call.events.clone()).collect();
+    check.or(Cause::StillAccepted)
+}
+
+/// That a refusal is of this certificate: of several that a call names another may be the one that is not
+/// valid, and the wire does not say which (1.0.11); the server's event does.
+pub fn is_refused_for(certificate: &str, event: Option<&ServerEvent>) -> Check {
+    let subject = event.and_then(|event| event.subject.as_deref()).unwrap_or("none");
+    let mut check = check::equal("the certificate that was refused", certificate, subject);
+    check.evidence = event.map(|event| event.seq).into_iter().collect();
+    check.or(Cause::UnexpectedState)
+}
+
+/// Since when a certificate is revoked, by what the Kingdom did to it; `None` if it is not. `or_held`: or on
+/// hold, which a release ends as if it had never been.
+pub fn revoked_since(events: &[ServerEvent], certificate: &str, or_held: bool) -> Option<Attempt> {
+    let mut since = None;
+    for event in changes(events, certificate) {
+        let state = after(event);
+        if state == "REVOKED" || (state == "HOLD" && or_held) {
+            since = since.or_else(|| Some(change(event)));
+        } else {
+            since = None;
+        }
+    }
+    since
+}
+
+/// When a resource last came into a state, by what the Kingdom did to it.
+pub fn came_into(events: &[ServerEvent], resource: &str, state: &str) -> Option<Attempt> {
+    changes(events, resource).filter(|event| after(event) == state).last().map(change)
+}
+
+/// Whether a measurement failed and succeeded after that: what the Kingdom did to it, in numbers of its
+/// events.
+pub fn succeeded_after_failing(events: &[ServerEvent], measurement: &str) -> Option<Vec<u64>> {
+    let failed = came_into(events, measurement, "FAILED")?;
+    let succeeded = came_into(events, measurement, "SUCCEEDED")?;
+    is_later(&succeeded, &failed).then(|| [failed.events, succeeded.events].concat())
+}
+
+fn changes<'a>(events: &'a [ServerEvent], resource: &str) -> impl Iterator<Item = &'a ServerEvent> {
+    events
+        .iter()
+        .filter(move |event| event.kind == "mutation" && event.subject.as_deref() == Some(resource))
+}
+
+/// The state that a change of a resource ended in.
+fn after(event: &ServerEvent) -> &str {
+    let detail = event.detail.as_deref().unwrap_or_default();
+    detail.rsplit_once(" -> ").map_or("", |(_, after)| after)
+}
+
+fn change(event: &ServerEvent) -> Attempt {
+    Attempt { time: event.time.clone(), refused_for: None, events: vec![event.seq] }
+}
+
+/// What stands under a key that was shown dead, and did not when that was shown or was written again since:
+/// `known` was there then, `now` is there, `changed` are the resources that changed since.
+pub fn under_again(
+    known: &BTreeSet<(String, String)>,
+    now: &BTreeSet<(String, String)>,
+    changed: &BTreeSet<String>,
+) -> Vec<String> {
+    let rewritten = |name: &String| name.contains("/eventGroups/") && changed.contains(name);
+    now.iter()
+        .filter(|one| !known.contains(one) || rewritten(&one.1))
+        .map(|(how, name)| format!("{name} ({how})"))
+        .collect()
+}
+
+/// The resources that the Kingdom changed after an event.
+pub fn changed_after(events: &[ServerEvent], after: u64) -> BTreeSet<String> {
+    let changed = events.iter().filter(|event| event.kind == "mutation" && event.seq > after);
+    changed.filter_map(|event| event.subject.clone()).collect()
+}
+
+/// The clauses that a kind of finding can cite: any other says nothing of it.
+pub fn citable(code: &str) -> &'static [&'static str] {
+    match code {
+        "old_credential_accepted" => &["1.6.2", "2.1", "2.8", "5.9.1", "5.10"],
+        "leaf_refused_by_the_map_alone" => &["2.4"],
+        "dead_certificate_accepted" => &["1.2.3", "1.6.2", "1.6.4"],
+        "dead_certificate_not_noticed" => &["3.13.3", "3.13.4", "3.15.1"],
+        "replay_not_noticed" => &["3.1.2"],
+        "late_result_overwrites_failure" => &["1.5.2", "1.6.7"],
+        "missing_oid_not_noticed" => &["3.1.5"],
+        "ciphertext_under_dead_key" => &["1.2.4"],
+        _ => &[],
+    }
 }
 
 /// What a death by this cause leaves alive, in words; `None` if nothing.
@@ -173,6 +309,23 @@ pub fn noticed(
     check::equal(format!("{participant} noticed"), &expected, &observed).or(Cause::NotNoticed)
 }
 
+/// That a participant noticed by a clause what is wrong with a resource, rather than with a certificate.
+pub fn noticed_of(
+    participant: &str,
+    clause: &str,
+    resource: &str,
+    minded: &[ParticipantEvent],
+) -> Check {
+    let show = |clause: &str, resource: &str| format!("{resource} by {clause}");
+    let seen = minded.iter().find(|one| one.clause == clause && one.subject == resource);
+    let observed = match seen.or(minded.last()) {
+        Some(one) => show(one.clause, &one.subject),
+        None => "nothing".to_owned(),
+    };
+    let what = format!("{participant} noticed");
+    check::equal(what, &show(clause, resource), &observed).or(Cause::NotNoticed)
+}
+
 /// Whether a participant that refuses by this clause does so for the revocation state alone.
 pub fn is_for_revocation(clause: &str) -> bool {
     matches!(clause, "3.13.1/c" | "3.13.2/d")
@@ -268,15 +421,20 @@ pub fn revived(log: &[Observation]) -> Option<String> {
     ))
 }
 
+/// Whether one thing happened after another: at one moment of virtual time the server's numbers decide.
+pub fn is_later(one: &Attempt, other: &Attempt) -> bool {
+    let numbers = one.events.first().zip(other.events.first());
+    let (one, other) = (moment(&one.time), moment(&other.time));
+    one > other || (one == other && numbers.is_some_and(|(one, other)| one > other))
+}
+
 /// An acceptance of the trial's credential at its door, if this is one from after the trial.
 fn accepted(observation: &Observation, trial: &Trial) -> Option<Attempt> {
-    let is_later = |one: &Attempt| {
-        let (time, of_trial) = (moment(&one.time), moment(&trial.old.time));
-        let numbers = one.events.first().zip(trial.old.events.first());
-        time > of_trial || (time == of_trial && numbers.is_some_and(|(one, other)| one > other))
-    };
+    let is_later = |one: &Attempt| is_later(one, &trial.old);
     let found = match &observation.fact {
         Fact::Server(event) => of_event(event, trial),
+        // It stands where it was noted, which may be long after it happened.
+        Fact::Overheard(event) => of_event(event, trial).filter(is_later),
         Fact::Participant(event) => of_reader(event, trial),
         Fact::Trial(other) if other.is_of_the_same(trial) => Some(other.old.clone()),
         Fact::Probes(run) => {
@@ -288,6 +446,34 @@ fn accepted(observation: &Observation, trial: &Trial) -> Option<Attempt> {
         _ => None,
     };
     found.filter(|one| one.refused_for.is_none())
+}
+
+/// What servers recorded under a credential that was tried, and the log does not have: calls that no step
+/// made. Probes have their own place in the log.
+pub fn overheard(log: &[Observation], events: &[ServerEvent]) -> Vec<ServerEvent> {
+    let mut trials: Vec<&Trial> = Vec::new();
+    let mut known = BTreeSet::new();
+    let mut probed = BTreeSet::new();
+    for observation in log {
+        match &observation.fact {
+            Fact::Trial(trial) => trials.push(trial),
+            Fact::Server(event) | Fact::Overheard(event) => {
+                known.insert(event.seq);
+            }
+            Fact::Probes(run) => {
+                known
+                    .extend(run.probes.iter().filter_map(|probe| Some(probe.server.as_ref()?.seq)));
+                probed.extend(run.probes.iter().map(|probe| probe.request_id.as_str()));
+            }
+            _ => {}
+        }
+    }
+    let is_new = |event: &ServerEvent| {
+        let asked = event.request_id.as_deref();
+        !known.contains(&event.seq) && !asked.is_some_and(|asked| probed.contains(asked))
+    };
+    let of_one = |event: &ServerEvent| trials.iter().any(|trial| of_event(event, trial).is_some());
+    events.iter().filter(|event| is_new(event) && of_one(event)).cloned().collect()
 }
 
 /// Every use of the trial's credential at its door: in calls, probes and all trials.
@@ -308,7 +494,7 @@ fn uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
     let mut uses = Vec::new();
     for observation in log {
         match &observation.fact {
-            Fact::Server(event) => uses.extend(of_event(event, trial)),
+            Fact::Server(event) | Fact::Overheard(event) => uses.extend(of_event(event, trial)),
             Fact::Participant(event) => uses.extend(of_reader(event, trial)),
             Fact::Probes(run) => {
                 for probe in &run.probes {
@@ -448,6 +634,169 @@ mod tests {
         assert_eq!(judge(&alive, "unknown_issuer")[1].cause, Some(Cause::StillAccepted));
         assert!(judge_alive(&alive).holds);
         assert!(!judge_alive(&trial(attempt(1, Some("expired")), attempt(2, None))).holds);
+    }
+
+    #[test]
+    fn a_door_that_is_not_tried_is_told() {
+        let doors = [KINGDOM.to_owned(), "worker1".to_owned()];
+        let tried = |tried: &[&'static str]| {
+            at_every_door("edp1", "leaf", &doors, tried.iter().copied()).err()
+        };
+        assert_eq!(tried(&["worker1", KINGDOM]), None);
+        let problem = tried(&[KINGDOM]).expect("worker1 is missing");
+        assert!(problem.what.starts_with("worker1 is not among the doors"), "{problem}");
+    }
+
+    #[test]
+    fn each_root_that_another_took_the_place_of_is_old() {
+        let of = |roots: &[&str], presented: &[&str], now| {
+            let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+            replaced_roots(&owned(roots), &owned(presented), now).join(",")
+        };
+        assert_eq!(of(&["a", "b", "c"], &["a", "b"], "c"), "a,b");
+        assert_eq!(of(&["a", "b", "c"], &["a"], "c"), "a,b", "b was there, whoever presented it");
+        assert_eq!(of(&["a", "b", "c"], &["a"], "b"), "a", "c has replaced nothing yet");
+        assert_eq!(of(&["a", "b"], &["a", "b"], "a"), "b", "b was rolled back");
+        assert_eq!(of(&["a"], &["a"], "a"), "");
+    }
+
+    fn changed(seq: u64, subject: &str, after: &str) -> ServerEvent {
+        ServerEvent {
+            seq,
+            time: "2026-01-01T00:00:01Z".to_owned(),
+            kind: "mutation".to_owned(),
+            subject: Some(subject.to_owned()),
+            detail: Some(format!("revoke: - -> {after}")),
+            ..ServerEvent::default()
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_revoked_since_its_hold_unless_that_was_released() {
+        let since = |states: &[&str], or_held| {
+            let other = changed(90, "other", "REVOKED");
+            let events: Vec<_> = states
+                .iter()
+                .zip(1..)
+                .map(|(state, seq)| changed(seq, "c", state))
+                .chain([other])
+                .collect();
+            revoked_since(&events, "c", or_held).map(|since| since.events[0])
+        };
+        let released = "REVOCATION_STATE_UNSPECIFIED";
+        assert_eq!(since(&["HOLD", "REVOKED"], true), Some(1));
+        assert_eq!(since(&["HOLD", "REVOKED"], false), Some(2));
+        assert_eq!(since(&["HOLD", released], true), None);
+        assert_eq!(since(&["HOLD", released, "REVOKED"], true), Some(3));
+        assert_eq!(since(&["HOLD"], false), None);
+        assert_eq!(since(&[], true), None, "another's is another matter");
+    }
+
+    #[test]
+    fn a_late_success_comes_after_a_failure() {
+        let of = |states: [&str; 2]| {
+            let events = [changed(1, "m", states[0]), changed(2, "m", states[1])];
+            succeeded_after_failing(&events, "m")
+        };
+        assert_eq!(of(["FAILED", "SUCCEEDED"]), Some(vec![1, 2]));
+        assert_eq!(of(["SUCCEEDED", "FAILED"]), None);
+        assert_eq!(of(["PENDING_COMPUTATION", "SUCCEEDED"]), None);
+    }
+
+    #[test]
+    fn an_acceptance_after_the_death_is_none_before_it() {
+        let of_trial = trial(attempt(6, Some("certificate_revoked")), attempt(7, None));
+        let death = attempt(3, None);
+        let holds = |calls: &[Attempt]| accepted_since(&of_trial, &death, calls).holds;
+        assert!(holds(&[attempt(2, None), attempt(4, Some("certificate_revoked"))]));
+        assert!(!holds(&[attempt(2, None), attempt(4, None)]));
+        let check = accepted_since(&of_trial, &death, &[attempt(4, None)]);
+        assert_eq!((check.cause, check.evidence), (Some(Cause::StillAccepted), vec![4]));
+    }
+
+    #[test]
+    fn a_refusal_is_of_the_certificate_that_the_event_names() {
+        let event = |subject: Option<&str>| ServerEvent {
+            subject: subject.map(str::to_owned),
+            ..ServerEvent::default()
+        };
+        assert!(is_refused_for("c", Some(&event(Some("c")))).holds);
+        for other in [Some(event(Some("d"))), Some(event(None)), None] {
+            assert!(!is_refused_for("c", other.as_ref()).holds);
+        }
+    }
+
+    #[test]
+    fn what_is_under_a_dead_key_is_new_or_was_written_again() {
+        let under = |names: &[&str]| -> BTreeSet<(String, String)> {
+            names.iter().map(|name| ("encrypted_to".to_owned(), (*name).to_owned())).collect()
+        };
+        let changed = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let group = "dataProviders/x/eventGroups/g";
+        let requisition = "dataProviders/x/requisitions/r";
+        let known = under(&[group, requisition]);
+        assert!(under_again(&known, &known, &changed(&[requisition])).is_empty());
+        assert_eq!(under_again(&known, &known, &changed(&[group])).len(), 1);
+        assert_eq!(under_again(&under(&[group]), &known, &changed(&[requisition])).len(), 1);
+        assert!(under_again(&known, &under(&[]), &changed(&[group])).is_empty());
+    }
+
+    #[test]
+    fn each_kind_of_finding_cites_clauses_that_the_contract_has() {
+        let clauses = crate::coverage::clauses().expect("clauses");
+        for code in crate::report::incident::open_codes() {
+            assert!(!citable(code).is_empty(), "{code} cites nothing");
+            for clause in citable(code) {
+                let unknown = crate::coverage::nearest_to_unknown(clause, &clauses);
+                assert_eq!(unknown, None, "{code} cites {clause}");
+            }
+        }
+        assert!(citable("anything else").is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_resource_is_noticed_of_that_one() {
+        let rejected = |subject: &str| ParticipantEvent {
+            time: Timestamp::default(),
+            actor: "mc1".to_owned(),
+            kind: EventKind::Rejected,
+            clause: "1.5.2",
+            cause: String::new(),
+            justification: "",
+            subject: subject.to_owned(),
+            certificate: String::new(),
+        };
+        assert!(noticed_of("mc1", "1.5.2", "m", &[rejected("m")]).holds);
+        assert!(!noticed_of("mc1", "1.5.2", "m", &[rejected("other")]).holds);
+        assert!(!noticed_of("mc1", "3.13.2/d", "m", &[rejected("m")]).holds);
+        let nobody = noticed_of("mc1", "1.5.2", "m", &[]);
+        assert_eq!(nobody.cause, Some(Cause::NotNoticed));
+    }
+
+    #[test]
+    fn what_no_step_called_is_a_use_of_what_was_tried() {
+        let refused = trial(attempt(6, Some("unknown_issuer")), attempt(7, None));
+        let log = recorded([
+            server(2, "aa", Some("dataProviders/x"), None),
+            Fact::Trial(Box::new(refused.clone())),
+        ]);
+        let event = |second, skid: &str| match server(second, skid, Some("dataProviders/x"), None) {
+            Fact::Server(event) => *event,
+            _ => ServerEvent::default(),
+        };
+        let events = [event(2, "aa"), event(4, "aa"), event(5, "bb"), event(8, "aa")];
+        let heard = overheard(log.all(), &events);
+        assert_eq!(heard.iter().map(|event| event.seq).collect::<Vec<_>>(), [4, 8]);
+        let with = |heard: &[ServerEvent]| {
+            let heard = heard.iter().cloned().map(|event| Fact::Overheard(Box::new(event)));
+            recorded([Fact::Trial(Box::new(refused.clone()))].into_iter().chain(heard))
+        };
+        assert!(seen_alive(with(&heard).all(), &refused).is_ok());
+        assert!(revived(with(&heard).all()).is_some_and(|what| what.contains("00:00:08")));
+        // What was noted late is none if it happened before.
+        assert_eq!(revived(with(&heard[..1]).all()), None);
+        let dead = of(with(&heard[..1]).all());
+        assert_eq!(dead[0].last_accepted.as_deref(), Some("2026-01-01T00:00:04Z"));
     }
 
     fn server(second: u32, skid: &str, principal: Option<&str>, cause: Option<&str>) -> Fact {

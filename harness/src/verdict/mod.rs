@@ -208,6 +208,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
             | Fact::Probes(_)
             | Fact::Phase(_)
             | Fact::Participant(_)
+            | Fact::Overheard(_)
             | Fact::Trial(_)
             | Fact::Impact(_)
             | Fact::Finding(_)

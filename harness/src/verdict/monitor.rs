@@ -143,6 +143,58 @@ pub fn alert_after_ms(
     Some((alert - first) / 1000)
 }
 
+/// Whether an alert was raised by the failures of the last action in the log: a call, with those of the same
+/// caller for the same cause in front of it, or a run of probes. The alert must come after that action began,
+/// and those failures alone must suffice for it.
+pub fn raised_by_the_last(
+    log: &[Observation],
+    events: &[ServerEvent],
+    threshold: usize,
+    window: Duration,
+) -> bool {
+    let callers = callers(log);
+    let last = log.iter().rev().find_map(|observation| match &observation.fact {
+        Fact::Server(event) => Some(Ok(Some(&**event))),
+        // No server has a record of it.
+        Fact::Call(_) => Some(Ok(None)),
+        Fact::Probes(run) => Some(Err(&**run)),
+        _ => None,
+    });
+    // Events that count, and the first of them that the last action itself caused.
+    let (own, began): (Vec<&ServerEvent>, u64) = match last {
+        Some(Ok(event)) => {
+            let Some((event, cause)) = event.and_then(|event| Some((event, refusal(event)?)))
+            else {
+                return false;
+            };
+            let who = callers.get(&event.seq);
+            let is_own = |other: &&ServerEvent| {
+                let same = who.is_some() && callers.get(&other.seq) == who;
+                refusal(other) == Some(cause) && (same || other.seq == event.seq)
+            };
+            (events.iter().filter(is_own).collect(), event.seq)
+        }
+        Some(Err(run)) => {
+            let failed = |event: &&ServerEvent| refusal(event).is_some();
+            let of_probe =
+                |event: &&ServerEvent| run.probes.iter().any(|probe| is_of(event, probe));
+            let own: Vec<_> = events.iter().filter(failed).filter(of_probe).collect();
+            let began = own.first().map_or(u64::MAX, |event| event.seq);
+            (own, began)
+        }
+        None => return false,
+    };
+    let time = |event: &ServerEvent| Timestamp::parse_rfc3339(&event.time);
+    let raised = |alert: &&ServerEvent| {
+        let in_front = own.iter().filter(|event| event.seq < alert.seq);
+        let in_window = |event: &&&ServerEvent| {
+            time(event).zip(time(alert)).is_some_and(|(at, then)| at.plus(window) >= then)
+        };
+        alert.seq > began && in_front.filter(in_window).count() >= threshold
+    };
+    events.iter().filter(|event| event.kind == "alert").any(|alert| raised(&alert))
+}
+
 /// One failure of a scenario that a monitor over servers and participants sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
@@ -345,6 +397,53 @@ mod tests {
 
     fn called(resource: &str) -> Option<String> {
         (resource == "dataProviders/x").then(|| "edp1".to_owned())
+    }
+
+    #[test]
+    fn an_alert_is_of_the_last_call_s_actor_and_cause() {
+        let at = |seq: u64, kind: &str, cause: &str| ServerEvent {
+            seq,
+            time: format!("2026-01-01T00:00:{seq:02}Z"),
+            kind: kind.to_owned(),
+            code: Some("UNAUTHENTICATED".to_owned()),
+            ..event(seq, "refused", Some(cause))
+        };
+        let call = |actor: &str| {
+            Fact::Call(CallFact {
+                actor: actor.to_owned(),
+                method: String::new(),
+                request_id: String::new(),
+                code: None,
+                transport: None,
+                cause: None,
+            })
+        };
+        // By whom, in order; the alert comes after the event of this number.
+        let raised = |actors: [&str; 3], after: u64, causes: [&str; 3]| {
+            let calls = (1..)
+                .zip(actors)
+                .zip(causes)
+                .map(|((seq, actor), cause)| (call(actor), at(2 * seq, "call", cause)));
+            let calls: Vec<_> = calls.collect();
+            let mut events: Vec<_> = calls.iter().map(|(_, event)| event.clone()).collect();
+            events.push(at(after + 1, "alert", ""));
+            let facts =
+                calls.into_iter().flat_map(|(call, event)| [call, Fact::Server(Box::new(event))]);
+            raised_by_the_last(log(facts).all(), &events, 3, Duration::from_secs(10))
+        };
+        let same = ["api_key_invalid"; 3];
+        assert!(raised(["mc1"; 3], 6, same));
+        assert!(!raised(["mc1"; 3], 4, same), "two are not three");
+        let mut events: Vec<_> = (1..=4).map(|n| at(2 * n, "call", same[0])).collect();
+        events.insert(3, at(7, "alert", ""));
+        let calls = events.iter().filter(|event| event.kind == "call");
+        let facts = calls.flat_map(|event| [call("mc1"), Fact::Server(Box::new(event.clone()))]);
+        let log = log(facts);
+        let before = raised_by_the_last(log.all(), &events, 3, Duration::from_secs(10));
+        assert!(!before, "it came before the last one");
+        assert!(!raised(["edp1", "mc1", "mc1"], 6, same), "one was another's");
+        let other = ["principal_unknown", "api_key_invalid", "api_key_invalid"];
+        assert!(!raised(["mc1"; 3], 6, other), "one had another cause");
     }
 
     fn row(who: &str, what: &str, clause: &str) -> [String; 3] {

@@ -8,10 +8,20 @@ use crate::error::Problem;
 use crate::impact::facts::Subject;
 use crate::impact::read::{self, Access, Channel, Question};
 use crate::impact::{Assessment, assess};
-use crate::observation::Fact;
+use crate::observation::{Attempt, Fact, Trial};
+use crate::verdict::deadness;
 use fake_kingdom::model::Timestamp;
 use kingdom_proto::v2alpha;
 use std::collections::BTreeSet;
+
+/// A key that was shown dead, and what was under it when somebody last looked.
+#[derive(Clone)]
+pub(super) struct DeadKey {
+    trial: Trial,
+    known: BTreeSet<(String, String)>,
+    /// The newest event then.
+    seen: u64,
+}
 
 impl World {
     /// Assesses what a certificate or public key has touched, as its owner and the operator see it,
@@ -29,9 +39,6 @@ impl World {
         own_keys: BTreeSet<String>,
         since: Option<Timestamp>,
     ) -> Result<Assessment, Problem> {
-        let resource = self.fill(&format!("{{{owner}}}"))?;
-        let mut public = self.channel(owner, Listener::Public, Some(resource)).await?;
-        let mut operator = self.channel(OPERATOR, Listener::Operator, None).await?;
         let earlier = self.log.all().iter().filter_map(|observation| match &observation.fact {
             Fact::Impact(one) if one.subject.name == subject.name() => Some(&one.subject),
             _ => None,
@@ -47,13 +54,81 @@ impl World {
             audit: Some(read::Trail::Text(self.running()?.audit_lines()?.join("\n"))),
             audit_head: Some(self.running()?.audit_head()),
         };
+        let assessment = self.assessed(owner, &question).await?;
+        self.record(Fact::Impact(Box::new(assessment.clone())));
+        Ok(assessment)
+    }
+
+    /// Begins to watch a key that a trial showed to be dead: what is under it now is known.
+    ///
+    /// # Errors
+    /// Something that is needed cannot be read.
+    pub async fn watch_dead_key(&mut self, trial: &Trial) -> Result<(), Problem> {
+        let known = self.under_key(&trial.owner, &trial.credential).await?;
+        let seen = self.running()?.last_event();
+        self.dead_keys.retain(|one| one.trial.credential != trial.credential);
+        self.dead_keys.push(DeadKey { trial: trial.clone(), known, seen });
+        Ok(())
+    }
+
+    /// Notes that a dead key was put in force again, or that something was encrypted to it since: nobody
+    /// refuses either (contract 1.2.3, 1.4.3), so that no call shows it.
+    ///
+    /// # Errors
+    /// Something that is needed cannot be read.
+    pub async fn look_at_dead_keys(&mut self) -> Result<(), Problem> {
+        for n in 0..self.dead_keys.len() {
+            let DeadKey { trial, known, seen } = self.dead_keys[n].clone();
+            let changed = deadness::changed_after(&self.running()?.events(seen)?, seen);
+            if changed.is_empty() {
+                continue;
+            }
+            let now = self.under_key(&trial.owner, &trial.credential).await?;
+            let again = deadness::under_again(&known, &now, &changed);
+            let newest = self.running()?.last_event();
+            self.dead_keys[n] = DeadKey { trial: trial.clone(), known: now, seen: newest };
+            if !again.is_empty() {
+                let time = self.clock().now().to_string();
+                let old = Attempt { time, refused_for: None, events: vec![newest] };
+                let what = format!("{}, under which are again {}", trial.what, again.join(", "));
+                self.tried(Trial { what, old, new: None, earlier: Vec::new(), ..trial });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is in force of a key, or encrypted to it: how, and the resource.
+    async fn under_key(
+        &mut self,
+        owner: &str,
+        key: &str,
+    ) -> Result<BTreeSet<(String, String)>, Problem> {
+        let name = self.fill(&format!("{{{owner}.public_key}}"))?;
+        let subject =
+            Subject::public_key(&name).map_err(|error| Problem::harness(error.to_string()))?;
+        let question = Question {
+            subject,
+            since: None,
+            key: Some(key.to_owned()),
+            own_keys: BTreeSet::new(),
+            vouched_keys: BTreeSet::new(),
+            entity_types: Vec::new(),
+            audit: None,
+            audit_head: None,
+        };
+        let affected = self.assessed(owner, &question).await?.affected.into_iter();
+        Ok(affected.map(|one| (one.how.name().to_owned(), one.name)).collect())
+    }
+
+    async fn assessed(&mut self, owner: &str, question: &Question) -> Result<Assessment, Problem> {
+        let resource = self.fill(&format!("{{{owner}}}"))?;
+        let mut public = self.channel(owner, Listener::Public, Some(resource)).await?;
+        let mut operator = self.channel(OPERATOR, Listener::Operator, None).await?;
         let unread = |error: read::ReadError| {
             Problem::environment(format!("no assessment: {error}"), "let both identities be valid")
         };
-        let facts = read::facts(&question, &mut public, &mut operator).await.map_err(unread)?;
-        let assessment = assess(&facts);
-        self.record(Fact::Impact(Box::new(assessment.clone())));
-        Ok(assessment)
+        let facts = read::facts(question, &mut public, &mut operator).await.map_err(unread)?;
+        Ok(assess(&facts))
     }
 
     /// The event groups of a consumer, of every entity type, as it sees them.

@@ -45,6 +45,14 @@ impl PastCall {
         }
     }
 
+    /// Whether the call mentions a resource at all, whatever the Kingdom went by.
+    pub fn mentions(&self, resource: &str) -> bool {
+        let within = |bytes: &[u8]| {
+            bytes.windows(resource.len().max(1)).any(|part| part == resource.as_bytes())
+        };
+        !resource.is_empty() && (within(&self.request) || within(&self.response))
+    }
+
     /// Whether the call was about a resource: what was answered names it, or where nothing was, what
     /// was sent or what the server recorded.
     pub fn names(&self, resource: &str) -> bool {
@@ -326,6 +334,25 @@ impl World {
         self.record(Fact::Trial(Box::new(trial)));
     }
 
+    /// Notes what servers recorded under the credentials that were tried, in calls that no step made:
+    /// reference participants dial connections of their own.
+    ///
+    /// # Errors
+    /// The events cannot be read.
+    pub fn overhear(&mut self) -> Result<(), Problem> {
+        let is_trial = |observation: &crate::observation::Observation| {
+            matches!(observation.fact, Fact::Trial(_))
+        };
+        if !self.log.all().iter().any(is_trial) {
+            return Ok(());
+        }
+        let events = self.running()?.events(0)?;
+        for event in deadness::overheard(self.log.all(), &events) {
+            self.record(Fact::Overheard(Box::new(event)));
+        }
+        Ok(())
+    }
+
     /// Notes a finding.
     pub fn found(&mut self, code: &str, clause: &str, text: String, evidence: Vec<u64>) {
         let (code, clause) = (code.to_owned(), clause.to_owned());
@@ -355,7 +382,7 @@ impl World {
             }
             let accepted = self.past_calls(&trial.door).into_iter().find(|call| {
                 call.facts > at
-                    && call.names(&trial.credential)
+                    && call.mentions(&trial.credential)
                     && call.attempt().refused_for.is_none()
             });
             if let Some(call) = accepted {

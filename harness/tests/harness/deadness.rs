@@ -117,6 +117,90 @@ fn a_root_is_not_dead_by_the_principal_map_and_a_leaf_is_with_a_finding() {
     assert!(root.reason.expect("a reason").contains("no death of a root"));
 }
 
+/// mc1's first root was stolen and is gone; its second is stolen now.
+fn second_theft(removal: &str) -> String {
+    let anew = "And mc1 gets a new root\nAnd the trust bundle includes mc1's new root\n\
+        And the principal map knows mc1's new root\n";
+    let restarted = "And all 2 replicas are restarted\nAnd mc1 presents a leaf of its new root\n";
+    format!(
+        "Given mc1's first leaf works at every door\nAnd mc1's first root works at every door\n\
+         {anew}And the trust bundle no longer includes mc1's root\n{restarted}\
+         And mc1's present leaf works at every door\nAnd mc1's present root works at every door\n\
+         {anew}{removal}{restarted}"
+    )
+}
+
+#[test]
+fn of_two_stolen_roots_both_must_be_dead() {
+    let removal = "And the trust bundle no longer includes mc1's root\n";
+    for what in ["leaf", "root"] {
+        let dead = DEAD.replace("leaf", what);
+        is_green(&play(&format!("{}{dead}", second_theft(removal))));
+        is_red(&play(&format!("{}{dead}", second_theft(""))), Cause::StillAccepted);
+    }
+}
+
+#[test]
+fn a_leaf_that_was_presented_and_never_seen_at_work_is_not_shown_dead() {
+    let steps = format!(
+        "Given mc1's first leaf works at every door\nAnd mc1 presents a fresh leaf of its root\n\
+         {{}}{REMOVED}And all 2 replicas are restarted\n{DEAD}"
+    );
+    let unseen = play(&steps.replace("{}", "")).judgement;
+    assert_eq!(unseen.verdict, Verdict::Invalid, "{:?}", unseen.reason);
+    assert_eq!(unseen.causes, [Cause::NeverSeenAlive.code(), "unknown_issuer"]);
+    is_green(&play(&steps.replace("{}", "And mc1's present leaf works at every door\n")));
+}
+
+/// A removal that removes nothing leaves what it was written for as it was.
+#[test]
+fn a_root_that_is_not_there_cannot_be_removed() {
+    for (once, again) in [
+        ("And the trust bundle no longer includes mc1's root\n", "none of mc1's old roots"),
+        ("And the principal map no longer knows mc1's old root\n", "none of mc1's old roots"),
+    ] {
+        let steps = format!("Given mc1 gets a new root\n{once}{once}Then no alert was raised");
+        let judgement = play(&steps).judgement;
+        assert_eq!(judgement.owner, Some(Owner::ScenarioAuthor), "{:?}", judgement.reason);
+        assert!(judgement.reason.expect("a reason").contains(again));
+    }
+}
+
+/// A reference participant dials connections of its own, on the leaf that it began with.
+#[test]
+fn a_dead_leaf_that_a_reference_participant_uses_again_is_alive() {
+    let dead = format!(
+        "Given mc1's first leaf works at every door\n{REMOVED}And all 2 replicas are restarted\n{DEAD}"
+    );
+    let back = "Given the trust bundle is the first one again\nAnd all 2 replicas are restarted\n";
+    let used = "And mc1 creates a reach measurement called m with edp1\n\
+        When edp1 handles its requisitions\nThen edp1 fulfils mc1.m\n";
+    is_green(&play(&dead));
+    is_green(&play(&format!("{dead}{back}")));
+    let judgement = play(&format!("{dead}{back}{used}")).judgement;
+    assert_eq!(judgement.verdict, Verdict::Fail, "{:?}", judgement.reason);
+    assert!(judgement.reason.expect("a reason").contains("was accepted there again"));
+}
+
+#[test]
+fn the_last_acceptance_may_be_a_reference_participant_s() {
+    let steps = |used: &str| {
+        format!(
+            "Given mc1's first leaf works at every door\nAnd the clock moves forward by 10 minutes\n\
+             {used}And the clock moves forward by 10 minutes\n{REMOVED}\
+             And all 2 replicas are restarted\n{DEAD}"
+        )
+    };
+    let last = |used: &str| {
+        let result = play(&steps(used));
+        is_green(&result);
+        let dead = halo_harness::verdict::deadness::of(&result.log);
+        dead[0].last_accepted.clone().expect("it was accepted")
+    };
+    let used = "And mc1 creates a reach measurement called m with edp1\n";
+    assert!(last(used) > last(""), "{} and {}", last(used), last(""));
+}
+
 /// Whose certificate the reporting server minded, and when that was revoked.
 const PLANTED: &str = "And edp1 has a new encryption key called planted\n\
     When edp1 publishes its encryption key planted with its certificate certificate\n\

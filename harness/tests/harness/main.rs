@@ -1,6 +1,7 @@
 //! Tests of the harness by what its users see: verdicts, ids, records, exit codes.
 
 mod command_line;
+mod dead_certificates;
 mod deadness;
 mod golden;
 mod hooks;

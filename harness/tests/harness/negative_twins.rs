@@ -231,7 +231,7 @@ const TWINS: &[(&str, &str)] = &[
     (READ, "Then the faults fired 1 time"),
     (
         MEASURED,
-        "Then it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 must notice by the failure it saw",
+        "Then it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 noticed by 1.5.2",
     ),
     (HANDLED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID"),
     (REFUSED, "Then edp1 refuses mc1.m with SPEC_INVALID"),
