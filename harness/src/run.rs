@@ -63,6 +63,8 @@ pub struct ScenarioResult {
     pub detection: Option<Detection>,
     /// What its reports must not hold.
     pub secrets: Secrets,
+    /// What the scenario calls the resources that it knows, by their names.
+    pub names: BTreeMap<String, String>,
 }
 
 impl ScenarioResult {
@@ -185,6 +187,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         let claims: Vec<_> = scenario.tags.iter().filter_map(claim).collect();
         let judgement = if claims.is_empty() { judge(&log) } else { judge_change(&claims, &log) };
         let secrets = world.secrets();
+        let names = world.names();
         // On a real clock a busy machine would be what is measured.
         let watched = scenario.twin.as_ref().filter(|_| environment == EnvironmentKind::Simulated);
         let detection =
@@ -198,6 +201,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
             audit_head,
             detection,
             secrets,
+            names,
         }
     });
     runtime.shutdown_background();
@@ -297,6 +301,7 @@ fn stillborn(scenario: Scenario, problem: Problem) -> ScenarioResult {
         audit_head: None,
         detection: None,
         secrets: Secrets::default(),
+        names: BTreeMap::new(),
     }
 }
 

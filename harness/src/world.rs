@@ -574,6 +574,19 @@ impl World {
         self.vars.iter().find(|(_, var)| named(var)).map(|(name, _)| name.as_str())
     }
 
+    /// What the scenario calls each resource that it knows, by its name.
+    pub fn names(&self) -> BTreeMap<String, String> {
+        let mut names = BTreeMap::new();
+        for (called, var) in &self.vars {
+            if let Var::Text(text) = var
+                && text.contains('/')
+            {
+                names.entry(text.clone()).or_insert_with(|| called.clone());
+            }
+        }
+        names
+    }
+
     /// Replaces each `{variable}`; bytes become hex.
     ///
     /// # Errors

@@ -162,16 +162,25 @@ Feature: The key of a consent signalling certificate is stolen
     And edp1 has a new certificate called second
     And edp1 registers its certificate second
     And edp1 has a new encryption key called fresh, signed with second
-    And edp1 has published its encryption key fresh with its certificate second
     And the clock moves forward by 15 minutes
     And edp1's certificate is in state REVOKED
-    Then what edp1's certificate certificate, stolen 1 hour ago, has touched is
+    When mc1 creates a reach measurement with edp1
+    Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_IS_INVALID
+    Given edp1 has published its encryption key fresh with its certificate second
+    When mc1 creates a reach measurement with edp1, where
+      | measurement.data_providers[0].value.data_provider_certificate | "{edp1.second}" |
+    Then edp1's certificate certificate is dead by certificate_revoked, and its second is not, as the last two calls of Measurements.CreateMeasurement show
+    And the monitor saw exactly
+      | mc1 | certificate_revoked | 1.6.1 |
+    And what edp1's certificate certificate, stolen 1 hour ago, has touched is
       | measurement | bound_to         | {mc1.done}              | before |
       | measurement | result_signed_by | {mc1.done}              | before |
       | requisition | bound_to         | {edp1.done_requisition} | before |
       | result      | result_signed_by | {edp1.done_requisition} | before |
       | measurement | bound_to         | {mc1.open}              | after  |
       | requisition | bound_to         | {edp1.open_requisition} | after  |
+    And what is left to do about edp1's certificate certificate, stolen 1 hour ago, is
+      | mc1 | re_create | {mc1.open} |
 
   # What the plan says is done by those whom it concerns, over the wire: a new certificate, the key signed
   # anew, the old one revoked, measurements created again, what nobody can trust deleted with its etag.

@@ -7,7 +7,6 @@ use super::incident;
 use super::record::{Run, ScenarioRecord};
 use super::steps::Outcome;
 use super::timeline::{Bin, LaneTimeline, Timeline};
-use crate::impact::Assessment;
 use crate::verdict::Verdict;
 use crate::verdict::availability::LaneReport;
 use fake_kingdom::cause::Cause;
@@ -339,8 +338,11 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
         );
     }
     page.push_str("</ol>\n<h4>What is dead, and since when</h4>\n");
+    for what in &incident.standing {
+        let _ = writeln!(page, "<p>{}</p>", escaped(what));
+    }
     if incident.dead.is_empty() {
-        page.push_str("<p>Nothing that was tried.</p>\n");
+        page.push_str("<p>No use of an old credential was tried.</p>\n");
     } else {
         page.push_str(
             "<div class=\"scroll\"><table><thead><tr><th>whose</th><th>what</th><th>where</th>\
@@ -369,8 +371,8 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
              refused, and it was dead no earlier than it was last accepted.</p>\n",
         );
     }
-    for assessment in &scenario.impact {
-        impact(page, assessment);
+    for n in 0..scenario.impact.len() {
+        impact(page, scenario, n);
     }
     page.push_str("<h4>What is still open</h4>\n");
     if incident.open.is_empty() {
@@ -391,13 +393,17 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
 }
 
 /// What a stolen certificate or key has touched.
-fn impact(page: &mut String, assessment: &Assessment) {
+fn impact(page: &mut String, scenario: &ScenarioRecord, n: usize) {
+    let Some(assessment) = scenario.impact.get(n) else { return };
+    let is_last = incident::is_last(scenario, n);
     let since = assessment.since.map(|since| format!(" (suspected since {since})"));
     let _ = writeln!(
         page,
-        "<h4>What {} has touched{}</h4>",
-        escaped(&assessment.subject.name),
-        escaped(&since.unwrap_or_default())
+        "<h4>What {} has touched{}</h4>\n<p>By {}{}.</p>",
+        escaped(&incident::called(scenario, &assessment.subject.name)),
+        escaped(&since.unwrap_or_default()),
+        escaped(&incident::assessed_at(assessment)),
+        if is_last { "" } else { ", before what was done later; a later one stands below" }
     );
     if assessment.affected.is_empty() {
         page.push_str("<p>Nothing of what was looked at.</p>\n");
@@ -412,11 +418,15 @@ fn impact(page: &mut String, assessment: &Assessment) {
             page,
             "<tr><td>{}</td><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             one.kind.name().replace('_', " "),
-            breakable(&one.name),
+            breakable(&incident::called(scenario, &one.name)),
             one.how.name().replace('_', " "),
             escaped(one.state),
             text_of(&json_of(&one.when)),
-            if one.open { "yes" } else { "history" }
+            match (one.open, is_last) {
+                (true, true) => "yes",
+                (true, false) => "then, yes",
+                (false, _) => "history",
+            }
         );
     }
     page.push_str("</tbody></table></div>\n");

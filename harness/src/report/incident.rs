@@ -17,6 +17,9 @@ pub struct Incident<'a> {
     pub happened: Vec<Happened<'a>>,
     /// Credentials that are refused, each where it was tried.
     pub dead: Vec<&'a Deadness>,
+    /// Where the certificates and keys that were assessed stand at the Kingdom, and since when that is
+    /// known.
+    pub standing: Vec<String>,
     /// What still works, or is noticed by nobody but a careful reader: in words, with its clause.
     pub open: Vec<(String, Option<&'a str>)>,
     /// What to do, in this order.
@@ -141,13 +144,12 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         }
     }
     // Of several assessments of one thing the last one counts: what was repaired is not open.
-    let is_last = |n: usize, one: &Assessment| {
-        !scenario.impact[n + 1..].iter().any(|later| is_of_the_same(one, later))
-    };
+    let mut standing = Vec::new();
     for (n, assessment) in scenario.impact.iter().enumerate() {
-        if !is_last(n, assessment) {
+        if !is_last(scenario, n) {
             continue;
         }
+        standing.push(stands(scenario, assessment));
         for gap in &assessment.not_known {
             open.push((
                 format!("not known: {}, because {}; {}", gap.what, gap.why, gap.next),
@@ -157,10 +159,18 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         for action in &assessment.plan {
             add(format!(
                 "{}: {} {}, because {}",
-                action.who,
+                called(scenario, &action.who),
                 action.action.name().replace('_', " "),
-                action.subject,
+                called(scenario, &action.subject),
                 action.why
+            ));
+        }
+        if assessment.plan.is_empty() {
+            add(format!(
+                "Nothing that the Kingdom shows: {} found nothing left to do about {}. Have what is \
+                 not known above looked at by whom it names.",
+                assessed_at(assessment),
+                called(scenario, &assessment.subject.name)
             ));
         }
     }
@@ -188,7 +198,45 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
             ),
         }
     }
-    Some(Incident { happened, dead, open, next })
+    Some(Incident { happened, dead, standing, open, next })
+}
+
+/// Whether no later assessment of the scenario is of the same certificate or key.
+pub fn is_last(scenario: &ScenarioRecord, n: usize) -> bool {
+    let Some(one) = scenario.impact.get(n) else { return false };
+    !scenario.impact[n + 1..].iter().any(|later| is_of_the_same(one, later))
+}
+
+/// A resource as the scenario calls it, with its name.
+pub fn called(scenario: &ScenarioRecord, name: &str) -> String {
+    match scenario.names.get(name) {
+        Some(called) => format!("{called} ({name})"),
+        None => name.to_owned(),
+    }
+}
+
+/// Which assessment, by when it was made.
+pub fn assessed_at(assessment: &Assessment) -> String {
+    match assessment.read_finished {
+        Some(finished) => format!("the assessment of {finished}"),
+        None => "the assessment".to_owned(),
+    }
+}
+
+/// In which state the Kingdom holds what was stolen, and what it refuses for that.
+fn stands(scenario: &ScenarioRecord, assessment: &Assessment) -> String {
+    let subject = &assessment.subject;
+    let means = match (subject.kind, subject.state) {
+        ("certificate", "REVOKED" | "HOLD") => {
+            "what is created under it is refused, as are a Duchy's parameters; key updates, fulfilments and \
+             results under it are accepted, and have to be noticed by whoever reads them (1.6.2)"
+        }
+        ("certificate", _) => "it is accepted for everything",
+        (_, "IN_FORCE") => "whoever encrypts anew still encrypts to it",
+        _ => "nothing new is encrypted to it by whoever reads the key in force",
+    };
+    let name = called(scenario, &subject.name);
+    format!("{name} is {} by {}: {means}.", subject.state, assessed_at(assessment))
 }
 
 fn at(started: &str, at_ms: f64) -> String {
@@ -234,6 +282,7 @@ mod tests {
             alerts: Vec::new(),
             deadness: Vec::new(),
             impact: Vec::new(),
+            names: Default::default(),
             per_rotation: None,
             findings: Vec::new(),
             place: String::new(),

@@ -15,6 +15,7 @@ use crate::verdict::deadness::{self, Deadness};
 use crate::verdict::detection::Detection;
 use fake_kingdom::audit::Head;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{panic, thread};
@@ -135,6 +136,9 @@ pub struct ScenarioRecord {
     /// What stolen credentials have touched, and what to do about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub impact: Vec<Assessment>,
+    /// What the scenario calls the resources of its assessments, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     /// Bound over many rotations.
     pub per_rotation: Option<PerRotation>,
     /// What was found, with evidence.
@@ -342,6 +346,7 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
                 _ => None,
             })
             .collect(),
+        names: names(result),
         per_rotation: credentials::per_rotation(&result.log),
         evidence: evidence::of(result, &findings),
         findings,
@@ -353,6 +358,22 @@ fn scenario(result: &ScenarioResult) -> ScenarioRecord {
         timelines: timelines(result),
         replay: None,
     }
+}
+
+/// What the scenario calls what its assessments name.
+fn names(result: &ScenarioResult) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for observation in &result.log {
+        let Fact::Impact(assessment) = &observation.fact else { continue };
+        let affected = assessment.affected.iter().map(|one| &one.name);
+        let planned = assessment.plan.iter().flat_map(|action| [&action.who, &action.subject]);
+        let all = affected.chain(planned).chain([&assessment.subject.name]);
+        names.extend(
+            all.filter_map(|name| result.names.get_key_value(name))
+                .map(|(name, called)| (name.clone(), called.clone())),
+        );
+    }
+    names
 }
 
 fn timelines(result: &ScenarioResult) -> Vec<Timeline> {

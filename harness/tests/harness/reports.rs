@@ -351,7 +351,8 @@ fn a_twin_that_is_red_for_a_cause_or_at_a_then_from_elsewhere_in_the_run_is_not_
     });
     assert!(elsewhere.judgement.causes.contains(&"unknown_issuer".to_owned()));
     assert!(!elsewhere.as_expected());
-    let told = summary::summary(&[elsewhere], &record::Totals::default(), "rerun", false);
+    let told = record(std::slice::from_ref(&elsewhere));
+    let told = summary::summary(&[elsewhere], &told, "rerun", false);
     assert!(told.contains("red for   no_change_observed"), "{told}");
     assert!(played("owner-never-gets-a-new-leaf", |_| {}).as_expected());
     // Two `Then` of the scenario read the same.
