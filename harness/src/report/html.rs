@@ -9,6 +9,7 @@ use super::steps::Outcome;
 use super::timeline::{Bin, LaneTimeline, Timeline};
 use crate::verdict::Verdict;
 use crate::verdict::availability::LaneReport;
+use crate::verdict::repair;
 use fake_kingdom::cause::Cause;
 use fake_kingdom::model::Timestamp;
 use serde_json::Value;
@@ -371,8 +372,14 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
              refused, and it was dead no earlier than it was last accepted.</p>\n",
         );
     }
-    for n in 0..scenario.impact.len() {
-        impact(page, scenario, n);
+    for (n, one) in scenario.impact.iter().enumerate() {
+        // A later one that shows the same stands for it.
+        let is_told = scenario.impact[n + 1..]
+            .iter()
+            .any(|later| repair::is_of_the_same(one, later) && one.affected == later.affected);
+        if !is_told {
+            impact(page, scenario, n);
+        }
     }
     page.push_str("<h4>What is still open</h4>\n");
     if incident.open.is_empty() {

@@ -160,7 +160,7 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
             add(format!(
                 "{}: {} {}, because {}",
                 called(scenario, &action.who),
-                action.action.name().replace('_', " "),
+                in_words(action.action.name()),
                 called(scenario, &action.subject),
                 action.why
             ));
@@ -205,6 +205,14 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
 pub fn is_last(scenario: &ScenarioRecord, n: usize) -> bool {
     let Some(one) = scenario.impact.get(n) else { return false };
     !scenario.impact[n + 1..].iter().any(|later| is_of_the_same(one, later))
+}
+
+/// `re_create` as `re-create`, `create_certificate` as `create certificate`.
+fn in_words(name: &str) -> String {
+    match name.strip_prefix("re_") {
+        Some(rest) => format!("re-{}", rest.replace('_', " ")),
+        None => name.replace('_', " "),
+    }
 }
 
 /// A resource as the scenario calls it, with its name.
