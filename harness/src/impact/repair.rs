@@ -314,11 +314,7 @@ impl Work<'_, '_> {
                     row.etag
                 }
             };
-            requests.push(internal::DeleteMeasurementRequest {
-                external_measurement_consumer_id: consumer,
-                external_measurement_id: id,
-                etag,
-            });
+            requests.push(deletion(consumer, id, etag)?);
         }
         let request = internal::BatchDeleteMeasurementsRequest { requests };
         let answer = self.crew.operator.call::<()>(BATCH_DELETE, &request).await;
@@ -326,6 +322,23 @@ impl Work<'_, '_> {
         self.done.deleted.extend(batch.iter().map(|one| one.subject.clone()));
         Ok(())
     }
+}
+
+/// A deletion of what was read, and of nothing that has changed since: without an etag the Kingdom would
+/// delete whatever is there (1.8.2).
+fn deletion(
+    consumer: i64,
+    id: i64,
+    etag: String,
+) -> Result<internal::DeleteMeasurementRequest, String> {
+    if etag.is_empty() {
+        return Err("the etag of what is to be deleted was not read".to_owned());
+    }
+    Ok(internal::DeleteMeasurementRequest {
+        external_measurement_consumer_id: consumer,
+        external_measurement_id: id,
+        etag,
+    })
 }
 
 /// What an assessment calls a key.
@@ -342,4 +355,17 @@ fn said(error: CallError) -> String {
 fn clear_legacy(group: &mut pb::EventGroup) {
     group.signed_measurement_consumer_public_key = None;
     group.serialized_encrypted_metadata.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1.8.2: an empty etag is none, and the Kingdom takes it.
+    #[test]
+    fn what_is_deleted_is_what_was_read() {
+        let request = deletion(1, 2, "read".to_owned()).expect("it has an etag");
+        assert_eq!((request.external_measurement_id, request.etag.as_str()), (2, "read"));
+        assert!(deletion(1, 2, String::new()).is_err());
+    }
 }
