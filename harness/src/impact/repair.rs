@@ -327,8 +327,8 @@ impl Work<'_, '_> {
 /// A deletion of what was read, and of nothing that has changed since: without an etag the Kingdom would
 /// delete whatever is there (1.8.2).
 fn deletion(
-    consumer: i64,
-    id: i64,
+    consumer: u64,
+    id: u64,
     etag: String,
 ) -> Result<internal::DeleteMeasurementRequest, String> {
     if etag.is_empty() {
