@@ -54,11 +54,11 @@ fn actions() -> Vec<StepDefinition> {
                 let all = world.running()?.sandbox().participants();
                 let all: Vec<_> = all.iter().map(|one| one.name.clone()).collect();
                 let all: Vec<_> = all.iter().map(String::as_str).collect();
-                // So many callers share the lanes; and with an hour for each probe, everybody connects
-                // about once a day.
+                // So many callers share the lanes; and with an hour for each probe, everybody opens a
+                // connection every 35 hours.
                 let density = Density {
                     rate_per_second: 400,
-                    new_connection_permille: 300,
+                    new_connection_permille: 200,
                     ..Density::default()
                 };
                 Ok(world.start_probes(&all, density).await?)
