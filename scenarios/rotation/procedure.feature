@@ -285,7 +285,8 @@ Feature: A rotation goes through prepare, distribute, switch, drain and retire, 
   # Order and insistence.
 
   Scenario Outline: a phase out of order is refused
-    Given probes call the Kingdom as edp1
+    Given a stopping replica waits 300 ms
+    And probes call the Kingdom as edp1
     And a procedure rotates the Kingdom's leaf, with the peer edp1
     And the probes go on for 400 ms
     When the phases up to <done> are done
