@@ -11,6 +11,7 @@ mod surroundings;
 pub(crate) mod trust_files;
 mod trying;
 
+pub use assessing::ciphertext;
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
 pub use trying::{PastCall, Tried};

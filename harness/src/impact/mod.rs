@@ -253,6 +253,11 @@ impl Gap {
         Self { kind: GapKind::NotLookedAt, what: what.into(), why: why.into(), next: next.into() }
     }
 
+    /// Whether it is settled by trying the key itself on every event group.
+    pub fn is_of_keyless_metadata(&self) -> bool {
+        self.what.starts_with(WITHOUT_KEY)
+    }
+
     /// What the Kingdom does not hold.
     pub fn not_recorded(
         what: impl Into<String>,
@@ -983,18 +988,26 @@ fn missing_in<'a>(
     facts.measurements.iter().filter(is_missing)
 }
 
+/// How the gap begins that [`Gap::is_of_keyless_metadata`].
+const WITHOUT_KEY: &str = "under which key the metadata";
+
 /// Event groups of a consumer whose metadata names no key: a legacy ciphertext needs none (1.4.2).
 fn without_key(facts: &Facts) -> Option<Gap> {
     let own = facts.event_groups.seen.iter().filter(|row| {
         row.has_metadata && row.key.is_none() && row.consumer == facts.subject.owner()
     });
     let names: Vec<_> = own.map(|row| row.name.clone()).collect();
-    (!names.is_empty()).then(|| {
-        Gap::not_looked_at(
-            format!("under which key the metadata of {} event groups is: {}", names.len(), some(&names)),
-            "a ciphertext of the legacy field needs no key beside it (1.4.2)",
-            "let the owner try its private keys on them, and each provider encrypt them anew with the key named",
-        )
+    if names.is_empty() {
+        return None;
+    }
+    let what = format!("{WITHOUT_KEY} of {} event groups is: {}", names.len(), some(&names));
+    let why = "a ciphertext of the legacy field needs no key beside it (1.4.2)";
+    let next = "let the owner try its private keys on them, and each provider encrypt them anew with the \
+                key named";
+    Some(match &facts.subject {
+        Subject::PublicKey(_) => Gap::not_looked_at(what, why, next),
+        // A certificate encrypts nothing; whether it vouched for the key nobody can know.
+        Subject::Certificate(_) => Gap::not_recorded(what, why, next),
     })
 }
 

@@ -231,6 +231,13 @@ pub fn assessed_at(assessment: &Assessment) -> String {
     }
 }
 
+fn has_ended(assessment: &Assessment) -> bool {
+    match (assessment.subject.not_after, assessment.read_finished) {
+        (Some(not_after), Some(now)) => not_after < now,
+        _ => false,
+    }
+}
+
 /// In which state the Kingdom holds what was stolen, and what it refuses for that.
 fn stands(scenario: &ScenarioRecord, assessment: &Assessment) -> String {
     let subject = &assessment.subject;
@@ -239,7 +246,13 @@ fn stands(scenario: &ScenarioRecord, assessment: &Assessment) -> String {
             "what is created under it is refused, as are a Duchy's parameters; key updates, fulfilments and \
              results under it are accepted, and have to be noticed by whoever reads them (1.6.2)"
         }
-        ("certificate", _) => "it is accepted for everything",
+        ("certificate", "REVOCATION_STATE_UNSPECIFIED") if has_ended(assessment) => {
+            "it has run out, so that nothing new is created under it; whoever reads what it signed has to \
+             look at its dates (1.6.1)"
+        }
+        ("certificate", "REVOCATION_STATE_UNSPECIFIED") => "nothing of it is refused for its state",
+        ("certificate", _) => "what that means for what it signed is not known",
+        (_, "UNKNOWN") => "nothing that was read names it",
         (_, "IN_FORCE") => "whoever encrypts anew still encrypts to it",
         _ => "nothing new is encrypted to it by whoever reads the key in force",
     };

@@ -8,9 +8,9 @@ use crate::error::Problem;
 use crate::observation::{Attempt, CredentialKind, Trial};
 use crate::verdict::check;
 use crate::verdict::deadness;
-use crate::world::{StepResult, Stop, Var, World};
+use crate::world::{StepResult, Stop, Var, World, ciphertext};
 use fake_kingdom::cause::Cause;
-use halo_consent::{PrivateKeyset, PublicKeyset};
+use halo_consent::PublicKeyset;
 use kingdom_proto::v2alpha as pb;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -122,31 +122,6 @@ pub(super) fn steps() -> Vec<StepDefinition> {
     ]
 }
 
-/// The event groups whose metadata a key of the consumer's opens, whatever key they name.
-pub(super) async fn opened_by(
-    world: &mut World,
-    consumer: &str,
-    key: &str,
-) -> Result<Vec<String>, Problem> {
-    let mut opened = Vec::new();
-    for group in world.event_groups_of(consumer).await? {
-        let ciphertext = ciphertext(&group);
-        if !ciphertext.is_empty() && open(world, consumer, key, ciphertext)?.refused_for.is_none() {
-            opened.push(group.name);
-        }
-    }
-    Ok(opened)
-}
-
-/// The ciphertext of a group's metadata: of the field, else of the legacy one, which needs no key (1.4.2).
-#[allow(deprecated, reason = "old event groups fill the legacy fields only (1.4.2)")]
-fn ciphertext(group: &pb::EventGroup) -> &[u8] {
-    match &group.encrypted_metadata {
-        Some(metadata) => &metadata.ciphertext,
-        None => &group.serialized_encrypted_metadata,
-    }
-}
-
 /// The ciphertext in an event group's metadata, as the consumer reads it.
 async fn metadata(world: &mut World, consumer: &str, group: &str) -> Result<Vec<u8>, Stop> {
     let name = world.fill(&format!("{{{group}}}"))?;
@@ -208,11 +183,8 @@ fn decoded<M: prost::Message + Default>(
 }
 
 fn open(world: &World, consumer: &str, key: &str, ciphertext: &[u8]) -> Result<Attempt, Problem> {
-    let private = world.key(consumer, &format!("{key}_encryption"))?;
-    let private =
-        PrivateKeyset::from_binary(private).map_err(|error| Problem::harness(error.to_string()))?;
-    let opened = private.decrypt(ciphertext, &[]);
-    let refused_for = opened.err().map(|_| DOES_NOT_DECRYPT.to_owned());
+    let opens = world.opens(consumer, key, ciphertext)?;
+    let refused_for = (!opens).then(|| DOES_NOT_DECRYPT.to_owned());
     Ok(Attempt { time: world.clock().now().to_string(), refused_for, events: Vec::new() })
 }
 

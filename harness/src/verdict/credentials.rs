@@ -267,11 +267,14 @@ fn sightings(run: &Run) -> Vec<(String, &'static str, &str, u64)> {
     all
 }
 
-/// Subject key identifiers of the leaves that each replica presented to probes, on connections of any kind,
-/// taken or not, with when the probes were due.
+/// Subject key identifiers of the leaves that each replica presented to probes on connections of their own,
+/// taken or not, with when the probes were due, before the negative control began. What a kept connection has
+/// is from its own handshake.
 fn shown(run: &Run) -> BTreeMap<u32, BTreeSet<(&str, u64)>> {
     let mut shown: BTreeMap<u32, BTreeSet<(&str, u64)>> = BTreeMap::new();
-    for probe in &run.probes {
+    let in_time =
+        |probe: &&Probe| probe.lane == Lane::NewConnection && probe.intended_us < run.length_us;
+    for probe in run.probes.iter().filter(in_time) {
         let Some(event) = probe.server.as_deref() else { continue };
         let skid = event.server.as_ref().and_then(|server| server.skid.as_deref());
         if let (Some(replica), Some(skid)) = (event.replica, skid) {
@@ -608,7 +611,9 @@ mod tests {
         let back = [(10, "s2"), (30, "s1")];
         let seen = vec![server(5, "s1"), server(20, "s2"), server(40, "s1")];
         assert_eq!(unseen(&log(&back, seen)), None);
-        let kept = vec![server(5, "s1"), server(20, "s2"), server(40, "s2")];
+        let mut old_channel = server(41, "s1");
+        old_channel.lane = Lane::ReusedChannel;
+        let kept = vec![server(5, "s1"), server(20, "s2"), server(40, "s2"), old_channel];
         let why = unseen(&log(&back, kept)).unwrap();
         assert!(why.contains("SKID s1 after it was put in place"), "{why}");
     }

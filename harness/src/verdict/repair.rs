@@ -1,17 +1,22 @@
 //! Whether a repair has left nothing that stands on what was stolen. Pure.
 
 use crate::error::Problem;
-use crate::impact::{Assessment, GapKind};
+use crate::impact::{Assessment, Gap, GapKind};
 use crate::observation::{Check, Fact, Observation};
 use crate::verdict::check;
 use fake_kingdom::cause::Cause;
 
 /// That an assessment shows nothing that is still open, and has nothing left to plan. `log` is all that
-/// was observed, the assessment itself included.
+/// was observed, the assessment itself included; `was_tried` says that the key itself was tried on every
+/// event group.
 ///
 /// # Errors
 /// Nothing of it was ever open: an empty list then shows no repair.
-pub fn nothing_left(log: &[Observation], now: &Assessment) -> Result<Check, Problem> {
+pub fn nothing_left(
+    log: &[Observation],
+    now: &Assessment,
+    was_tried: bool,
+) -> Result<Check, Problem> {
     let was_open = log.iter().any(|observation| match &observation.fact {
         Fact::Impact(before) => is_of_the_same(before, now) && !before.plan.is_empty(),
         _ => false,
@@ -31,7 +36,9 @@ pub fn nothing_left(log: &[Observation], now: &Assessment) -> Result<Check, Prob
         .iter()
         .map(|action| format!("{} has to {} {}", action.who, action.action.name(), action.subject));
     // What nobody has looked at may be open too.
+    let is_settled = |gap: &&Gap| was_tried && gap.is_of_keyless_metadata();
     let unseen = now.not_known.iter().filter(|gap| gap.kind == GapKind::NotLookedAt);
+    let unseen = unseen.filter(|gap| !is_settled(gap));
     let unseen = unseen.map(|gap| format!("not looked at: {}", gap.what));
     let left: Vec<_> = open.chain(todo).chain(unseen).collect();
     let what = format!("what is left to do about {}", now.subject.name);
@@ -47,7 +54,7 @@ pub fn is_of_the_same(one: &Assessment, other: &Assessment) -> bool {
 pub(crate) mod tests {
     use super::*;
     use crate::impact::plan::{Action, ActionKind};
-    use crate::impact::{Affected, Gap, How, Kind, SCHEMA, SubjectState, When};
+    use crate::impact::{Affected, How, Kind, SCHEMA, SubjectState, When};
     use crate::observation::ObservationLog;
     use fake_kingdom::model::Timestamp;
 
@@ -100,14 +107,14 @@ pub(crate) mod tests {
     fn what_was_open_and_is_no_more_was_repaired() {
         let before = assessment("c", &[ActionKind::RevokeCertificate]);
         let now = assessment("c", &[]);
-        let check = nothing_left(log(&[&before, &now]).all(), &now).expect("it was open");
+        let check = nothing_left(log(&[&before, &now]).all(), &now, false).expect("it was open");
         assert!(check.holds, "{check:?}");
     }
 
     #[test]
     fn what_is_left_in_the_plan_is_red() {
         let now = assessment("c", &[ActionKind::RevokeCertificate]);
-        let check = nothing_left(log(&[&now]).all(), &now).expect("it is open");
+        let check = nothing_left(log(&[&now]).all(), &now, false).expect("it is open");
         assert_eq!((check.holds, check.cause), (false, Some(Cause::UnexpectedState)));
         assert!(check.observed.contains("revoke_certificate c"), "{check:?}");
     }
@@ -129,10 +136,10 @@ pub(crate) mod tests {
             open: true,
         });
         let all = log(&[&before, &now]);
-        let check = nothing_left(all.all(), &now).expect("it was open");
+        let check = nothing_left(all.all(), &now, false).expect("it was open");
         assert!(!check.holds && check.observed.contains("result r is open"), "{check:?}");
         now.affected[0].open = false;
-        assert!(nothing_left(all.all(), &now).expect("it was open").holds);
+        assert!(nothing_left(all.all(), &now, false).expect("it was open").holds);
     }
 
     #[test]
@@ -141,18 +148,18 @@ pub(crate) mod tests {
         let mut now = assessment("c", &[]);
         now.not_known.push(Gap::not_looked_at("event groups of another type", "", ""));
         let all = log(&[&before, &now]);
-        let check = nothing_left(all.all(), &now).expect("it was open");
+        let check = nothing_left(all.all(), &now, false).expect("it was open");
         assert!(!check.holds && check.observed.contains("another type"), "{check:?}");
         // What the Kingdom does not hold nobody can look at.
         now.not_known = vec![Gap::not_recorded("who has read it", "", "")];
-        assert!(nothing_left(all.all(), &now).expect("it was open").holds);
+        assert!(nothing_left(all.all(), &now, false).expect("it was open").holds);
     }
 
     #[test]
     fn what_was_never_open_proves_no_repair() {
         let now = assessment("c", &[]);
-        assert!(nothing_left(log(&[&now]).all(), &now).is_err());
+        assert!(nothing_left(log(&[&now]).all(), &now, false).is_err());
         let other = assessment("other", &[ActionKind::RevokeCertificate]);
-        assert!(nothing_left(log(&[&other, &now]).all(), &now).is_err());
+        assert!(nothing_left(log(&[&other, &now]).all(), &now, false).is_err());
     }
 }

@@ -11,6 +11,7 @@ use crate::impact::{Assessment, assess};
 use crate::observation::{Attempt, Fact, Trial};
 use crate::verdict::deadness;
 use fake_kingdom::model::Timestamp;
+use halo_consent::PrivateKeyset;
 use kingdom_proto::v2alpha;
 use std::collections::BTreeSet;
 
@@ -64,7 +65,7 @@ impl World {
     /// # Errors
     /// Something that is needed cannot be read.
     pub async fn watch_dead_key(&mut self, trial: &Trial) -> Result<(), Problem> {
-        let known = self.under_key(&trial.owner, &trial.credential).await?;
+        let known = self.under_key(trial).await?;
         let seen = self.running()?.last_event();
         self.dead_keys.retain(|one| one.trial.credential != trial.credential);
         self.dead_keys.push(DeadKey { trial: trial.clone(), known, seen });
@@ -83,7 +84,7 @@ impl World {
             if changed.is_empty() {
                 continue;
             }
-            let now = self.under_key(&trial.owner, &trial.credential).await?;
+            let now = self.under_key(&trial).await?;
             let again = deadness::under_again(&known, &now, &changed);
             let newest = self.running()?.last_event();
             self.dead_keys[n] = DeadKey { trial: trial.clone(), known: now, seen: newest };
@@ -98,11 +99,8 @@ impl World {
     }
 
     /// What is in force of a key, or encrypted to it: how, and the resource.
-    async fn under_key(
-        &mut self,
-        owner: &str,
-        key: &str,
-    ) -> Result<BTreeSet<(String, String)>, Problem> {
+    async fn under_key(&mut self, trial: &Trial) -> Result<BTreeSet<(String, String)>, Problem> {
+        let (owner, key) = (trial.owner.as_str(), trial.credential.as_str());
         let name = self.fill(&format!("{{{owner}.public_key}}"))?;
         let subject =
             Subject::public_key(&name).map_err(|error| Problem::harness(error.to_string()))?;
@@ -113,11 +111,22 @@ impl World {
             own_keys: BTreeSet::new(),
             vouched_keys: BTreeSet::new(),
             entity_types: Vec::new(),
-            audit: None,
-            audit_head: None,
+            audit: Some(read::Trail::Text(self.running()?.audit_lines()?.join("\n"))),
+            audit_head: Some(self.running()?.audit_head()),
         };
         let affected = self.assessed(owner, &question).await?.affected.into_iter();
-        Ok(affected.map(|one| (one.how.name().to_owned(), one.name)).collect())
+        let mut under: BTreeSet<_> =
+            affected.map(|one| (one.how.name().to_owned(), one.name)).collect();
+        // What a group names is a label; the key itself is at hand if the scenario gave it a name.
+        let is_consumer = self.fill(&format!("{{{owner}}}"))?.starts_with("measurementConsumers/");
+        if let Some(called) = trial.what.strip_prefix("encryption key ")
+            && is_consumer
+            && self.key(owner, &format!("{called}_encryption")).is_ok()
+        {
+            let opened = self.event_groups_opened_by(owner, called).await?;
+            under.extend(opened.into_iter().map(|name| ("opened_by_it".to_owned(), name)));
+        }
+        Ok(under)
     }
 
     async fn assessed(&mut self, owner: &str, question: &Question) -> Result<Assessment, Problem> {
@@ -152,6 +161,36 @@ impl World {
         })
     }
 
+    /// The event groups whose metadata a key of the consumer's opens, whatever key they name (1.4.3).
+    ///
+    /// # Errors
+    /// The groups cannot be read, or the key is not at hand.
+    pub async fn event_groups_opened_by(
+        &mut self,
+        consumer: &str,
+        key: &str,
+    ) -> Result<Vec<String>, Problem> {
+        let mut opened = Vec::new();
+        for group in self.event_groups_of(consumer).await? {
+            let ciphertext = ciphertext(&group);
+            if !ciphertext.is_empty() && self.opens(consumer, key, ciphertext)? {
+                opened.push(group.name);
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Whether a private key of the scenario opens a ciphertext.
+    ///
+    /// # Errors
+    /// The key is not at hand.
+    pub fn opens(&self, owner: &str, key: &str, ciphertext: &[u8]) -> Result<bool, Problem> {
+        let private = self.key(owner, &format!("{key}_encryption"))?;
+        let private = PrivateKeyset::from_binary(private)
+            .map_err(|error| Problem::harness(error.to_string()))?;
+        Ok(private.decrypt(ciphertext, &[]).is_ok())
+    }
+
     /// The operator's connection, by which a repair deletes.
     ///
     /// # Errors
@@ -178,5 +217,14 @@ impl World {
         let connection = Connection::open(dialled.stream, dialled.local, &tls).await;
         let connection = connection.map_err(|error| unable(error.to_string()))?;
         Ok(Channel::over(Access::over_connection(resource, tls), connection))
+    }
+}
+
+/// The ciphertext of a group's metadata: of the field, else of the legacy one, which needs no key (1.4.2).
+#[allow(deprecated, reason = "old event groups fill the legacy fields only (1.4.2)")]
+pub fn ciphertext(group: &v2alpha::EventGroup) -> &[u8] {
+    match &group.encrypted_metadata {
+        Some(metadata) => &metadata.ciphertext,
+        None => &group.serialized_encrypted_metadata,
     }
 }
