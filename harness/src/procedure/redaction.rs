@@ -1,7 +1,8 @@
 //! What may be shown of a command's output: everything but the private keys and API keys it was let
 //! near. A key is known by its bytes, so it is found in whatever way it was written out: PEM, base64
 //! in lines of any length, or hex as `openssl pkey -text`, `xxd -p`, `xxd`, `hexdump -C` and
-//! `od -t x1` write it. A key that nobody knows (a command may make one and remove it) is found by its
+//! `od -t x1` write it, and in base64 or hex of its PEM text, as in the YAML of a Kubernetes Secret: what
+//! was decoded is looked at again. A key that nobody knows (a command may make one and remove it) is found by its
 //! shape: by what the DER of a private key begins with (RFC 5958, RFC 5915, RFC 8017), and by the labels
 //! that `openssl pkey -text` writes in front of a private number. Pure.
 
@@ -28,6 +29,8 @@ const LABELS: [&str; 9] = [
     "coefficient:",
     "private_key:",
 ];
+/// So many times is looked again at what was decoded: hex of a Secret's YAML, its base64, the PEM in that.
+const LAYERS: usize = 3;
 /// So many hex digits on end, in a line below a label, are a number and no word.
 const NUMBER_DIGITS_MIN: usize = 8;
 
@@ -41,7 +44,7 @@ const OBJECT_IDENTIFIER: u8 = 6;
 #[derive(Clone, Default)]
 pub struct KnownSecrets {
     texts: Vec<String>,
-    /// Every run of [`WINDOW`] bytes of a key.
+    /// Every run of [`WINDOW`] bytes of a key, and of its PEM text as it lies in its file.
     windows: BTreeSet<u128>,
 }
 
@@ -61,13 +64,12 @@ impl KnownSecrets {
         }
         let text = String::from_utf8_lossy(file);
         let mut block: Option<String> = None;
-        for line in text.lines() {
+        for line in text.split_inclusive('\n') {
             if begins_pem(line) {
                 block = Some(String::new());
             }
             if let Some(block) = &mut block {
                 block.push_str(line);
-                block.push('\n');
             }
             if line.contains("-----END") {
                 self.add_pem(&block.take().unwrap_or_default());
@@ -77,7 +79,8 @@ impl KnownSecrets {
         self.add_pem(&block.unwrap_or_default());
     }
 
-    /// A private key in PEM: its lines, its base64 on one line, and its bytes.
+    /// A private key in PEM: its lines, its base64 on one line, its bytes, and the text that stands for
+    /// them in the file, line ends and all, which may be written out in base64 or hex once more.
     pub fn add_pem(&mut self, pem: &str) {
         // `Proc-Type: 4,ENCRYPTED` is no part of the key.
         let is_body = |line: &&str| !line.starts_with('-') && !line.contains(':');
@@ -85,10 +88,19 @@ impl KnownSecrets {
         for line in body.iter().filter(|line| line.len() >= SECRET_LINE_MIN) {
             self.add_text(line);
         }
-        let body = body.concat();
-        self.add_text(&body);
-        if let Ok(der) = STANDARD.decode(&body) {
+        let joined = body.concat();
+        self.add_text(&joined);
+        let mut private = 0..joined.len();
+        if let Ok(der) = STANDARD.decode(&joined) {
             self.add_der(&der);
+            private = private_digits(&der).unwrap_or(private);
+        }
+        // Where in the file each digit stands.
+        let start = |line: &str| line.as_ptr() as usize - pem.as_ptr() as usize;
+        let places: Vec<_> =
+            body.iter().flat_map(|line| start(line)..start(line) + line.len()).collect();
+        if let Some(&[first, .., last]) = places.get(private) {
+            self.windows.extend(windows(&pem.as_bytes()[first..=last]));
         }
     }
 
@@ -104,14 +116,19 @@ impl KnownSecrets {
     }
 
     /// A text without these secrets and without anything that is shaped like a private key: PEM blocks,
-    /// whole or broken off, DER in base64 or hex, and the numbers that `openssl pkey -text` labels.
+    /// whole or broken off, DER in base64 or hex, and the numbers that `openssl pkey -text` labels. Base64
+    /// and hex of a text that holds any of these are secret too.
     pub fn redact(&self, text: &str) -> String {
+        self.redact_layers(text, LAYERS)
+    }
+
+    fn redact_layers(&self, text: &str, layers: usize) -> String {
         let mut clean = without_pem(text);
         // Bytes first: what stands for a text must not cut a key in two.
         for runs_of in [dump_runs, hex_runs, base64_runs] {
             let secret: Vec<_> = runs_of(&clean)
                 .into_iter()
-                .filter(|run| run.readings.iter().any(|bytes| self.is_in(bytes) || has_key(bytes)))
+                .filter(|run| run.readings.iter().any(|bytes| self.is_secret(bytes, layers)))
                 .map(|run| run.place)
                 .collect();
             for place in secret.into_iter().rev() {
@@ -126,6 +143,15 @@ impl KnownSecrets {
             clean = clean.replace(secret.as_str(), BLACKED_OUT);
         }
         clean
+    }
+
+    /// Whether these bytes show a key, or are a text that would not be shown as it is.
+    fn is_secret(&self, bytes: &[u8], layers: usize) -> bool {
+        let is_secret_text = |layers| {
+            let text = String::from_utf8_lossy(bytes);
+            self.redact_layers(&text, layers) != text
+        };
+        self.is_in(bytes) || has_key(bytes) || layers.checked_sub(1).is_some_and(is_secret_text)
     }
 
     fn is_in(&self, bytes: &[u8]) -> bool {
@@ -232,6 +258,14 @@ fn private_part(der: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Which digits of a key's base64 say nothing but what is private: a certificate of the same curve shows
+/// those in front of them as well.
+fn private_digits(der: &[u8]) -> Option<Range<usize>> {
+    let private = private_part(der)?;
+    let from = private.as_ptr() as usize - der.as_ptr() as usize;
+    Some((from * 4).div_ceil(3)..(from + private.len()) * 4 / 3)
+}
+
 /// Whether the DER of a private key begins somewhere among these bytes, broken off or not.
 fn has_key(bytes: &[u8]) -> bool {
     (0..bytes.len()).any(|at| begins_key(&bytes[at..]).is_some())
@@ -293,13 +327,14 @@ impl Written {
     }
 
     fn base64(place: Range<usize>, digits: &[u8]) -> Self {
+        // Two or three digits at the end are one byte or two.
+        let bytes = |four: &[u8]| {
+            let all = four.iter().fold(0, |all: u32, digit| all << 6 | u32::from(*digit));
+            let all = all << (6 * (4 - four.len()));
+            all.to_be_bytes().into_iter().skip(1).take(four.len() * 6 / 8)
+        };
         let from = |start: usize| {
-            let groups = digits.get(start..).unwrap_or_default().chunks_exact(4);
-            let bytes = |four: &[u8]| {
-                let all = four.iter().fold(0_u32, |all, digit| all << 6 | u32::from(*digit));
-                all.to_be_bytes()
-            };
-            groups.flat_map(|four| bytes(four).into_iter().skip(1)).collect()
+            digits.get(start..).unwrap_or_default().chunks(4).flat_map(bytes).collect()
         };
         Self { place, readings: (0..4).map(from).collect() }
     }
@@ -633,6 +668,83 @@ mod tests {
         secrets.add_bytes(&private, &public);
         assert_eq!(secrets.redact(&hex::encode(&private)), BLACKED_OUT);
         assert_eq!(secrets.redact(&hex::encode(&public)), hex::encode(&public));
+    }
+
+    /// Base64 in lines of this length, each with this in front.
+    fn folded(bytes: &[u8], length: usize, in_front: &str) -> String {
+        let text = STANDARD.encode(bytes);
+        let lines = text.as_bytes().chunks(length).map(String::from_utf8_lossy);
+        lines.map(|line| format!("{in_front}{line}\n")).collect()
+    }
+
+    /// What commands make of a file.
+    fn written_out(file: &[u8]) -> [(&'static str, String); 9] {
+        let secret = |data: &str| format!("kind: Secret\ndata:\n  tls.key: {data}");
+        let yaml = secret(&folded(file, usize::MAX, ""));
+        [
+            ("base64 -w 0", folded(file, usize::MAX, "")),
+            ("base64", folded(file, 76, "")),
+            ("base64, indented", folded(file, 64, "    ")),
+            ("xxd", xxd(file)),
+            ("xxd -p", plain(file)),
+            ("hexdump -C", hexdump(file)),
+            ("the YAML of a Secret in base64", folded(yaml.as_bytes(), 76, "")),
+            ("the YAML of a Secret, folded", secret(&format!("|\n{}", folded(file, 64, "    ")))),
+            ("the YAML of a Secret", yaml),
+        ]
+    }
+
+    #[test]
+    fn the_pem_text_of_a_key_in_base64_or_hex_is_blacked_out_and_that_of_a_certificate_stays() {
+        let (key, root) = (key(6), root());
+        let nothing = KnownSecrets::default();
+        for secrets in [&nothing, &knowing(&key)] {
+            for (name, text) in written_out(key.pkcs8_pem().as_bytes()) {
+                let clean = secrets.redact(&format!("it is:\n{text}: over\n"));
+                let left = clean.replace("kind: Secret\ndata:\n  tls.key:", "").replace('|', "");
+                let left = left.replace(['=', '\n', ' '], "");
+                assert_eq!(left, "itis:[secret]:over", "{name}: {clean}");
+            }
+            for (name, text) in written_out(root.certificate_pem().as_bytes()) {
+                assert_eq!(secrets.redact(&text), text, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_of_a_known_key_s_file_in_base64_or_hex_is_blacked_out_and_no_other_key_s() {
+        let (key, other) = (key(6), key(7));
+        let secrets = knowing(&key);
+        // Lines apart, as a script writes them that puts its own name in front of each; and from the
+        // middle of the private number on: nothing in its shape says what it is.
+        let piece = |key: &halo_pki::KeyPair| key.pkcs8_pem().as_bytes()[84..108].to_vec();
+        for form in [|bytes: &[u8]| STANDARD.encode(bytes), |bytes: &[u8]| hex::encode(bytes)] {
+            assert_eq!(secrets.redact(&form(&piece(&key))), BLACKED_OUT);
+            assert_eq!(secrets.redact(&form(&piece(&other))), form(&piece(&other)));
+        }
+        let named = folded(key.pkcs8_pem().as_bytes(), 64, "me: ");
+        // The lines with the number; the public key behind it may stay.
+        let lines: Vec<_> = named.lines().collect();
+        for line in [lines[1], lines[2]] {
+            assert_eq!(secrets.redact(line), "me: [secret]");
+        }
+        let certificate = folded(root().certificate_pem().as_bytes(), 64, "me: ");
+        assert_eq!(secrets.redact(&certificate), certificate);
+    }
+
+    #[test]
+    fn a_known_text_in_base64_or_hex_is_blacked_out_and_another_stays() {
+        let mut secrets = KnownSecrets::default();
+        secrets.add_text("the-api-key-of-edp1");
+        for form in [|text: &str| STANDARD.encode(text), |text: &str| hex::encode(text)] {
+            // Whatever number of digits its last byte ends at.
+            for in_front in ["", ":", "x-"] {
+                let clean = secrets.redact(&form(&format!("{in_front}the-api-key-of-edp1")));
+                assert_eq!(clean.trim_end_matches('='), BLACKED_OUT);
+                let other = form(&format!("{in_front}the-api-key-of-edp2"));
+                assert_eq!(secrets.redact(&other), other);
+            }
+        }
     }
 
     fn root() -> halo_pki::Authority {

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// No file of a private key is larger.
-const KEY_FILE_MAX: u64 = 256 * 1024;
+/// A larger file is not searched for private keys, and then nothing of the output is shown.
+const KEY_FILE_MAX_MIB: u64 = 4;
 
 /// The commands of a run.
 #[derive(Clone, Debug)]
@@ -80,10 +80,10 @@ impl World {
         let variables = self.variables(phase, &place)?;
         // Twice: the command may move or remove what was there, and make what was not.
         let mut secrets = self.secrets_of_hooks()?;
-        add_keys_below(&mut secrets, &place.folder);
+        let before_it = add_keys_below(&mut secrets, &place.folder);
         let ended = command::run(&command, &variables, self.hooks.patience).await?;
-        add_keys_below(&mut secrets, &place.folder);
-        let output = secrets.redact(&ended.output);
+        let searched = before_it.and(add_keys_below(&mut secrets, &place.folder));
+        let output = shown(&ended.output, &secrets, searched, &place.folder);
         let (exit_code, timed_out) = (ended.exit_code, ended.timed_out);
         let failed = match exit_code {
             Some(0) => None,
@@ -210,22 +210,76 @@ fn new_leaf_in(folder: &Path) -> Option<Leaf> {
     Leaf::load(chain.first()?, &key).ok()
 }
 
+/// A file or folder that was not searched for private keys, and why.
+struct NotSearched {
+    path: PathBuf,
+    why: String,
+}
+
 /// The private keys in the files of a folder and its subfolders, whatever they are called: the holder's
 /// own, those of the sandbox, and what a command has put beside them (the new key lies there too).
-fn add_keys_below(secrets: &mut KnownSecrets, folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+///
+/// # Errors
+/// What could not be searched, and may hold a key that nobody knows now. The rest was searched.
+fn add_keys_below(secrets: &mut KnownSecrets, folder: &Path) -> Result<(), NotSearched> {
+    let mut searched = Ok(());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return unless_gone(folder, &error),
+    };
     for entry in entries.flatten() {
         let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            add_keys_below(secrets, &path);
-            continue;
-        }
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let this =
+            if is_folder { add_keys_below(secrets, &path) } else { add_keys_in(secrets, &path) };
+        searched = searched.and(this);
+    }
+    searched
+}
+
+fn add_keys_in(secrets: &mut KnownSecrets, path: &Path) -> Result<(), NotSearched> {
+    match std::fs::metadata(path) {
+        Err(error) => return unless_gone(path, &error),
         // A pipe would never end, and a link to a folder could lead back.
-        let is_read =
-            std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= KEY_FILE_MAX);
-        if is_read {
-            secrets.add_keys_of(&std::fs::read(&path).unwrap_or_default());
+        Ok(file) if !file.is_file() => return Ok(()),
+        Ok(file) if file.len() > KEY_FILE_MAX_MIB * 1024 * 1024 => {
+            let why = format!("is larger than {KEY_FILE_MAX_MIB} MiB");
+            return Err(NotSearched { path: path.to_owned(), why });
         }
+        Ok(_) => {}
+    }
+    match std::fs::read(path) {
+        Ok(content) => secrets.add_keys_of(&content),
+        Err(error) => return unless_gone(path, &error),
+    }
+    Ok(())
+}
+
+/// What has been removed meanwhile, or a link to nothing, holds no key.
+fn unless_gone(path: &Path, error: &std::io::Error) -> Result<(), NotSearched> {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Ok(());
+    }
+    Err(NotSearched { path: path.to_owned(), why: format!("cannot be read ({})", error.kind()) })
+}
+
+/// What the record shows of a command's output: nothing of it if a file was not searched.
+fn shown(
+    output: &str,
+    secrets: &KnownSecrets,
+    searched: Result<(), NotSearched>,
+    folder: &Path,
+) -> String {
+    match searched {
+        Err(NotSearched { path, why }) if !output.is_empty() => {
+            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+            format!(
+                "[secret] (nothing of the output is shown: {} in the sandbox's folder {why}, so it was \
+                 not searched for private keys; let the command keep such a file elsewhere)\n",
+                secrets.redact(&name)
+            )
+        }
+        _ => secrets.redact(output),
     }
 }
 
@@ -235,4 +289,46 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options.open(path)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
+    const MIB: usize = 1024 * 1024;
+
+    /// What is shown of the base64 of 24 bytes of a key's file, that lies behind so many bytes of notes.
+    fn shown_beside(notes: usize) -> (String, String) {
+        let key = halo_pki::KeyPair::generate(&mut ChaCha20Rng::seed_from_u64(8)).pkcs8_pem();
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("deep");
+        std::fs::create_dir(&deep).unwrap();
+        let notes = "a note\n".repeat(notes / 7);
+        std::fs::write(deep.join("notes"), format!("{notes}{}", &*key)).unwrap();
+        let mut secrets = KnownSecrets::default();
+        let searched = add_keys_below(&mut secrets, folder.path());
+        let output = format!("it is: {}", hex::encode(&key.as_bytes()[84..108]));
+        let shown = shown(&output, &secrets, searched, folder.path());
+        (output, shown)
+    }
+
+    #[test]
+    fn a_key_in_a_large_file_is_known() {
+        for notes in [0, 300 * 1024, 3 * MIB] {
+            assert_eq!(shown_beside(notes).1, "it is: [secret]", "{notes} bytes of notes");
+        }
+    }
+
+    #[test]
+    fn beside_a_file_that_is_too_large_to_search_nothing_is_shown_and_it_is_said_why() {
+        let (output, shown) = shown_beside(4 * MIB);
+        assert!(
+            shown.starts_with("[secret] (nothing of the output is shown: deep/notes"),
+            "{shown}"
+        );
+        assert!(shown.contains("is larger than 4 MiB"), "{shown}");
+        assert!(!shown.contains(&output[7..]), "{shown}");
+    }
 }

@@ -113,6 +113,41 @@ fn a_script_that_dumps_keys_in_hex_leaves_none_in_the_record() {
     assert!(rest.iter().all(|line| line.replace("[secret]", "").len() < 24), "{output}");
 }
 
+#[test]
+fn a_script_that_encodes_the_pem_of_a_key_leaves_none_in_the_record_and_a_certificate_stays() {
+    let ways = |file: &str| {
+        format!(
+            "base64 -w 0 {file}; echo; echo :; base64 {file}; echo :; xxd {file}; echo :; \
+             printf 'data:\\n  tls.pem: %s\\n' $(base64 -w 0 {file}); exit 9"
+        )
+    };
+    let output = |file: &str| {
+        let (_, record) = run(SCENARIO, "loopback", &["--hook", &format!("switch={}", ways(file))]);
+        let hook = &phase(&record, "switch")["hook"];
+        assert_eq!(hook["exit_code"], 9, "{hook}");
+        hook["output"].as_str().unwrap().to_owned()
+    };
+    let black = output("$HALO_NEW_KEY").replace('=', "");
+    assert_eq!(
+        black.split_whitespace().collect::<Vec<_>>(),
+        ["[secret]", ":", "[secret]", ":", "[secret]", ":", "data:", "tls.pem:", "[secret]"]
+    );
+    let public = output("$HALO_NEW_CERT");
+    assert!(!public.contains("[secret]"), "{public}");
+    assert_eq!(public.matches("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t").count(), 3, "{public}");
+}
+
+#[test]
+fn beside_a_file_that_is_too_large_to_search_nothing_of_a_script_s_output_is_shown() {
+    for (mib, is_shown) in [(5, false), (3, true)] {
+        let makes = format!("switch=truncate -s {mib}M $HALO_SANDBOX/large; echo said; exit 9");
+        let (_, record) = run(SCENARIO, "loopback", &["--hook", &makes]);
+        let output = phase(&record, "switch")["hook"]["output"].as_str().unwrap().to_owned();
+        assert_eq!(output == "said\n", is_shown, "{output}");
+        assert_eq!(output.contains("large in the sandbox's folder"), !is_shown, "{output}");
+    }
+}
+
 /// The number alone has no shape that gives it away: only who knows the key can find it.
 const NUMBER: &str = "openssl asn1parse | grep -o 'OCTET STRING.*HEX DUMP.:.*'";
 
