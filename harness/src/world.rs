@@ -106,14 +106,21 @@ pub enum Var {
 /// How an actor shows itself to the Kingdom.
 #[derive(Clone, Debug)]
 pub struct Guise {
-    /// What it presents.
-    pub credential: Option<Credential>,
+    // Changed by `World::puts_on` alone, which keeps what an old leaf is looked for in.
+    credential: Option<Credential>,
     /// How it secures the connection.
     pub security: Security,
     /// Metadata beside `x-request-id`.
     pub metadata: Vec<(String, String)>,
     /// The roots it trusts, DER; `None` = the Kingdom's own of the sandbox.
     pub roots: Option<Vec<Vec<u8>>>,
+}
+
+impl Guise {
+    /// What it presents.
+    pub fn credential(&self) -> Option<&Credential> {
+        self.credential.as_ref()
+    }
 }
 
 /// A call with everything that is known of it.
@@ -499,13 +506,28 @@ impl World {
         let chain = vec![leaf.certificate_der().to_vec()];
         let key = leaf.key().pkcs8_der().to_vec();
         let credential = Credential { chain, key };
-        self.actor(actor).await?.credential = Some(credential.clone());
-        self.presented.entry(actor.to_owned()).or_default().push(credential);
+        self.puts_on(actor, Some(credential)).await?;
         Ok(())
     }
 
+    /// Makes an actor present this, or nothing, and keeps that it did: what it presented once and
+    /// presents no more was replaced. Whatever lets an actor present something does it here, and what
+    /// takes that back too; only a trial of a credential, which puts everything back, does not.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn puts_on(
+        &mut self,
+        actor: &str,
+        credential: Option<Credential>,
+    ) -> Result<&mut Guise, Problem> {
+        self.actor(actor).await?.credential.clone_from(&credential);
+        self.presented.entry(actor.to_owned()).or_default().extend(credential);
+        self.actor(actor).await
+    }
+
     /// The leaves of its own that an actor has presented and does not present now, that which it began
-    /// with first: each was replaced.
+    /// with first: each was replaced. Another's, which it presented in that one's stead, is none.
     ///
     /// # Errors
     /// There is no such actor.
@@ -515,11 +537,29 @@ impl World {
         let since = self.presented.get(actor).cloned().unwrap_or_default();
         let mut replaced: Vec<Credential> = Vec::new();
         for leaf in first.into_iter().chain(since) {
-            if Some(&leaf) != now.as_ref() && !replaced.contains(&leaf) {
+            if Some(&leaf) != now.as_ref()
+                && !replaced.contains(&leaf)
+                && !self.is_of_another(actor, &leaf).await?
+            {
                 replaced.push(leaf);
             }
         }
         Ok(replaced)
+    }
+
+    /// Whether another actor has this leaf too, and no root of this actor issued it.
+    async fn is_of_another(&mut self, actor: &str, leaf: &Credential) -> Result<bool, Problem> {
+        let first = self.first_credentials.iter().filter(|(of, _)| *of != actor);
+        let since = self.presented.iter().filter(|(of, _)| *of != actor);
+        let mut others =
+            first.filter_map(|(_, first)| first.as_ref()).chain(since.flat_map(|(_, since)| since));
+        if !others.any(|one| one == leaf) {
+            return Ok(false);
+        }
+        let facts = leaf.chain.first().and_then(|der| halo_pki::inspect(der).ok());
+        let issuer = facts.as_ref().and_then(|facts| facts.akid());
+        let roots = self.all_roots(actor).await?;
+        Ok(!roots.iter().any(|root| Some(root.subject_key_identifier()) == issuer))
     }
 
     /// What an actor presented at the scenario's start.

@@ -144,7 +144,8 @@ pub fn gate(phase: Phase, rotation: &Rotation, seen: &Observed) -> Gate {
         }
         Phase::Drain => ("every replica has been seen with the new leaf", switched(rotation, seen)),
         Phase::Retire => (
-            "no connection lives on the old credential, and none was opened on it since the drain began",
+            "every replica has been seen with the new leaf since it started, no connection lives on the \
+             old credential, and none was opened on it since the drain began",
             drained(rotation, seen),
         ),
     };
@@ -253,44 +254,48 @@ fn accepted(rotation: &Rotation, seen: &Observed) -> Vec<String> {
 
 /// The new leaf is what is shown, at every replica: by the last handshake or call, not by a file.
 fn switched(rotation: &Rotation, seen: &Observed) -> Vec<String> {
-    let Some(new) = &rotation.new else { return vec!["there is no new credential".to_owned()] };
-    let mut missing = Vec::new();
-    for replica in &seen.replicas {
-        let id = replica.id;
-        if replica.state != "running" {
-            missing.push(format!("replica {id} does not run"));
-            continue;
-        }
-        match &rotation.holder {
-            Holder::Kingdom => {
-                if seen.shown.get(&id) != Some(&new.leaf) {
-                    missing.push(format!(
-                        "replica {id} has not been seen to answer with the new leaf"
-                    ));
-                }
-            }
-            Holder::Participant { actor, principal, .. } => {
-                if seen.answered.get(&(id, principal.clone())) != Some(&new.leaf) {
-                    missing.push(format!(
-                        "replica {id} has not been seen to answer {actor}'s new leaf"
-                    ));
-                }
-            }
-        }
+    if rotation.new.is_none() {
+        return vec!["there is no new credential".to_owned()];
     }
-    missing
+    let replicas = seen.replicas.iter();
+    replicas.filter_map(|replica| not_switched(rotation, seen, replica)).collect()
+}
+
+/// Why this replica does not count as switched; `None` if it does.
+fn not_switched(rotation: &Rotation, seen: &Observed, replica: &ReplicaStatus) -> Option<String> {
+    let (id, new) = (replica.id, rotation.new.as_ref().map(|new| &new.leaf));
+    if replica.state != "running" {
+        return Some(format!("replica {id} does not run"));
+    }
+    let (newest, what) = match &rotation.holder {
+        Holder::Kingdom => (seen.shown.get(&id), "with the new leaf".to_owned()),
+        Holder::Participant { actor, principal, .. } => {
+            (seen.answered.get(&(id, principal.clone())), format!("{actor}'s new leaf"))
+        }
+    };
+    let is_seen = newest.is_some() && newest == new;
+    (!is_seen).then(|| format!("replica {id} has not been seen to answer {what}"))
 }
 
 /// Contract 5.5.4: an open connection keeps the credentials of its handshake until it closes. That none
 /// is open at this instant is not enough: whoever opens the next one on the old credential still uses it.
+/// Nor is it enough that nothing is seen of the old one: a replica that was not seen since it started, or
+/// that shows a third leaf, may be of the old root, and what switched once may have gone back.
 fn drained(rotation: &Rotation, seen: &Observed) -> Vec<String> {
     let (old, changes_root) = (&rotation.old, rotation.changes_root());
     let is_old = |leaf: Option<&String>, issuer: Option<&String>| {
         leaf == Some(&old.leaf) || (changes_root && issuer == Some(&old.root))
     };
+    let mut missing = Vec::new();
     match &rotation.holder {
         Holder::Kingdom => {
-            let lives_on = |open: &&OpenConnection| open.server.skid.as_ref() == Some(&old.leaf);
+            // A server's leaf is known without its issuer: where the root changes, whatever is not the new
+            // leaf may be of the old root.
+            let new = rotation.new.as_ref().map(|new| &new.leaf);
+            let lives_on = |open: &&OpenConnection| {
+                let leaf = open.server.skid.as_ref();
+                leaf == Some(&old.leaf) || (changes_root && leaf != new)
+            };
             let open: BTreeSet<_> =
                 seen.connections.iter().filter(lives_on).filter_map(|open| open.replica).collect();
             let again = seen.shown.iter().filter(|(_, leaf)| **leaf == old.leaf);
@@ -302,7 +307,10 @@ fn drained(rotation: &Rotation, seen: &Observed) -> Vec<String> {
                     format!("open connections to replica {id} live on the old credential")
                 }
             };
-            open.union(&again).map(text).collect()
+            missing.extend(open.union(&again).map(text));
+            // Of those that show the old leaf it was said above.
+            let others = seen.replicas.iter().filter(|replica| !again.contains(&replica.id));
+            missing.extend(others.filter_map(|replica| not_switched(rotation, seen, replica)));
         }
         Holder::Participant { actor, .. } => {
             if seen.opened.iter().any(|one| is_old(Some(&one.leaf), Some(&one.issuer))) {
@@ -313,10 +321,13 @@ fn drained(rotation: &Rotation, seen: &Observed) -> Vec<String> {
                 let peer = open.peer.as_ref();
                 peer.is_some_and(|peer| is_old(peer.skid.as_ref(), peer.akid.as_ref()))
             };
-            let text = format!("open connections of {actor} live on the old credential");
-            seen.connections.iter().any(lives_on).then_some(text).into_iter().collect()
+            if seen.connections.iter().any(lives_on) {
+                missing.push(format!("open connections of {actor} live on the old credential"));
+            }
+            missing.extend(switched(rotation, seen));
         }
     }
+    missing
 }
 
 fn leaf(replica: &ReplicaStatus) -> Option<&str> {
@@ -610,5 +621,42 @@ mod tests {
             seen.opened.insert(client_leaf("another's leaf", "old-root"));
         });
         assert_eq!(other, [""; 0], "where the root stays, only the old leaf is the old credential");
+    }
+
+    #[test]
+    fn retire_waits_for_a_replica_that_was_not_seen_since_it_started() {
+        let of = rotation(Holder::Kingdom);
+        let unseen = missing(Phase::Retire, &of, |seen| {
+            seen.shown.remove(&1);
+        });
+        assert_eq!(unseen, ["replica 1 has not been seen to answer with the new leaf"]);
+        let unseen = missing(Phase::Retire, &of_participant(), |seen| {
+            seen.answered.retain(|(replica, _), _| *replica == 0);
+        });
+        assert_eq!(unseen, ["replica 1 has not been seen to answer edp1's new leaf"]);
+        for of in [of, of_participant()] {
+            let down = |seen: &mut Observed| seen.replicas[1].state = "stopped";
+            assert_eq!(missing(Phase::Retire, &of, down), ["replica 1 does not run"]);
+            let again = |seen: &mut Observed| {
+                seen.shown.insert(1, "new-leaf".to_owned());
+            };
+            assert_eq!(missing(Phase::Retire, &of, again), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn retire_waits_while_a_replica_shows_a_third_leaf_which_may_be_of_the_old_root() {
+        let of = rotation(Holder::Kingdom);
+        let third = missing(Phase::Retire, &of, |seen| {
+            seen.shown.insert(1, "third-leaf".to_owned());
+        });
+        assert_eq!(third, ["replica 1 has not been seen to answer with the new leaf"]);
+        let on_third = |seen: &mut Observed| seen.connections.push(open("x", "y", "third-leaf"));
+        let lives_on = ["open connections to replica 1 live on the old credential"];
+        assert_eq!(missing(Phase::Retire, &of, on_third), lives_on);
+        let mut same_root = of;
+        same_root.new.as_mut().unwrap().root = "old-root".to_owned();
+        let kept = missing(Phase::Retire, &same_root, on_third);
+        assert_eq!(kept, [""; 0], "where the root stays, only the old leaf is the old credential");
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"(\w+) presents no certificate",
             "Given edp1 presents no certificate",
             |world, given| {
-                world.actor(given.text(0)).await?.credential = None;
+                world.puts_on(given.text(0), None).await?;
                 Ok(())
             }
         ),
@@ -38,7 +38,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let actor = given.text(0);
                 let own = world.sandbox_credential(actor).await?;
-                world.actor(actor).await?.credential = own;
+                world.puts_on(actor, own).await?;
                 Ok(())
             }
         ),
@@ -56,7 +56,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let mut chain = vec![forgery.certificate.clone()];
                 chain.extend(forgery.chain.iter().cloned());
                 let credential = Credential { chain, key: key.to_vec() };
-                world.actor(actor).await?.credential = Some(credential);
+                world.puts_on(actor, Some(credential)).await?;
                 Ok(())
             }
         ),
@@ -65,8 +65,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"(\w+) presents the credential of (\w+)",
             "Given edp1 presents the credential of edp2",
             |world, given| {
-                let other = world.actor(given.text(1)).await?.credential.clone();
-                world.actor(given.text(0)).await?.credential = other;
+                let other = world.actor(given.text(1)).await?.credential().cloned();
+                world.puts_on(given.text(0), other).await?;
                 Ok(())
             }
         ),

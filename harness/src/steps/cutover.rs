@@ -30,7 +30,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then mc1 is refused without a certificate by every replica, and accepted with its leaf",
             |world, given| {
                 let actor = given.text(0);
-                let leaf = world.actor(actor).await?.credential.clone();
+                let leaf = world.actor(actor).await?.credential().cloned();
                 let leaf = leaf.ok_or_else(|| {
                     let what = format!("{actor} has no leaf, so its refusal proves nothing");
                     Problem::author(what, "let it present one before certificates are required")

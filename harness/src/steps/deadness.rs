@@ -621,7 +621,7 @@ fn leaf_of(world: &mut World, actor: &str, root: &Authority) -> Result<Old, Prob
 }
 
 async fn present(world: &mut World, actor: &str) -> Result<Credential, Problem> {
-    let now = world.actor(actor).await?.credential.clone();
+    let now = world.actor(actor).await?.credential().cloned();
     now.ok_or_else(|| Problem::author(format!("{actor} presents no leaf"), PRESENT_ANOTHER))
 }
 

@@ -161,7 +161,7 @@ impl World {
                     for peer in cutting.peers.iter_mut().filter(|peer| peer.actor == actor) {
                         peer.leaf = None;
                     }
-                    self.actor(&actor).await?.credential = before;
+                    self.puts_on(&actor, before).await?;
                     self.dress_probes().await?;
                     if self.is_probing_as(&actor) {
                         self.restart_caller(&actor).await?;

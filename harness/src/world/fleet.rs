@@ -95,7 +95,7 @@ impl World {
             let leaf = self.leaf_of_schedule(member, &root)?;
             let chain = vec![leaf.certificate_der().to_vec()];
             let key = leaf.key().pkcs8_der().to_vec();
-            self.actor(member).await?.credential = Some(Credential { chain, key });
+            self.puts_on(member, Some(Credential { chain, key })).await?;
             self.dress_probes().await?;
             self.restart_caller(member).await?;
         }

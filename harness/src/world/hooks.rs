@@ -190,8 +190,7 @@ impl World {
             Ok(roots) => roots,
             Err(error) => return Ok(Err(wrong(&error))),
         };
-        let guise = self.actor(actor).await?;
-        guise.credential = Some(Credential { chain, key });
+        let guise = self.puts_on(actor, Some(Credential { chain, key })).await?;
         guise.roots = Some(roots);
         self.changed(format!("{actor}'s files"));
         Ok(Ok(()))

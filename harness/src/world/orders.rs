@@ -69,7 +69,9 @@ impl World {
                             .ok_or_else(|| Problem::harness("the map has lost its old entry"))?;
                         files.set_file(Role::PrincipalMap, left.into_bytes());
                     }
-                    Switch::Leaf => self.actor(actor).await?.credential.clone_from(&new),
+                    Switch::Leaf => {
+                        self.puts_on(actor, new.clone()).await?;
+                    }
                 }
                 if switch != Switch::Leaf {
                     self.read_files().await?;
@@ -89,7 +91,7 @@ impl World {
             for (role, content) in &before {
                 self.running()?.set_file(*role, content.clone());
             }
-            self.actor(actor).await?.credential.clone_from(&old);
+            self.puts_on(actor, old.clone()).await?;
             self.read_files().await?;
         }
         let [before, after] = presented;

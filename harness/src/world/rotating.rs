@@ -621,7 +621,7 @@ impl World {
             }
             (Phase::Switch, Holder::Participant { actor, .. }) => {
                 let old = self.rotating()?.old_credential.clone();
-                self.actor(actor).await?.credential = old;
+                self.puts_on(actor, old).await?;
                 self.dress_probes().await?;
                 if self.probing.is_some() {
                     self.restart_caller(actor).await?;

@@ -309,3 +309,39 @@ fn a_door_without_a_row_is_told() {
         Then edp1's old leaf is dead, and its new one is not, at\n| the Kingdom | unknown_issuer |\n";
     is_wrongly_written(&play(steps), "is not among the doors");
 }
+
+/// Every renewal replaces a leaf, whoever orders it. Each is valid for 90 days and replaced after 60: on
+/// day 375 all that mc1 has replaced have ended, on day 385 the one that it replaced last has not.
+#[test]
+fn a_leaf_that_the_schedule_replaced_and_that_has_not_ended_is_alive() {
+    let after = |days: u32| {
+        play(&format!(
+            "Given mc1's first leaf works at every door\nAnd everybody probes the Kingdom\n\
+            When the fleet renews its 90-day leaves 30 days before they end, for {days} days\n\
+            And the probes stop\n\
+            Then mc1's old leaf is dead, and its new one is not, at\n| the Kingdom | expired |\n"
+        ))
+    };
+    is_green(&after(375));
+    is_red(&after(385), "mc1's old leaf 7 of 7 at the Kingdom", Cause::StillAccepted);
+}
+
+/// That another's leaf works proves nothing of one's own; but one's own is not another's because that
+/// one presented it too.
+#[test]
+fn the_leaf_of_another_is_not_among_those_that_an_actor_replaced() {
+    let after = |between: &str| {
+        play(&format!(
+            "Given mc1's first leaf works at every door\nAnd the clock moves forward by 30 minutes\n\
+            And mc1 gets a new root\nAnd the trust bundle includes mc1's new root\n\
+            And the principal map knows mc1's new root\n{between}\
+            And mc1 presents a leaf of its new root\n\
+            And the trust bundle no longer includes mc1's root\nAnd all 2 replicas are restarted\n\
+            Then mc1's old leaf is dead, and its new one is not, at\n| the Kingdom | unknown_issuer |\n"
+        ))
+    };
+    is_green(&after("And mc1 presents the credential of edp2\n"));
+    let shared =
+        "And mc1 presents a leaf of its new root\nAnd edp2 presents the credential of mc1\n";
+    is_red(&after(shared), "mc1's old leaf 2 of 2 at the Kingdom", Cause::StillAccepted);
+}
