@@ -774,6 +774,15 @@ fn equals_the_truth() {
         let assessment = incident.assessed("mc1", &with_trail);
         assert_eq!(differences(&listed(&assessment), &truth), Vec::<String>::new(), "{subject}");
         assert_eq!(assessment["complete"], true, "{subject}: {:#}", assessment["not_known"]);
+        // With addresses and identities alone it is the same list, but for event groups of types that
+        // nobody named, which it says.
+        let bare = incident.assessed("mc1", &dated);
+        let (told, true_names) = (names(&listed(&bare)), names(&truth));
+        assert!(told.is_subset(&true_names), "{subject}: {:?}", told.difference(&true_names));
+        let untold: Vec<_> = true_names.difference(&told).collect();
+        assert!(untold.iter().all(|(kind, ..)| kind == "event_group"), "{subject}: {untold:?}");
+        assert!(untold.is_empty() || untold.len() == 4, "{subject}: {untold:?}");
+        assert!(untold.is_empty() || bare["not_known"].to_string().contains("--entity-type"));
         let measurements = assessment["looked_at"].as_array().expect("a list");
         let counted = measurements.iter().find(|one| one["kind"] == "measurement");
         assert_eq!(counted.expect("counted")["count"], 1000, "{subject}");
@@ -798,6 +807,11 @@ fn equals_the_truth() {
     undated_and_unread(&incident);
     whose_key(&incident);
     one_is_hidden(&incident, &trail, &head);
+}
+
+/// What is listed, without its times.
+fn names(lines: &BTreeSet<Line>) -> BTreeSet<(String, String, String)> {
+    lines.iter().map(|(kind, name, how, _)| (kind.clone(), name.clone(), how.clone())).collect()
 }
 
 /// Whether the key made the signature stands beside what the certificate signed, and nowhere else.
@@ -863,9 +877,6 @@ fn undated_and_unread(incident: &Incident) {
     let gaps = undated["not_known"].to_string();
     assert!(gaps.contains("--entity-type") && gaps.contains("--audit FILE"), "{gaps}");
     let with_type = incident.assessed("mc1", &[&option, &name, "--entity-type", "creative"]);
-    let names = |of: &BTreeSet<Line>| -> BTreeSet<_> {
-        of.iter().map(|(kind, name, how, _)| (kind.clone(), name.clone(), how.clone())).collect()
-    };
     assert_eq!(names(&listed(&with_type)), names(&truth(incident, "mc1 key")));
     // Whoever may not read event groups says so, and does not show an empty list as the answer.
     for (identity, whose) in

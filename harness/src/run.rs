@@ -108,11 +108,12 @@ pub fn run(
     };
     let (sender, results) = mpsc::channel();
     let mut queue: Vec<_> = scenarios.clone();
-    // What waits longest goes first, so that nothing is waited for alone at the end.
+    // What waits longest goes first, so that nothing is waited for alone at the end; twins that run
+    // elsewhere wait in no real time, and come last.
     queue.sort_by_key(|scenario| {
         let is_elsewhere =
             scenario.twin.as_ref().is_some_and(|twin| twin.environment != plan.environment);
-        std::cmp::Reverse(if is_elsewhere { 0 } else { scenario.waits_ms() })
+        (is_elsewhere, std::cmp::Reverse(scenario.waits_ms()))
     });
     let queue = VecDeque::from(queue);
     let labels = scenarios.iter().map(Scenario::label);

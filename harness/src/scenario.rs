@@ -63,8 +63,17 @@ impl Scenario {
             let mut words = text.split_whitespace().rev().skip_while(|word| *word != "ms").skip(1);
             words.next().filter(is_number).and_then(|word| word.parse().ok()).unwrap_or(0u64)
         };
-        let probing = self.steps.iter().filter(|step| step.value.contains("probes go on for"));
-        probing.map(|step| of_step(&step.value)).sum()
+        let of_schedule = |text: &str| {
+            let days = text.strip_suffix(" days").and_then(|text| text.rsplit(' ').next());
+            // An hour of it is a probe.
+            days.filter(is_number).and_then(|days| days.parse().ok()).unwrap_or(0u64) * 60
+        };
+        let of = |text: &str| match text {
+            probing if probing.contains("probes go on for") => of_step(probing),
+            fleet if fleet.starts_with("the fleet ") => of_schedule(fleet),
+            _ => 0,
+        };
+        self.steps.iter().map(|step| of(&step.value)).sum()
     }
 
     /// The clauses that its tags name, such as `1.1.2/RevokeCertificate`.
