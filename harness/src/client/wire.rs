@@ -359,10 +359,7 @@ impl StreamCall {
             }
             let ended = || TransportError::Connection("the server ended the stream".to_owned());
             // The server had begun with it: what is cancelled now is lost.
-            let lost = |error: hyper::Error| match was_turned_away(&error) {
-                true => TransportError::NotProcessed(error.to_string()),
-                false => TransportError::Connection(error.to_string()),
-            };
+            let lost = |error: hyper::Error| ended_by(&error, was_turned_away(&error));
             let frame = self.body.frame().await.ok_or_else(ended)?.map_err(lost)?;
             self.unread.extend_from_slice(&frame.into_data().map_err(|_| ended())?);
         }
@@ -376,7 +373,11 @@ fn not_sent(error: &hyper::Error) -> TransportError {
 /// Whether the server began to process a call that got no answer: not if the call never left, its
 /// stream was refused, or a GOAWAY said that it was too late (RFC 9113 section 6.8).
 fn broke(error: &hyper::Error) -> TransportError {
-    if error.is_canceled() || was_turned_away(error) {
+    ended_by(error, error.is_canceled() || was_turned_away(error))
+}
+
+fn ended_by(error: &hyper::Error, is_unprocessed: bool) -> TransportError {
+    if is_unprocessed {
         TransportError::NotProcessed(error.to_string())
     } else {
         TransportError::Connection(error.to_string())

@@ -23,6 +23,13 @@ pub struct Action {
     pub etag: Option<String>,
 }
 
+impl Action {
+    /// Who has to do what to which resource.
+    pub fn in_words(&self) -> String {
+        format!("{} has to {} {}", self.who, self.action.name(), self.subject)
+    }
+}
+
 /// Kinds of actions, in the order in which they are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

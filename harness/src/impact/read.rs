@@ -980,12 +980,12 @@ async fn event_groups(
         ));
     }
     let named = audit.map(|audit| &audit.living_event_groups);
-    let seen = readable_event_groups(public, entity_types(question), named).await?;
+    let seen = readable_event_groups(public, entity_types(&question.entity_types), named).await?;
     if audit.is_none() {
         gaps.push(Gap::not_looked_at(
             format!(
                 "event groups of other entity types than {}",
-                entity_types(question).join(", ")
+                entity_types(&question.entity_types).join(", ")
             ),
             "a list shows the types that are asked for, and nothing lists the types (1.4.10); it may also be 30 s old (1.4.11)",
             "name them with --entity-type, or give the audit trail: --audit FILE",
@@ -1054,14 +1054,13 @@ pub async fn event_groups_of(
     trail: &str,
 ) -> Result<Vec<v2alpha::EventGroup>, ReadError> {
     let audit = self::trail(trail, Path::new("/v1/audit"), None, consumer)?;
-    let types = vec!["campaign".to_owned()];
-    readable_event_groups(public, types, Some(&audit.living_event_groups)).await
+    readable_event_groups(public, entity_types(&[]), Some(&audit.living_event_groups)).await
 }
 
-fn entity_types(question: &Question) -> Vec<String> {
+fn entity_types(named: &[String]) -> Vec<String> {
     // An empty filter means this one only; any other hides it (1.4.10).
     let mut types = vec!["campaign".to_owned()];
-    types.extend(question.entity_types.iter().filter(|name| *name != "campaign").cloned());
+    types.extend(named.iter().filter(|name| *name != "campaign").cloned());
     types
 }
 

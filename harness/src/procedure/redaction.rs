@@ -524,6 +524,17 @@ mod tests {
         private_part(der).unwrap().windows(4).any(|four| digits.contains(&hex::encode(four)))
     }
 
+    type Form = fn(&[u8]) -> String;
+
+    /// How tools write bytes out in hex.
+    const HEX: [(&str, Form); 5] = [
+        ("openssl pkey -text", colons),
+        ("xxd -p", plain),
+        ("xxd", xxd),
+        ("hexdump -C", hexdump),
+        ("xxd -i", array),
+    ];
+
     #[test]
     fn a_key_that_is_written_out_in_hex_is_blacked_out_whole() {
         let key = key(1);
@@ -531,15 +542,7 @@ mod tests {
         let der = key.pkcs8_der();
         let number = private_part(der).unwrap();
         assert_eq!(number.len(), 32);
-        type Form = fn(&[u8]) -> String;
-        let forms: [(&str, Form); 5] = [
-            ("openssl pkey -text", colons),
-            ("xxd -p", plain),
-            ("xxd", xxd),
-            ("hexdump -C", hexdump),
-            ("xxd -i", array),
-        ];
-        for (name, form) in forms {
+        for (name, form) in HEX {
             for bytes in [der, number] {
                 let written = form(bytes);
                 for written in [written.clone(), written.to_uppercase().replace("0X", "0x")] {
@@ -568,7 +571,6 @@ mod tests {
     fn a_key_that_nobody_knows_is_found_by_its_shape() {
         let key = key(9);
         let nothing = KnownSecrets::default();
-        type Form = fn(&[u8]) -> String;
         let in_lines: Form = |der| {
             let text = STANDARD.encode(der);
             let lines = text.as_bytes().chunks(76).map(String::from_utf8_lossy);
@@ -579,17 +581,12 @@ mod tests {
             let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line));
             lines.map(|line| format!("  {line}\n")).collect()
         };
-        let forms: [(&str, Form); 8] = [
+        let forms: [(&str, Form); 3] = [
             ("base64 -w 0", |der| STANDARD.encode(der) + "\n"),
             ("base64", in_lines),
             ("base64, indented", indented),
-            ("openssl pkey -text", colons),
-            ("xxd -p", plain),
-            ("xxd", xxd),
-            ("hexdump -C", hexdump),
-            ("xxd -i", array),
         ];
-        for (name, form) in forms {
+        for (name, form) in forms.into_iter().chain(HEX) {
             for der in [key.pkcs8_der(), sec1(&key), &key.pkcs8_der()[..60]] {
                 let clean = nothing.redact(&format!("it is:\n{}. over\n", form(der)));
                 let left = clean.replace(BLACKED_OUT, "").replace("0x", "");

@@ -6,7 +6,7 @@ use super::{Arguments, StepDefinition, authentication, participants, step};
 use crate::error::Problem;
 use crate::impact::Assessment;
 use crate::impact::facts::{OwnerKind, Subject};
-use crate::impact::plan::ActionKind;
+use crate::impact::plan::{Action, ActionKind};
 use crate::impact::repair::digest;
 use crate::participant::cast::Fresh;
 use crate::verdict::{check, repair};
@@ -86,11 +86,7 @@ fn repairs() -> Vec<StepDefinition> {
                 let what = format!("what is left to do about {}", stolen.what);
                 let assessment = stolen.assess(world, given.text(0)).await?;
                 // In the plan's order: what is done later stands on what is done before.
-                let left: Vec<_> = assessment
-                    .plan
-                    .iter()
-                    .map(|one| format!("{} has to {} {}", one.who, one.action.name(), one.subject))
-                    .collect();
+                let left: Vec<_> = assessment.plan.iter().map(Action::in_words).collect();
                 world.check(check::list(what, &expected, &left).or(Cause::UnexpectedState))
             }
         ),

@@ -1,6 +1,7 @@
 //! Whether a repair has left nothing that stands on what was stolen. Pure.
 
 use crate::error::Problem;
+use crate::impact::plan::Action;
 use crate::impact::{Assessment, Gap, GapKind};
 use crate::observation::{Check, Fact, Observation};
 use crate::verdict::check;
@@ -31,10 +32,7 @@ pub fn nothing_left(
         ));
     }
     let open = now.open().map(|one| format!("{} {} is open", one.kind.name(), one.name));
-    let todo = now
-        .plan
-        .iter()
-        .map(|action| format!("{} has to {} {}", action.who, action.action.name(), action.subject));
+    let todo = now.plan.iter().map(Action::in_words);
     // What nobody has looked at may be open too.
     let is_settled = |gap: &&Gap| was_tried && gap.is_of_keyless_metadata();
     let unseen = now.not_known.iter().filter(|gap| gap.kind == GapKind::NotLookedAt);
@@ -53,7 +51,7 @@ pub fn is_of_the_same(one: &Assessment, other: &Assessment) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::impact::plan::{Action, ActionKind};
+    use crate::impact::plan::ActionKind;
     use crate::impact::{Affected, How, Kind, SCHEMA, SubjectState, When};
     use crate::observation::ObservationLog;
     use fake_kingdom::model::Timestamp;

@@ -45,16 +45,8 @@ impl World {
             _ => None,
         });
         let vouched_keys = earlier.flat_map(|one| one.vouched_keys.iter().cloned()).collect();
-        let question = Question {
-            subject,
-            since,
-            key,
-            own_keys,
-            vouched_keys,
-            entity_types: Vec::new(),
-            audit: Some(read::Trail::Text(self.running()?.audit_lines()?.join("\n"))),
-            audit_head: Some(self.running()?.audit_head()),
-        };
+        let question =
+            Question { since, key, own_keys, vouched_keys, ..self.question_of(subject)? };
         let assessment = self.assessed(owner, &question).await?;
         self.record(Fact::Impact(Box::new(assessment.clone())));
         Ok(assessment)
@@ -104,16 +96,7 @@ impl World {
         let name = self.fill(&format!("{{{owner}.public_key}}"))?;
         let subject =
             Subject::public_key(&name).map_err(|error| Problem::harness(error.to_string()))?;
-        let question = Question {
-            subject,
-            since: None,
-            key: Some(key.to_owned()),
-            own_keys: BTreeSet::new(),
-            vouched_keys: BTreeSet::new(),
-            entity_types: Vec::new(),
-            audit: Some(read::Trail::Text(self.running()?.audit_lines()?.join("\n"))),
-            audit_head: Some(self.running()?.audit_head()),
-        };
+        let question = Question { key: Some(key.to_owned()), ..self.question_of(subject)? };
         let affected = self.assessed(owner, &question).await?.affected.into_iter();
         let mut under: BTreeSet<_> =
             affected.map(|one| (one.how.name().to_owned(), one.name)).collect();
@@ -127,6 +110,20 @@ impl World {
             under.extend(opened.into_iter().map(|name| ("opened_by_it".to_owned(), name)));
         }
         Ok(under)
+    }
+
+    /// A question with the trail as it stands, and nothing else told.
+    fn question_of(&self, subject: Subject) -> Result<Question, Problem> {
+        Ok(Question {
+            subject,
+            since: None,
+            key: None,
+            own_keys: BTreeSet::new(),
+            vouched_keys: BTreeSet::new(),
+            entity_types: Vec::new(),
+            audit: Some(read::Trail::Text(self.running()?.audit_lines()?.join("\n"))),
+            audit_head: Some(self.running()?.audit_head()),
+        })
     }
 
     async fn assessed(&mut self, owner: &str, question: &Question) -> Result<Assessment, Problem> {
