@@ -67,7 +67,7 @@ impl Credentials {
         for root in &self.trust {
             roots.add(CertificateDer::from(root.as_slice())).map_err(wrong)?;
         }
-        let provider = crate::tls::provider();
+        let provider = crate::tls::provider(clock);
         let builder = ClientConfig::builder_with_details(provider, Arc::new(clock.clone()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(wrong)?

@@ -19,8 +19,7 @@ const SEGMENT: usize = 1_000;
 const METHODS_MAX: usize = 512;
 
 /// What an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "named as in interfaces.md")]
 pub enum Kind {
     Handshake,
@@ -32,9 +31,29 @@ pub enum Kind {
     Alert,
 }
 
+impl Kind {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Call => "call",
+            Self::Mutation => "mutation",
+            Self::Reload => "reload",
+            Self::Replica => "replica",
+            Self::Fault => "fault",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// Which listener a connection came in on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "named as in interfaces.md")]
 pub enum Listener {
     Public,
@@ -42,6 +61,24 @@ pub enum Listener {
     Operator,
     /// A Duchy's server for providers (contract 1.7.14).
     Duchy,
+}
+
+impl Listener {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::System => "system",
+            Self::Operator => "operator",
+            Self::Duchy => "duchy",
+        }
+    }
+}
+
+impl Serialize for Listener {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 /// The server process that an event comes from.

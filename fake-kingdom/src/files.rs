@@ -12,11 +12,12 @@ use kingdom_proto::config as pb;
 use miette::Diagnostic as _;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 /// One of the files that the real servers are started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +78,28 @@ impl MemoryFiles {
     /// The present content of one file.
     pub fn get(&self, role: Role) -> Option<Vec<u8>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&role).cloned()
+    }
+
+    /// All files as they are now, apart from these.
+    fn snapshot(&self) -> Self {
+        let files = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Self(Arc::new(RwLock::new(files)))
+    }
+
+    /// A digest of every file, and of `more`.
+    fn digest(&self, more: &[u8]) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        // With lengths, so that bytes cannot move from one part to the next.
+        let mut add = |part: &[u8]| {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        };
+        add(more);
+        for (role, content) in &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            add(role.flag().as_bytes());
+            add(content);
+        }
+        digest.finalize().into()
     }
 }
 
@@ -153,6 +176,9 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
+/// Contents of files in memory that are kept; above that all are forgotten.
+const KEPT: usize = 256;
+
 /// The contents of all files, checked.
 pub struct Contents {
     /// The server's leaf, alone (contract 2.11).
@@ -172,12 +198,51 @@ pub struct Contents {
 }
 
 impl Contents {
+    /// Reads and checks every file.
+    ///
+    /// # Errors
+    /// The first file that the real server would not start with.
+    pub fn read(files: &Files, quirks: &Quirks) -> Result<Arc<Self>, FileError> {
+        let drops_fraction = quirks.faithful(Quirk::RateLimiterDropsFraction);
+        Self::once(files, &[1, u8::from(drops_fraction)], |files| Self::parse(files, quirks))
+    }
+
     /// Reads and checks the files of a Duchy's own server (contract 5.1.4): leaf, key, bundle and
     /// its own map. It has no Duchy configuration of its own here, no operator and no limits.
     ///
     /// # Errors
     /// The first file that the real server would not start with.
-    pub fn read_of_duchy(files: &Files) -> Result<Self, FileError> {
+    pub fn read_of_duchy(files: &Files) -> Result<Arc<Self>, FileError> {
+        Self::once(files, &[0], Self::parse_of_duchy)
+    }
+
+    /// What `parse` makes of the files; of files in memory, which thousands of replicas of a run read,
+    /// what it made of the same bytes before.
+    fn once(
+        files: &Files,
+        how: &[u8],
+        parse: impl Fn(&Files) -> Result<Self, FileError>,
+    ) -> Result<Arc<Self>, FileError> {
+        /// By what they were read from.
+        static READ: Mutex<BTreeMap<[u8; 32], Arc<Contents>>> = Mutex::new(BTreeMap::new());
+        let Files::Memory(live) = files else { return parse(files).map(Arc::new) };
+        // One look at all, so that what is kept is of the bytes it is kept for.
+        let now = live.snapshot();
+        let digest = now.digest(how);
+        let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(contents) = read().get(&digest) {
+            return Ok(contents.clone());
+        }
+        let contents = Arc::new(parse(&Files::Memory(now))?);
+        let mut read = read();
+        if read.len() >= KEPT {
+            read.clear();
+        }
+        read.insert(digest, contents.clone());
+        Ok(contents)
+    }
+
+    fn parse_of_duchy(files: &Files) -> Result<Self, FileError> {
         let (certificate_der, key_der) = identity(files)?;
         let map = principal_map(files)?;
         Ok(Self {
@@ -191,11 +256,7 @@ impl Contents {
         })
     }
 
-    /// Reads and checks every file.
-    ///
-    /// # Errors
-    /// The first file that the real server would not start with.
-    pub fn read(files: &Files, quirks: &Quirks) -> Result<Self, FileError> {
+    fn parse(files: &Files, quirks: &Quirks) -> Result<Self, FileError> {
         let (certificate_der, key_der) = identity(files)?;
         let map = principal_map(files)?;
         let duchy_info: pb::DuchyCertConfig =
@@ -415,6 +476,35 @@ mod tests {
 
     fn parse(text: &str) -> Result<pb::AuthorityKeyToPrincipalMap, TextProtoError> {
         parse_text_proto(text, MAP)
+    }
+
+    #[test]
+    fn files_in_memory_are_parsed_once_for_the_same_bytes_and_anew_for_others() {
+        let seed = crate::seam::entropy::Seed::new(21);
+        let sandbox = crate::sandbox::Sandbox::generate(seed, &[Timestamp::default()]).unwrap();
+        let read = |files: &MemoryFiles, quirks: &Quirks| {
+            Contents::read(&Files::Memory(files.clone()), quirks)
+        };
+        let faithful = Quirks::default();
+        let files = sandbox.memory_files();
+        let first = read(&files, &faithful).unwrap();
+        assert!(Arc::ptr_eq(&first, &read(&sandbox.memory_files(), &faithful).unwrap()));
+
+        let lenient = Quirks::default().inverted(Quirk::RateLimiterDropsFraction);
+        assert!(!Arc::ptr_eq(&first, &read(&files, &lenient).unwrap()));
+        let duchy = Contents::read_of_duchy(&Files::Memory(files.clone())).unwrap();
+        assert!(duchy.operator_trust.is_empty() && !first.operator_trust.is_empty());
+
+        let map = files.get(Role::PrincipalMap).unwrap();
+        files.set(Role::PrincipalMap, Vec::new());
+        let other = read(&files, &faithful).unwrap();
+        assert!(first.lookup.entries().count() > other.lookup.entries().count());
+        files.set(Role::PrincipalMap, b"entries {".to_vec());
+        for _ in 0..2 {
+            assert_eq!(read(&files, &faithful).err().unwrap().role, Role::PrincipalMap);
+        }
+        files.set(Role::PrincipalMap, map);
+        assert!(Arc::ptr_eq(&first, &read(&files, &faithful).unwrap()));
     }
 
     #[test]

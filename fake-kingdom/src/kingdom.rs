@@ -980,7 +980,11 @@ impl LoadedFiles {
         }
     }
 
-    fn of_duchy(server: &Server, id: &Arc<str>, contents: Contents) -> Result<Self, StartError> {
+    fn of_duchy(
+        server: &Server,
+        id: &Arc<str>,
+        contents: Arc<Contents>,
+    ) -> Result<Self, StartError> {
         let shared = &server.shared;
         let config = tls::server_config(
             &contents.certificate_der,
@@ -1008,7 +1012,7 @@ impl LoadedFiles {
         };
         Ok(Self {
             server: Arc::new(connection::server_facts(&contents.certificate_der)),
-            contents: Arc::new(contents),
+            contents,
             operator: config.clone(),
             public: config,
             limiter: None,
@@ -1017,7 +1021,7 @@ impl LoadedFiles {
         })
     }
 
-    fn of_replica(shared: &Shared, contents: Contents) -> Result<Self, StartError> {
+    fn of_replica(shared: &Shared, contents: Arc<Contents>) -> Result<Self, StartError> {
         let config = |trust, client_auth, role| {
             tls::server_config(
                 &contents.certificate_der,
@@ -1036,7 +1040,6 @@ impl LoadedFiles {
         let limiter =
             limits.map(|limits| Arc::new(Mutex::new(RateLimiter::new(limits, shared.now()))));
         let server = Arc::new(connection::server_facts(&contents.certificate_der));
-        let contents = Arc::new(contents);
         Ok(Self { contents, public, operator, limiter, server, client_auth, routes: None })
     }
 }

@@ -3,7 +3,7 @@
 
 mod provider;
 
-pub use provider::{provider, signing_key};
+pub use provider::provider;
 
 use crate::cause::Cause;
 use crate::event::PeerFacts;
@@ -90,7 +90,7 @@ pub fn server_config(
     client_auth: ClientAuth,
     clock: &Clock,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider = provider();
+    let provider = provider(clock);
     let builder = ServerConfig::builder_with_details(provider.clone(), Arc::new(clock.clone()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Identity)?;
@@ -116,7 +116,7 @@ pub fn server_config(
 /// read, which [`server_config`] tells.
 pub(crate) fn is_other_key(certificate_der: &[u8], key_der: &[u8]) -> bool {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key_der.to_vec()));
-    let Ok(key) = signing_key(key) else { return false };
+    let Ok(key) = provider::signing_key(key) else { return false };
     let chain = vec![CertificateDer::from(certificate_der.to_vec())];
     let pair = rustls::sign::CertifiedKey::new(chain, key);
     pair.keys_match() == Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch))

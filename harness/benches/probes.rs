@@ -13,7 +13,7 @@ use halo_harness::client::{Credential, Security, TlsOptions};
 use halo_harness::environment::{Environment, EnvironmentKind, Setup};
 use halo_harness::probe::{CallerSettings, Density, Prober, Wardrobe};
 use halo_harness::verdict::availability;
-use halo_harness::world::World;
+use halo_harness::world::{Seeds, World};
 use halo_pki::{Authority, LeafSpec, Validity, pem_certificates, pem_private_key};
 use kingdom_proto::v2alpha as pb;
 use prost::Message as _;
@@ -81,7 +81,8 @@ fn simulated(what: &str, new_connection_permille: u32, hold: f64) {
         let runtime = EnvironmentKind::Simulated.runtime().unwrap();
         let rate = runtime.block_on(async {
             let seed = Seed::new(round as u64);
-            let mut world = World::new(EnvironmentKind::Simulated, seed, None);
+            let seeds = Seeds { scenario: seed, sandbox: seed };
+            let mut world = World::new(EnvironmentKind::Simulated, seeds, None);
             world.kingdom().await.unwrap();
             let density = Density {
                 rate_per_second: 2_000,

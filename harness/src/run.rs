@@ -10,7 +10,7 @@ use crate::steps::Registry;
 use crate::twins;
 use crate::verdict::detection::{self, Detection};
 use crate::verdict::{Claim, Judgement, Verdict, judge, judge_change};
-use crate::world::{Hooks, Stop, World};
+use crate::world::{Hooks, Seeds, Stop, World};
 use fake_kingdom::audit::Head;
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::quirk::Quirk;
@@ -168,9 +168,11 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
             return stillborn(scenario, problem);
         }
     };
-    let seed = Seed::new(plan.seed.child(&format!("scenario/{}", scenario.id)).next_u64());
+    let seed = |purpose: &str| Seed::new(plan.seed.child(purpose).next_u64());
+    let seeds =
+        Seeds { scenario: seed(&format!("scenario/{}", scenario.id)), sandbox: seed("sandbox") };
     let result = runtime.block_on(async {
-        let mut world = World::new(environment, seed, plan.deviation);
+        let mut world = World::new(environment, seeds, plan.deviation);
         if scenario.twin.is_none() {
             world.set_hooks(plan.hooks.clone());
         }

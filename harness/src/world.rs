@@ -139,6 +139,15 @@ pub struct Call {
     pub outcome: Outcome,
 }
 
+/// The roots of a world's randomness.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    /// Of the scenario's own keys, ids and order.
+    pub scenario: Seed,
+    /// Of the sandbox, which all scenarios of a run share.
+    pub sandbox: Seed,
+}
+
 /// One scenario's world.
 pub struct World {
     kind: EnvironmentKind,
@@ -181,8 +190,9 @@ pub struct World {
 
 impl World {
     /// A world in which nothing runs yet. Called inside the scenario's runtime.
-    pub fn new(kind: EnvironmentKind, seed: Seed, deviation: Option<Quirk>) -> Self {
-        let setup = Setup::new(seed, kind.clock());
+    pub fn new(kind: EnvironmentKind, seeds: Seeds, deviation: Option<Quirk>) -> Self {
+        let Seeds { scenario: seed, sandbox } = seeds;
+        let setup = Setup { sandbox, ..Setup::new(seed, kind.clock()) };
         let cast = Cast::new(seed, setup.clock.clone());
         Self {
             kind,

@@ -10,6 +10,11 @@ use std::time::Duration;
 pub trait Source: Send + Sync {
     /// The present, before any offset.
     fn now(&self) -> Timestamp;
+
+    /// Whether it is a paused runtime's ([`Clock::is_virtual`]).
+    fn is_virtual(&self) -> bool {
+        false
+    }
 }
 
 /// The machine's clock.
@@ -35,6 +40,10 @@ impl Source for Virtual {
         let elapsed = tokio::time::Instant::now().saturating_duration_since(self.origin);
         self.epoch.plus(elapsed)
     }
+
+    fn is_virtual(&self) -> bool {
+        true
+    }
 }
 
 /// Another clock, set wrong.
@@ -46,6 +55,10 @@ struct Skewed {
 impl Source for Skewed {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.right.now().micros().saturating_add(self.micros))
+    }
+
+    fn is_virtual(&self) -> bool {
+        self.right.is_virtual()
     }
 }
 
@@ -107,6 +120,12 @@ impl Clock {
         Timestamp::from_micros(
             self.source.now().micros().saturating_add(self.offset_micros.load(Ordering::SeqCst)),
         )
+    }
+
+    /// Whether time stands still or jumps as a paused runtime says: a simulation, all of whose ends
+    /// are in this process.
+    pub fn is_virtual(&self) -> bool {
+        self.source.is_virtual()
     }
 
     /// A clock that is always this much ahead of this one: somebody else's, set wrong.

@@ -123,7 +123,7 @@ impl TlsOptions {
     /// # Errors
     /// The key or a root is unusable.
     pub fn config(&self) -> Result<ClientConfig, String> {
-        let provider = fake_kingdom::tls::provider();
+        let provider = fake_kingdom::tls::provider(&self.clock);
         let versions: &[&rustls::SupportedProtocolVersion] = match self.security {
             Security::Tls12Only => &[&rustls::version::TLS12],
             Security::Tls13 | Security::Plaintext => &[&rustls::version::TLS13],
@@ -133,6 +133,7 @@ impl TlsOptions {
         for root in &self.roots {
             roots.add(CertificateDer::from(root.clone())).map_err(text)?;
         }
+        let key_provider = provider.key_provider;
         let builder = ClientConfig::builder_with_details(provider, Arc::new(self.clock.clone()))
             .with_protocol_versions(versions)
             .map_err(text)?
@@ -141,7 +142,7 @@ impl TlsOptions {
             None => builder.with_no_client_auth(),
             Some(credential) => {
                 let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(credential.key.clone()));
-                let key = fake_kingdom::tls::signing_key(key).map_err(text)?;
+                let key = key_provider.load_private_key(key).map_err(text)?;
                 let chain = credential.chain.iter().cloned().map(CertificateDer::from).collect();
                 // Whatever it is: hostile credentials are presented as they are.
                 let presented = Presented(Arc::new(CertifiedKey::new(chain, key)));

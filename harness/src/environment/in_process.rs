@@ -2,15 +2,16 @@
 
 use super::kustomize::Renderer;
 use super::mount::Mount;
+use super::sandboxes;
 use super::secrets::Delivery;
 use super::{
     Dial, Dialled, Environment, EventFilter, Listener, ReplicaAction, Setup, Target, Workplace,
 };
 use crate::error::Problem;
-use crate::observation::ServerEvent;
+use crate::observation::{PeerFacts, ServerEvent, ServerFacts};
 use fake_kingdom::audit::Head;
 use fake_kingdom::duchy::Fulfilment;
-use fake_kingdom::event::Kind;
+use fake_kingdom::event::{Event, Kind, Process};
 use fake_kingdom::fault::{FaultRule, NumberedRule};
 use fake_kingdom::files::{Files, Role};
 use fake_kingdom::model::{Mutation, Timestamp};
@@ -36,7 +37,7 @@ pub(super) struct InProcess {
     duchy_files: BTreeMap<String, Files>,
     commands: Option<ForCommands>,
     mount: Option<Mount>,
-    sandbox: Sandbox,
+    sandbox: Arc<Sandbox>,
     clock: Clock,
     /// The events read so far: each is converted once.
     read: Mutex<Vec<ServerEvent>>,
@@ -100,8 +101,7 @@ impl InProcess {
         network: Arc<dyn Network>,
         renderer: Renderer,
     ) -> Result<Box<dyn Environment>, Problem> {
-        let sandbox = Sandbox::generate(setup.seed, &[setup.clock.now()])
-            .map_err(|error| Problem::harness(format!("no sandbox: {error}")))?;
+        let sandbox = sandboxes::at(setup.sandbox, setup.clock.now())?;
         let folder = if setup.for_commands { Some(folder_with(&sandbox)?) } else { None };
         let (files, duchy_files): (_, BTreeMap<_, _>) = match &folder {
             Some(folder) => {
@@ -191,9 +191,7 @@ impl InProcess {
         let newest = read.last().map_or(0, |event| event.seq);
         let events = self.kingdom.control().events();
         for event in events.after(newest, usize::MAX).map_err(|e| lost(&e))? {
-            // By way of the JSON that the control listener shows: one form for all worlds.
-            let json = serde_json::to_vec(&*event).map_err(|e| lost(&e))?;
-            read.push(serde_json::from_slice(&json).map_err(|e| lost(&e))?);
+            read.push(shown(&event));
         }
         let first = read.partition_point(|event| event.seq <= after);
         Ok(read[first..].to_vec())
@@ -448,6 +446,54 @@ impl Dial for Dialler {
     }
 }
 
+/// An event as the control listener shows it (interfaces.md section 3), without its way through JSON.
+fn shown(event: &Event) -> ServerEvent {
+    let Event {
+        seq,
+        time,
+        kind,
+        outcome,
+        cause,
+        connection,
+        process: _,
+        request_id,
+        method,
+        code,
+        principal,
+        subject,
+        detail,
+    } = event;
+    let text = |text: &Arc<str>| text.to_string();
+    let connection = connection.as_deref();
+    ServerEvent {
+        seq: *seq,
+        time: time.to_string(),
+        replica: event.process().and_then(Process::replica),
+        duchy: event.process().and_then(Process::duchy).map(text),
+        connection: connection.map(|connection| connection.id),
+        peer_address: connection.map(|connection| connection.peer_address.clone()),
+        request_id: request_id.as_ref().map(text),
+        kind: kind.name().to_owned(),
+        outcome: (*outcome).to_owned(),
+        cause: cause.map(|cause| cause.code().to_owned()),
+        listener: connection.map(|connection| connection.listener.name().to_owned()),
+        method: method.as_ref().map(text),
+        code: code.map(str::to_owned),
+        principal: principal.as_ref().map(text),
+        peer: connection.and_then(|connection| connection.peer.as_ref()).map(|peer| PeerFacts {
+            serial: peer.serial.clone(),
+            skid: peer.skid.clone(),
+            akid: peer.akid.clone(),
+        }),
+        server: connection.map(|connection| ServerFacts {
+            serial: connection.server.serial.clone(),
+            skid: connection.server.skid.clone(),
+        }),
+        subject: subject.clone(),
+        detail: detail.clone(),
+    }
+}
+
 /// A new folder with all files of a sandbox.
 fn folder_with(sandbox: &Sandbox) -> Result<TempDir, Problem> {
     let unable = |what: String| Problem::environment(what, "free the temporary folder, run again");
@@ -461,4 +507,64 @@ fn no_such_duchy(id: &str) -> Problem {
         format!("no Duchy `{id}` serves here"),
         "the Duchies of a sandbox are aggregator, worker1 and worker2",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fake_kingdom::cause::Cause;
+    use fake_kingdom::event;
+
+    #[test]
+    fn an_event_is_shown_as_the_control_listener_shows_it() {
+        let connection = |process, listener, peer| event::Connection {
+            id: 7,
+            process,
+            listener,
+            peer_address: "127.0.0.1:4711".to_owned(),
+            peer,
+            server: Arc::new(event::ServerFacts { serial: "0a".to_owned(), skid: None }),
+        };
+        let peer = event::PeerFacts {
+            serial: "0b".to_owned(),
+            skid: Some("0c".to_owned()),
+            akid: Some("0d".to_owned()),
+        };
+        let bare = Event::new(Kind::Alert, "raised");
+        let call = Event {
+            seq: 3,
+            time: Timestamp::from_micros(1_234_567),
+            cause: Some(Cause::UnknownIssuer),
+            connection: Some(Arc::new(connection(
+                Process::Replica(1),
+                event::Listener::Public,
+                Some(peer),
+            ))),
+            request_id: Some("r1".into()),
+            method: Some("/a/B".into()),
+            code: Some("UNAUTHENTICATED"),
+            principal: Some("dataProviders/x".into()),
+            subject: Some("subject".to_owned()),
+            detail: Some("detail".to_owned()),
+            ..Event::new(Kind::Call, "refused")
+        };
+        let of_duchy = Process::Duchy("worker1".into());
+        let mut events = vec![
+            Event { process: Some(Process::Replica(2)), ..Event::new(Kind::Replica, "started") },
+            Event { process: Some(of_duchy.clone()), ..Event::new(Kind::Reload, "ok") },
+            Event::new(Kind::Mutation, "ok"),
+            Event::new(Kind::Fault, "fired"),
+            bare,
+            call,
+        ];
+        use event::Listener as L;
+        events.extend([L::Public, L::System, L::Operator, L::Duchy].map(|listener| Event {
+            connection: Some(Arc::new(connection(of_duchy.clone(), listener, None))),
+            ..Event::new(Kind::Handshake, "ok")
+        }));
+        for event in events {
+            let json = serde_json::to_vec(&event).unwrap();
+            assert_eq!(shown(&event), serde_json::from_slice(&json).unwrap());
+        }
+    }
 }

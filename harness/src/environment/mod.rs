@@ -5,6 +5,7 @@ mod in_process;
 pub mod kustomize;
 pub mod loopback;
 mod mount;
+mod sandboxes;
 pub mod secrets;
 pub mod simulated;
 
@@ -88,8 +89,10 @@ impl EnvironmentKind {
 /// How a scenario wants its Kingdom; the default is the documented one.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Root of the scenario's keys, ids and order.
+    /// Root of the scenario's own keys, ids and order.
     pub seed: Seed,
+    /// Root of the sandbox: of the keys, leaves and resources that a Kingdom starts with.
+    pub sandbox: Seed,
     /// The scenario's clock.
     pub clock: Clock,
     /// Quirks (contract 2.14).
@@ -119,10 +122,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The defaults, with this seed and clock.
+    /// The defaults, with this seed, for the sandbox too, and clock.
     pub fn new(seed: Seed, clock: Clock) -> Self {
         Self {
             seed,
+            sandbox: seed,
             clock,
             quirks: Quirks::default(),
             protocols: Protocols::default(),
