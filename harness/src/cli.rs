@@ -587,10 +587,12 @@ fn interrupt(run: mpsc::Sender<Progress>) {
 }
 
 fn tool() -> record::Tool {
-    let digest = std::env::current_exe()
-        .and_then(std::fs::read)
-        .map(|bytes| hex::encode(Sha256::digest(bytes)))
-        .unwrap_or_default();
+    let digest = || {
+        let mut digest = Sha256::new();
+        io::copy(&mut std::fs::File::open(std::env::current_exe()?)?, &mut digest)?;
+        Ok::<_, io::Error>(hex::encode(digest.finalize()))
+    };
+    let digest = digest().unwrap_or_default();
     record::Tool { version: env!("CARGO_PKG_VERSION").to_owned(), digest }
 }
 

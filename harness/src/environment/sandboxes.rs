@@ -42,7 +42,8 @@ mod tests {
     use super::*;
 
     fn public_key(sandbox: &Sandbox) -> Vec<u8> {
-        let certificate = halo_pki::pem_certificates(sandbox.file("kingdom/kingdom_root.pem").unwrap());
+        let certificate =
+            halo_pki::pem_certificates(sandbox.file("kingdom/kingdom_root.pem").unwrap());
         halo_pki::inspect(&certificate.unwrap()[0]).unwrap().skid.unwrap()
     }
 

@@ -35,10 +35,11 @@ use crate::world::{StepResult, Stop, World};
 use futures::future::LocalBoxFuture;
 use gherkin::StepType;
 use regex::Regex;
+use regex_syntax::hir::literal::Extractor;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What a step is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,10 +145,37 @@ pub(crate) use step;
 
 /// The whole vocabulary, compiled.
 pub struct Registry {
-    steps: Vec<(Regex, StepDefinition)>,
+    steps: Vec<(Pattern, StepDefinition)>,
     /// The patterns that a text was found to match before: scenarios and their twins repeat most of
     /// their steps, and looking through all patterns is dear.
     found: Mutex<BTreeMap<String, Vec<usize>>>,
+}
+
+/// A step's pattern, compiled when a text first begins as it does: a small run uses few of them, and
+/// to compile all takes longer than to play many a scenario.
+struct Pattern {
+    whole: String,
+    /// What every text that matches begins with.
+    prefix: String,
+    regex: OnceLock<Regex>,
+}
+
+impl Pattern {
+    fn new(pattern: &str) -> Result<Self, Problem> {
+        let whole = format!("^(?:{pattern})$");
+        let parsed = regex_syntax::parse(&whole)
+            .map_err(|error| Problem::harness(format!("a step's pattern: {error}")))?;
+        let prefixes = Extractor::new().extract(&parsed);
+        let prefix = prefixes.longest_common_prefix().unwrap_or_default();
+        let prefix = String::from_utf8_lossy(prefix).trim_end_matches('\u{fffd}').to_owned();
+        Ok(Self { whole, prefix, regex: OnceLock::new() })
+    }
+
+    /// The compiled pattern, if a text may match it.
+    fn for_text(&self, text: &str) -> Option<&Regex> {
+        let compiled = || Regex::new(&self.whole).expect("what parses compiles: see the tests");
+        text.starts_with(&self.prefix).then(|| self.regex.get_or_init(compiled))
+    }
 }
 
 /// Why a step's text leads nowhere.
@@ -160,7 +188,7 @@ pub enum NoMatch {
 }
 
 impl Registry {
-    /// Compiles the vocabulary.
+    /// Collects the vocabulary.
     ///
     /// # Errors
     /// A pattern is not a regular expression: a fault of the harness.
@@ -194,13 +222,8 @@ impl Registry {
         let steps = groups
             .into_iter()
             .flatten()
-            .map(|step| {
-                let whole = format!("^(?:{})$", step.pattern);
-                Regex::new(&whole)
-                    .map(|regex| (regex, step))
-                    .map_err(|error| Problem::harness(format!("a step's pattern: {error}")))
-            })
-            .collect::<Result<Vec<(Regex, StepDefinition)>, Problem>>()?;
+            .map(|step| Pattern::new(step.pattern).map(|pattern| (pattern, step)))
+            .collect::<Result<_, Problem>>()?;
         Ok(Self { steps, found: Mutex::default() })
     }
 
@@ -211,13 +234,15 @@ impl Registry {
 
     /// The patterns that match a text.
     fn matching(&self, text: &str) -> Vec<usize> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = found.get(text) {
+        let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = found().get(text) {
             return known.clone();
         }
-        let matching: Vec<_> =
-            (0..self.steps.len()).filter(|index| self.steps[*index].0.is_match(text)).collect();
-        found.insert(text.to_owned(), matching.clone());
+        let is_match = |index: &usize| {
+            self.steps[*index].0.for_text(text).is_some_and(|regex| regex.is_match(text))
+        };
+        let matching: Vec<_> = (0..self.steps.len()).filter(is_match).collect();
+        found().insert(text.to_owned(), matching.clone());
         matching
     }
 
@@ -243,13 +268,14 @@ impl Registry {
         let is_check = step.ty == StepType::Then;
         let mut found = Vec::new();
         for index in self.matching(&step.value) {
-            let (regex, definition) = &self.steps[index];
+            let (pattern, definition) = &self.steps[index];
             let fits = match definition.kind {
                 Kind::Action => !is_check,
                 Kind::Check => is_check,
                 Kind::Either => true,
             };
-            if let (true, Some(captures)) = (fits, regex.captures(&step.value)) {
+            let regex = pattern.for_text(&step.value).filter(|_| fits);
+            if let Some(captures) = regex.and_then(|regex| regex.captures(&step.value)) {
                 found.push((definition, captures));
             }
         }
@@ -286,5 +312,33 @@ impl From<NoMatch> for Stop {
                 "word it so that one pattern matches",
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles_and_matches_its_own_example() {
+        let registry = Registry::new().unwrap();
+        for (pattern, step) in &registry.steps {
+            assert!(Regex::new(&pattern.whole).is_ok(), "{}", step.pattern);
+            let first = step.example.lines().next().unwrap_or_default();
+            let (_, text) = first.split_once(' ').unwrap_or_default();
+            let found = pattern.for_text(text).is_some_and(|regex| regex.is_match(text));
+            assert!(found, "`{}` does not match `{text}`", step.pattern);
+        }
+    }
+
+    #[test]
+    fn a_text_is_looked_at_only_by_patterns_that_begin_as_it_does() {
+        let looked_at =
+            |pattern: &str, text: &str| Pattern::new(pattern).unwrap().for_text(text).is_some();
+        assert!(looked_at(r"(\w+) calls (\w+)", "edp1 calls X"));
+        assert!(looked_at(r"the probes stop|probes end", "probes end"));
+        assert!(looked_at(r"the clocks? moves?", "the clock move"));
+        assert!(!looked_at(r"the probes stop", "the Kingdom stops"));
+        assert!(Pattern::new(r"the (probes").is_err());
     }
 }
