@@ -580,6 +580,11 @@ impl Control {
         self.shared.client_auth.store(Arc::new(client_auth));
     }
 
+    /// What a replica that starts now asks for.
+    pub fn client_auth(&self) -> ClientAuth {
+        **self.shared.client_auth.load()
+    }
+
     /// The numbers of the replicas.
     pub fn replica_ids(&self) -> Vec<u32> {
         self.replicas.iter().filter_map(|replica| replica.process.replica()).collect()

@@ -52,6 +52,13 @@ pub enum Fact {
         /// The leaf's subject key identifier, lower-case hex; empty if it has none now.
         skid: String,
     },
+    /// The scenario put something in place that a server reads when it starts or reloads.
+    Placed {
+        /// Whose, and what: a file, or the mode of client certificates.
+        what: String,
+    },
+    /// What a running server had read when the scenario ended.
+    Reading(Reading),
     /// Without a certificate, a call was tried at the door of every replica.
     TriedBare {
         /// Whether each of them refused it for that.
@@ -90,6 +97,17 @@ pub enum Fact {
     Problem(Problem),
     /// All steps were run.
     Finished,
+}
+
+/// What a running server had read when the scenario ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Such as `replica 0`, or a Duchy's id.
+    pub process: String,
+    /// When it read something last, by the environment's clock.
+    pub last: Option<Timestamp>,
+    /// In what it goes on with something else than what is in place, in words.
+    pub unread: Vec<String>,
 }
 
 /// A step as it stands in the scenario.

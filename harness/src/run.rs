@@ -178,16 +178,19 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         }
         let started = world.clock().now();
         play(&mut world, registry, &scenario).await;
-        world.note_alerts();
-        let audit_head = world.audit_head();
-        let finished = world.clock().now();
-        let log = world.log.take();
         let claim = |tag: &String| match tag.as_str() {
             ROTATION => Some(Claim::Rotation),
             CUTOVER => Some(Claim::Cutover),
             _ => None,
         };
         let claims: Vec<_> = scenario.tags.iter().filter_map(claim).collect();
+        world.note_alerts();
+        if !claims.is_empty() {
+            world.note_readings();
+        }
+        let audit_head = world.audit_head();
+        let finished = world.clock().now();
+        let log = world.log.take();
         let judgement = if claims.is_empty() { judge(&log) } else { judge_change(&claims, &log) };
         let secrets = world.secrets();
         let names = world.names();

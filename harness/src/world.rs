@@ -6,6 +6,7 @@ mod fleet;
 mod hooks;
 mod orders;
 mod probing;
+mod reading;
 mod rotating;
 mod surroundings;
 pub(crate) mod trust_files;
@@ -26,13 +27,15 @@ use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, Observation, ObservationLog, ServerEvent};
 use crate::participant::cast::Cast;
 use crate::report::evidence::Secrets;
-use crate::verdict::check;
+use crate::verdict::{check, cutover};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::event::AlertSettings;
+use fake_kingdom::files::Role;
 use fake_kingdom::quirk::Quirk;
 use fake_kingdom::sandbox::ParticipantKind;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
+use fake_kingdom::tls::ClientAuth;
 use halo_pki::{Authority, Leaf, pem_certificates, pem_private_key};
 use kingdom_proto::ApiId;
 use prost_reflect::DynamicMessage;
@@ -285,6 +288,42 @@ impl World {
         let facts = leaf.and_then(|leaf| halo_pki::inspect(leaf).ok());
         let skid = facts.and_then(|facts| facts.skid).map(hex::encode).unwrap_or_default();
         self.record(Fact::Replaced { actor: actor.to_owned(), skid });
+    }
+
+    /// Puts one of the Kingdom's files in place.
+    ///
+    /// # Errors
+    /// None runs.
+    pub fn put_file(&mut self, role: Role, content: Vec<u8>) -> Result<(), Problem> {
+        self.running()?.set_file(role, content);
+        self.record(Fact::Placed { what: format!("the Kingdom's {}", role.flag()) });
+        Ok(())
+    }
+
+    /// Puts one of a Duchy's files in place.
+    ///
+    /// # Errors
+    /// No such Duchy serves.
+    pub fn put_duchy_file(
+        &mut self,
+        duchy: &str,
+        role: Role,
+        content: Vec<u8>,
+    ) -> Result<(), Problem> {
+        self.running()?.set_duchy_file(duchy, role, content)?;
+        self.record(Fact::Placed { what: format!("{duchy}'s {}", role.flag()) });
+        Ok(())
+    }
+
+    /// Says what replicas ask for from their next start on.
+    ///
+    /// # Errors
+    /// None runs.
+    pub fn ask_for_client_certificates(&mut self, mode: ClientAuth) -> Result<(), Problem> {
+        self.running()?.set_client_auth(mode);
+        self.record(Fact::Placed { what: cutover::MODE.to_owned() });
+        self.changed(format!("client certificates: {}", mode.name()));
+        Ok(())
     }
 
     /// Notes that the Kingdom was given its first TLS leaf again.

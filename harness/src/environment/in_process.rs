@@ -303,6 +303,10 @@ impl Environment for InProcess {
         self.kingdom.control().set_client_auth(client_auth);
     }
 
+    fn client_auth(&self) -> ClientAuth {
+        self.kingdom.control().client_auth()
+    }
+
     fn file(&self, role: Role) -> Option<Vec<u8>> {
         match &self.mount {
             Some(mount) => mount.get(role),

@@ -252,6 +252,8 @@ pub trait Environment {
     }
     /// Changes whether replicas ask for client certificates, from their next start on.
     fn set_client_auth(&self, client_auth: ClientAuth);
+    /// What a replica that starts now asks for.
+    fn client_auth(&self) -> ClientAuth;
     /// The present content of one of the servers' files.
     fn file(&self, role: Role) -> Option<Vec<u8>>;
     /// Names of the Secret that a Kustomization folder makes of the servers' files: as replicas mounted it

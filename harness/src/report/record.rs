@@ -232,7 +232,9 @@ pub fn make(
             _ => None,
         },
         scenarios,
-        per_rotation: credentials::over_scenarios(own.map(|result| result.log.as_slice())),
+        per_rotation: credentials::over_scenarios(
+            own.map(|result| (result.log.as_slice(), result.judgement.verdict)),
+        ),
         totals,
         replay: None,
         shows_red: false,

@@ -110,6 +110,12 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
         Fact::Replaced { actor, skid } => {
             json!({"replaced_tls_leaf": {"actor": actor, "skid": skid}})
         }
+        Fact::Placed { what } => json!({"placed": hidden(what)}),
+        Fact::Reading(reading) => json!({"read_at_the_end": {
+            "process": reading.process,
+            "last": reading.last.map(|last| last.to_string()),
+            "unread": reading.unread,
+        }}),
         Fact::TriedBare { refused } => json!({"tried_without_certificate": {"refused": refused}}),
         Fact::ProbesStarted => json!({"probes_started": true}),
         Fact::Call(call) => json!({"call": {

@@ -148,7 +148,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
-            r"open connections of (\w+) outlived its old credential by at least (\d+) ms",
+            r"open connections of (\w+(?:/\d+)?) outlived its old credential by at least (\d+) ms",
             "Then open connections of edp1 outlived its old credential by at least 300 ms",
             |world, given| {
                 let least: f64 = given.number(1)?;
@@ -162,7 +162,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
         ),
         step!(
             Check,
-            r"no open connection of (\w+) outlived its old credential by more than (\d+) ms",
+            r"no open connection of (\w+(?:/\d+)?) outlived its old credential by more than (\d+) ms",
             "Then no open connection of edp1 outlived its old credential by more than 900 ms",
             |world, given| {
                 let most: f64 = given.number(1)?;
@@ -172,6 +172,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     let next = "name who rotated: a probing caller, or `kingdom/0` for a replica";
                     let problem = Problem::author(what, next);
                     return Err(problem.because(Cause::NoChangeObserved).into());
+                }
+                if !credentials::could_outlive(stopped(world)?, given.text(0), most) {
+                    let what = format!(
+                        "an open connection of {} is on its old credential to the end, and the \
+                         probes went on for less than {most} ms after the switch",
+                        given.text(0)
+                    );
+                    return Err(Problem::author(what, "let the probes go on for longer").into());
                 }
                 let all = credentials::outlived(stopped(world)?, given.text(0));
                 let over = all.iter().any(|one| one.for_ms > most);

@@ -274,9 +274,8 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     "optional" => ClientAuth::Optional,
                     _ => ClientAuth::Required,
                 };
-                world.kingdom().await?.set_client_auth(mode);
-                world.changed(format!("client certificates: {mode:?}"));
-                Ok(())
+                world.kingdom().await?;
+                Ok(world.ask_for_client_certificates(mode)?)
             }
         ),
         step!(
@@ -414,7 +413,8 @@ fn role(text: &str) -> Role {
 }
 
 async fn set(world: &mut World, role: Role, content: Vec<u8>) -> crate::world::StepResult {
-    world.kingdom().await?.set_file(role, content);
+    world.kingdom().await?;
+    world.put_file(role, content)?;
     world.changed(format!("the file of {}", role.flag()));
     Ok(())
 }

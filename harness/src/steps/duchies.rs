@@ -141,7 +141,8 @@ fn stored(world: &World, duchy: &str, requisition: &str) -> Result<String, Probl
 }
 
 async fn set(world: &mut World, duchy: &str, role: Role, content: Vec<u8>) -> StepResult {
-    world.kingdom().await?.set_duchy_file(duchy, role, content)?;
+    world.kingdom().await?;
+    world.put_duchy_file(duchy, role, content)?;
     world.changed(format!("{duchy}'s file of {}", role.flag()));
     Ok(())
 }

@@ -170,8 +170,7 @@ fn checks() -> Vec<StepDefinition> {
             "Then 49 rotations were seen, and a probe failed after none of them",
             |world, given| {
                 run(world)?;
-                let seen = credentials::per_rotation(world.log.all());
-                let (n, bad) = seen.map_or((0, 0), |seen| (seen.n, seen.bad));
+                let (n, bad) = credentials::rotations(world.log.all());
                 let expected = format!("{} rotations, 0 with a failure", given.text(0));
                 let observed = format!("{n} rotations, {bad} with a failure");
                 let check = check::equal("rotations", &expected, &observed);

@@ -134,6 +134,12 @@ impl Availability {
         Some((owner, format!("the probes prove nothing: {}", what.join("; "))))
     }
 
+    /// Whether probes that were due were not sent, or too few to say anything: what is missing may be
+    /// the harness's own fault, so nothing that they do not show is the subject's.
+    pub fn is_incomplete(&self) -> bool {
+        self.invalid.iter().any(|(cause, _)| *cause == Cause::ProbeNotSent)
+    }
+
     /// The pooled rows.
     pub fn pooled(&self) -> impl Iterator<Item = &LaneReport> {
         self.lanes.iter().filter(|lane| lane.replica.is_none())

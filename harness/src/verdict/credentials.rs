@@ -1,7 +1,7 @@
 //! Which credentials a run of probes saw before and after: a rotation that changed nothing proves
 //! nothing (design.md section 2). Pure.
 
-use super::{availability, outage};
+use super::{Verdict, availability, outage};
 use crate::observation::{Fact, Observation};
 use crate::probe::{Answer, CredentialAge, Lane, Probe, Run};
 use fake_kingdom::model::Timestamp;
@@ -162,6 +162,38 @@ fn runs(log: &[Observation]) -> Vec<(&Run, Vec<Replaced<'_>>)> {
 /// Which of its replaced credentials an actor's open connections outlived: a participant's by its
 /// name, the server's at one replica as `kingdom/0`.
 pub fn outlived(run: &Run, actor: &str) -> Vec<Outlived> {
+    kept(run, actor)
+        .into_iter()
+        .filter_map(|kept| {
+            let for_ms = kept.last_us.checked_sub(kept.replaced_us)? as f64 / 1000.0;
+            let Kept { serial, skid, .. } = kept;
+            (for_ms > 0.0).then_some(Outlived { serial, skid, for_ms })
+        })
+        .collect()
+}
+
+/// Whether a run would have shown that an open connection of an actor outlives a replaced credential by
+/// more than this: it went on for longer after each replacement, or no lane ended on the replaced one.
+pub fn could_outlive(run: &Run, actor: &str, by_ms: f64) -> bool {
+    kept(run, actor).iter().all(|kept| {
+        let watched_ms = run.length_us.saturating_sub(kept.replaced_us) as f64 / 1000.0;
+        !kept.is_open_at_end || watched_ms > by_ms
+    })
+}
+
+/// A replaced credential, and the open connections that were made under it.
+struct Kept {
+    serial: String,
+    skid: String,
+    /// The first answer on a new connection under another one.
+    replaced_us: u64,
+    /// The last answer under this one.
+    last_us: u64,
+    /// Whether a lane had no later answer under another one.
+    is_open_at_end: bool,
+}
+
+fn kept(run: &Run, actor: &str) -> Vec<Kept> {
     let replica: Option<u32> = actor.strip_prefix("kingdom/").and_then(|id| id.parse().ok());
     let own = |probe: &&Probe| {
         probe.answer == Answer::Expected
@@ -198,14 +230,20 @@ pub fn outlived(run: &Run, actor: &str) -> Vec<Outlived> {
             .filter(|probe| skid(probe) != old && in_use.is_none_or(|at| probe.intended_us > at))
             .map(|probe| probe.ended_us)
             .min()?;
-        let kept = || {
-            let on_it = |probe: &&Probe| probe.lane != Lane::NewConnection && skid(probe) == old;
-            run.probes.iter().filter(own).filter(on_it)
+        let open = || {
+            let kept = |probe: &&Probe| probe.lane != Lane::NewConnection;
+            run.probes.iter().filter(own).filter(kept)
         };
-        let last_us = kept().map(|probe| probe.ended_us).max()?;
-        let serial = kept().find_map(serial).unwrap_or_default();
-        let for_ms = last_us.checked_sub(replaced_us)? as f64 / 1000.0;
-        (for_ms > 0.0).then_some(Outlived { serial, skid: old, for_ms })
+        let on_it = || open().filter(|probe| skid(probe) == old);
+        let last_us = on_it().map(|probe| probe.ended_us).max()?;
+        let serial = on_it().find_map(serial).unwrap_or_default();
+        let mut lanes: BTreeMap<(Lane, &str), (u64, bool)> = BTreeMap::new();
+        for probe in open() {
+            let last = lanes.entry((probe.lane, probe.caller.as_str())).or_default();
+            *last = (*last).max((probe.ended_us, skid(probe) == old));
+        }
+        let is_open_at_end = lanes.values().any(|(_, on_it)| *on_it);
+        Some(Kept { serial, skid: old, replaced_us, last_us, is_open_at_end })
     };
     old.into_iter().filter_map(of).collect()
 }
@@ -378,6 +416,12 @@ impl PerRotation {
 /// The bound over the rotations of a scenario, all its runs of probes together; `None` if there were
 /// fewer than two.
 pub fn per_rotation(log: &[Observation]) -> Option<PerRotation> {
+    let (n, bad) = rotations(log);
+    (n > 1).then(|| PerRotation::of(n, bad))
+}
+
+/// How many rotations of a scenario were seen, and after how many of them a probe failed.
+pub fn rotations(log: &[Observation]) -> (u64, u64) {
     let (mut n, mut bad) = (0, 0);
     for (run, replaced) in runs(log) {
         let starts = starts(run, &replaced);
@@ -392,7 +436,7 @@ pub fn per_rotation(log: &[Observation]) -> Option<PerRotation> {
         n += starts.len() as u64;
         bad += noticed.len().min(starts.len()) as u64;
     }
-    (n > 1).then(|| PerRotation::of(n, bad))
+    (n, bad)
 }
 
 /// When the rotations of a run began whose new leaf was seen, in microseconds from its start, in order:
@@ -440,10 +484,16 @@ fn starts(run: &Run, replaced: &[Replaced<'_>]) -> Vec<u64> {
 }
 
 /// Of independent scenarios, those that rotated a leaf and claim that nobody noticed: each is one. Where an
-/// outage is predicted, nobody claims it.
-pub fn over_scenarios<'a>(logs: impl Iterator<Item = &'a [Observation]>) -> Option<PerRotation> {
+/// outage is predicted, nobody claims it; what is INVALID proves nothing, and what failed for whatever
+/// reason is none that nobody noticed.
+pub fn over_scenarios<'a>(
+    scenarios: impl Iterator<Item = (&'a [Observation], Verdict)>,
+) -> Option<PerRotation> {
     let (mut n, mut bad) = (0, 0);
-    for log in logs {
+    for (log, verdict) in scenarios {
+        if matches!(verdict, Verdict::Invalid | Verdict::NotApplicable) {
+            continue;
+        }
         let has_rotated = runs(log).iter().any(|(run, replaced)| !starts(run, replaced).is_empty());
         let mut asked = log.iter().filter_map(|observation| match &observation.fact {
             Fact::Check(check) if check.what == DOWNTIME => Some(check.holds),
@@ -457,7 +507,8 @@ pub fn over_scenarios<'a>(logs: impl Iterator<Item = &'a [Observation]>) -> Opti
             && let Some(first) = asked.next()
         {
             n += 1;
-            bad += u64::from(!(first && asked.all(|holds| holds)));
+            let is_unnoticed = verdict == Verdict::Pass && first && asked.all(|holds| holds);
+            bad += u64::from(!is_unnoticed);
         }
     }
     (n > 0).then(|| PerRotation::of(n, bad))
@@ -595,15 +646,54 @@ mod tests {
             log.push(Observation { n, time, line, fact: Fact::Check(check) });
             log
         };
-        let logs = [one(true, "s2"), one(false, "s2"), one(true, "s1")];
-        let seen = over_scenarios(logs.iter().map(Vec::as_slice)).unwrap();
-        assert_eq!((seen.n, seen.bad), (2, 1), "where nothing was rotated nothing is proved");
+        let over = |all: &[(&Vec<Observation>, Verdict)]| {
+            let seen = over_scenarios(all.iter().map(|(log, verdict)| (log.as_slice(), *verdict)));
+            seen.map(|seen| (seen.n, seen.bad))
+        };
+        use Verdict::{Fail, Invalid, NotApplicable, Pass};
+        let (good, red, same) = (one(true, "s2"), one(false, "s2"), one(true, "s1"));
+        let seen = over(&[(&good, Pass), (&red, Fail), (&same, Pass)]);
+        assert_eq!(seen, Some((2, 1)), "where nothing was rotated nothing is proved");
+        let seen = over(&[(&good, Pass), (&good, Invalid), (&good, NotApplicable)]);
+        assert_eq!(seen, Some((1, 0)), "what proves nothing does not count");
+        assert_eq!(over(&[(&good, Fail)]), Some((1, 1)), "somebody else noticed");
         let mut predicted = one(true, "s2");
         let check = super::super::check::equal(outage::PREDICTED, "edp1", "edp1");
         predicted.push(Observation { n: 10, time: at(1), line: 2, fact: Fact::Check(check) });
-        assert_eq!(over_scenarios([predicted.as_slice()].into_iter()), None);
+        assert_eq!(over(&[(&predicted, Pass)]), None);
         let unasked = log(&[(10, "s2")], vec![server(5, "s1"), server(20, "s2")]);
-        assert_eq!(over_scenarios([unasked.as_slice()].into_iter()), None);
+        assert_eq!(over(&[(&unasked, Pass)]), None);
+    }
+
+    #[test]
+    fn a_run_that_ends_sooner_than_it_would_show_proves_nothing_of_open_connections() {
+        let reused = |ms: u64, client: &str| {
+            let mut probe = call(ms, "s1", client, Some(client));
+            probe.lane = Lane::ReusedChannel;
+            probe
+        };
+        let mut probes = vec![
+            call(5, "s1", "c1", Some("c1")),
+            reused(6, "c1"),
+            call(10, "s1", "c2", Some("c2")),
+            reused(400, "c1"),
+        ];
+        let mut short = run(probes.clone());
+        short.length_us = 500_000;
+        assert!(outlived(&short, "edp1")[0].for_ms < 400.0);
+        assert!(could_outlive(&short, "edp1", 400.0));
+        assert!(!could_outlive(&short, "edp1", 900.0), "it is open still");
+        probes.push(reused(450, "c2"));
+        let mut closed = run(probes);
+        closed.length_us = 500_000;
+        assert!(could_outlive(&closed, "edp1", 900.0), "it was closed");
+    }
+
+    #[test]
+    fn one_rotation_is_counted_as_one_and_what_broke_after_it() {
+        let seen = |probes| rotations(&log(&[(10, "s2")], probes));
+        assert_eq!(seen(vec![server(5, "s1"), server(20, "s2")]), (1, 0));
+        assert_eq!(seen(vec![server(5, "s1"), server(20, "s2"), lost(25)]), (1, 1));
     }
 
     #[test]

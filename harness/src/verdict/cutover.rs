@@ -104,9 +104,17 @@ pub fn is_required(bare: &Ending) -> bool {
     bare.in_handshake && bare.refused_for.as_deref() == Some(Cause::NoClientCertificate.code())
 }
 
-/// What keeps a scenario from being a cutover: that nobody was refused for want of a certificate, neither
-/// at every replica nor as a probe. That phases were done says nothing.
+/// What the scenario puts in place when it says what replicas ask for.
+pub const MODE: &str = "the mode of client certificates";
+
+/// What keeps a scenario from being a cutover: that what replicas ask for stayed as it was from the start,
+/// or that nobody was refused for want of a certificate, neither at every replica nor as a probe. That
+/// phases were done says nothing.
 pub fn unseen(log: &[Observation]) -> Option<String> {
+    let is_mode = |observation: &Observation| matches!(&observation.fact, Fact::Placed { what } if what == MODE);
+    if !log.iter().any(is_mode) {
+        return Some(format!("{MODE} stayed as it was from the start"));
+    }
     let took_place = log.iter().any(|observation| match &observation.fact {
         Fact::TriedBare { refused } => *refused,
         Fact::Probes(run) => run.probes.iter().any(|probe| {
@@ -207,6 +215,7 @@ mod tests {
                 hook: None,
             };
             log.record(at, Fact::Phase(Box::new(phase)));
+            log.record(at, Fact::Placed { what: MODE.to_owned() });
             if let Some(refused) = refused {
                 log.record(at, Fact::TriedBare { refused });
             }
@@ -217,5 +226,9 @@ mod tests {
             let why = unseen(&log(refused)).unwrap();
             assert!(why.contains("nobody was refused for want of a certificate"), "{why}");
         }
+        let mut required_all_along = log(Some(true));
+        required_all_along.retain(|observation| !matches!(observation.fact, Fact::Placed { .. }));
+        let why = unseen(&required_all_along).unwrap();
+        assert!(why.contains("stayed as it was from the start"), "{why}");
     }
 }

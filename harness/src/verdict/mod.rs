@@ -9,6 +9,7 @@ pub mod detection;
 pub mod fates;
 pub mod monitor;
 pub mod outage;
+pub mod reading;
 pub mod refusal;
 pub mod repair;
 pub mod replay;
@@ -90,6 +91,7 @@ pub fn judge_change(claims: &[Claim], log: &[Observation]) -> Judgement {
         return judgement;
     }
     let unseen = credentials::unseen(log)
+        .or_else(|| reading::unproved(log))
         .or_else(|| claims.contains(&Claim::Cutover).then(|| cutover::unseen(log)).flatten());
     let Some(what) = unseen else { return judgement };
     let cause = Cause::NoChangeObserved;
@@ -105,11 +107,14 @@ pub fn judge_change(claims: &[Claim], log: &[Observation]) -> Judgement {
     }
 }
 
-/// Judges one scenario. The first of these that applies decides: what stopped it, a failed check,
-/// a `Then` that compared nothing, an end that was not reached, no comparison at all.
+/// Judges one scenario. The first of these that applies decides: what stopped it, a failed check (but
+/// where probes were not sent, what it lacks may be the harness's fault), a `Then` that compared nothing,
+/// an end that was not reached, no comparison at all.
 pub fn judge(log: &[Observation]) -> Judgement {
     // What a run of probes that proves nothing is to blame for, of the first such run.
     let mut flaw = None;
+    // Of the first whose probes were not all sent, which no failed check can blame on the subject.
+    let mut incomplete = None;
     let causes: BTreeSet<String> = log
         .iter()
         .flat_map(|observation| match &observation.fact {
@@ -117,6 +122,9 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Probes(run) => {
                 let judged = availability::judge(run);
                 flaw = flaw.take().or_else(|| judged.flaw());
+                incomplete = incomplete
+                    .take()
+                    .or_else(|| judged.is_incomplete().then(|| judged.flaw()).flatten());
                 let invalid = judged.invalid.iter().map(|(cause, _)| cause.code().to_owned());
                 judged.causes.into_iter().chain(invalid).collect()
             }
@@ -162,6 +170,9 @@ pub fn judge(log: &[Observation]) -> Judgement {
                 checks_of_step = 0;
             }
             Fact::Check(check) if !check.holds => {
+                if let Some((owner, what)) = incomplete {
+                    return invalid(what, owner, step);
+                }
                 let mut check = check.clone();
                 if check.evidence.is_empty() {
                     // What the server recorded of the call that the check is about.
@@ -203,6 +214,8 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::StepDone
             | Fact::Changed { .. }
             | Fact::Replaced { .. }
+            | Fact::Placed { .. }
+            | Fact::Reading(_)
             | Fact::TriedBare { .. }
             | Fact::ProbesStarted
             | Fact::Probes(_)

@@ -125,14 +125,14 @@ impl World {
             }
             Phase::Distribute if self.cutting()?.first == ClientAuth::Off => {
                 if only.is_none() {
-                    self.ask_for_certificates(ClientAuth::Optional)?;
+                    self.ask_for_client_certificates(ClientAuth::Optional)?;
                     self.cutting_mut()?.before_switch = ClientAuth::Optional;
                 }
                 self.restart_replicas(only, |_| true).await
             }
             Phase::Switch => {
                 if only.is_none() {
-                    self.ask_for_certificates(ClientAuth::Required)?;
+                    self.ask_for_client_certificates(ClientAuth::Required)?;
                 }
                 self.restart_replicas(only, |_| true).await
             }
@@ -170,22 +170,16 @@ impl World {
                 Ok(Ok(()))
             }
             Phase::Distribute if first == ClientAuth::Off => {
-                self.ask_for_certificates(first)?;
+                self.ask_for_client_certificates(first)?;
                 self.cutting_mut()?.before_switch = first;
                 self.restart_replicas(None, |_| true).await
             }
             Phase::Switch => {
-                self.ask_for_certificates(before_switch)?;
+                self.ask_for_client_certificates(before_switch)?;
                 self.restart_replicas(None, |_| true).await
             }
             Phase::Distribute | Phase::Drain | Phase::Retire => Ok(Ok(())),
         }
-    }
-
-    fn ask_for_certificates(&mut self, mode: ClientAuth) -> Result<(), Problem> {
-        self.running()?.set_client_auth(mode);
-        self.changed(format!("client certificates: {}", mode.name()));
-        Ok(())
     }
 
     /// A leaf of its own root for each peer that presents none.

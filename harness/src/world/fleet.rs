@@ -82,8 +82,8 @@ impl World {
             let leaf = self.leaf_of_schedule(member, &root)?;
             let (certificate, key) = (leaf.certificate_pem(), leaf.key().pkcs8_pem());
             self.replaced_leaf_of(KINGDOM, Some(leaf.certificate_der()));
-            self.running()?.set_file(Role::TlsCert, certificate.into_bytes());
-            self.running()?.set_file(Role::TlsKey, key.into_bytes());
+            self.put_file(Role::TlsCert, certificate.into_bytes())?;
+            self.put_file(Role::TlsKey, key.into_bytes())?;
             for id in 0..self.replicas() {
                 let read = self.running()?.act_on_replica(id, ReplicaAction::Reload).await?;
                 read.map_err(|why| {

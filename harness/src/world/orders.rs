@@ -49,25 +49,24 @@ impl World {
             for switch in order {
                 let (bundle, map) =
                     (file(self, Role::CertCollection)?, file(self, Role::PrincipalMap)?);
-                let files = self.running()?;
                 match switch {
                     Switch::BundleGains => {
                         let pem = new_root.certificate_pem();
-                        files.set_file(Role::CertCollection, joined(bundle, pem.as_bytes()));
+                        self.put_file(Role::CertCollection, joined(bundle, pem.as_bytes()))?;
                     }
                     Switch::BundleLoses => {
                         let left = without_root(&bundle, old_root.certificate_der())?;
-                        files.set_file(Role::CertCollection, left);
+                        self.put_file(Role::CertCollection, left)?;
                     }
                     Switch::MapGains => {
                         let more = entry(new_root.subject_key_identifier(), &principal);
-                        files.set_file(Role::PrincipalMap, joined(map, more.as_bytes()));
+                        self.put_file(Role::PrincipalMap, joined(map, more.as_bytes()))?;
                     }
                     Switch::MapLoses => {
                         let map = String::from_utf8_lossy(&map);
                         let left = without_entry(&map, old_root.subject_key_identifier())
                             .ok_or_else(|| Problem::harness("the map has lost its old entry"))?;
-                        files.set_file(Role::PrincipalMap, left.into_bytes());
+                        self.put_file(Role::PrincipalMap, left.into_bytes())?;
                     }
                     Switch::Leaf => {
                         self.puts_on(actor, new.clone()).await?;
@@ -89,7 +88,7 @@ impl World {
             }
             all.push(Tried { order, seen });
             for (role, content) in &before {
-                self.running()?.set_file(*role, content.clone());
+                self.put_file(*role, content.clone())?;
             }
             self.puts_on(actor, old.clone()).await?;
             self.read_files().await?;

@@ -611,9 +611,9 @@ impl World {
                     (Role::TlsCert, "kingdom/kingdom_tls.pem"),
                     (Role::TlsKey, "kingdom/kingdom_tls.key"),
                 ] {
-                    let environment = self.running()?;
-                    let content = environment.sandbox().file(path).unwrap_or_default().to_vec();
-                    environment.set_file(role, content);
+                    let sandbox = self.running()?.sandbox();
+                    let content = sandbox.file(path).unwrap_or_default().to_vec();
+                    self.put_file(role, content)?;
                 }
                 self.kingdom_has_its_first_leaf_back()?;
                 self.changed("the Kingdom has its first leaf and key back");
@@ -754,9 +754,9 @@ impl World {
         let mut duchies = BTreeSet::new();
         for ((place, role), content) in contents {
             match place {
-                Place::Kingdom => self.running()?.set_file(*role, content.clone()),
+                Place::Kingdom => self.put_file(*role, content.clone())?,
                 Place::Duchy(id) if self.is_meant(id, only)? => {
-                    self.running()?.set_duchy_file(id, *role, content.clone())?;
+                    self.put_duchy_file(id, *role, content.clone())?;
                     duchies.insert(id.clone());
                 }
                 Place::Duchy(_) => {}
@@ -878,9 +878,8 @@ impl World {
         let (leaf, _) = self.made()?;
         let (certificate, key) = (leaf.certificate_pem(), leaf.key().pkcs8_pem());
         let der = leaf.certificate_der().to_vec();
-        let environment = self.running()?;
-        environment.set_file(Role::TlsCert, certificate.into_bytes());
-        environment.set_file(Role::TlsKey, key.into_bytes());
+        self.put_file(Role::TlsCert, certificate.into_bytes())?;
+        self.put_file(Role::TlsKey, key.into_bytes())?;
         self.replaced_leaf_of(KINGDOM, Some(&der));
         self.changed("the Kingdom's leaf and key");
         Ok(())

@@ -1,0 +1,159 @@
+//! What each running server has read of what is in place.
+
+use super::World;
+use crate::environment::Environment;
+use crate::observation::{Fact, Reading, ServerEvent};
+use fake_kingdom::files::{Contents, Files, MemoryFiles, Role};
+use fake_kingdom::model::Timestamp;
+use fake_kingdom::quirk::Quirks;
+use std::sync::Arc;
+
+/// The files that a server reads.
+const ROLES: [Role; 8] = [
+    Role::TlsCert,
+    Role::TlsKey,
+    Role::CertCollection,
+    Role::OperatorCertCollection,
+    Role::PrincipalMap,
+    Role::DuchyInfo,
+    Role::DuchyIds,
+    Role::RateLimit,
+];
+
+/// What a server says that it has in force.
+struct InForce {
+    leaf_skid: Option<String>,
+    trust: Vec<String>,
+    principals: Vec<(String, String)>,
+    client_auth: Option<&'static str>,
+}
+
+impl InForce {
+    /// What a server that starts now would have in force.
+    fn of(contents: &Contents, client_auth: Option<&'static str>) -> Self {
+        let leaf = halo_pki::inspect(&contents.certificate_der).ok();
+        let principals = contents.lookup.entries();
+        Self {
+            leaf_skid: leaf.and_then(|leaf| leaf.skid).map(hex::encode),
+            trust: contents.trust.iter().map(|entry| hex::encode(&entry.skid)).collect(),
+            principals: principals.map(|(akid, of)| (hex::encode(akid), of)).collect(),
+            client_auth,
+        }
+    }
+
+    /// In what this differs from what is in place, in words. What a server has read and refused is no
+    /// longer unread.
+    fn unread(&self, in_place: Option<&Self>, read: &Read) -> Vec<String> {
+        let Some(in_place) = in_place else {
+            let what = "its files, with which it would not start".to_owned();
+            return if read.refused { Vec::new() } else { vec![what] };
+        };
+        [
+            (self.leaf_skid != in_place.leaf_skid, "its TLS leaf"),
+            (self.trust != in_place.trust, "its trust bundle"),
+            (self.principals != in_place.principals, "its principal map"),
+            (self.client_auth != in_place.client_auth, "whether to ask for client certificates"),
+        ]
+        .into_iter()
+        .filter_map(|(differs, what)| differs.then(|| what.to_owned()))
+        .collect()
+    }
+}
+
+impl World {
+    /// Notes what every running server has read, if a Kingdom runs.
+    pub fn note_readings(&mut self) {
+        let readings = match self.running() {
+            Ok(environment) => readings(environment, &self.setup.quirks),
+            Err(_) => return,
+        };
+        for reading in readings {
+            self.record(Fact::Reading(reading));
+        }
+    }
+}
+
+fn readings(environment: &dyn Environment, quirks: &Quirks) -> Vec<Reading> {
+    // The log keeps the newest events only; what is gone was read long ago.
+    let events = environment.events(0).unwrap_or_default();
+    let mut all = Vec::new();
+    let in_place = contents(|role| environment.file(role), |files| Contents::read(files, quirks));
+    let client_auth = Some(environment.client_auth().name());
+    let in_place = in_place.map(|contents| InForce::of(&contents, client_auth));
+    for replica in environment.replica_statuses() {
+        if replica.state != "running" {
+            continue;
+        }
+        let in_force = InForce {
+            leaf_skid: replica.server.and_then(|server| server.skid),
+            trust: replica.trust,
+            principals: replica.principals,
+            client_auth: replica.client_auth,
+        };
+        let read = reads(&events, |event| event.replica == Some(replica.id));
+        all.push(Reading {
+            process: format!("replica {}", replica.id),
+            unread: in_force.unread(in_place.as_ref(), &read),
+            last: read.at,
+        });
+    }
+    for duchy in environment.duchy_statuses() {
+        if duchy.state != "running" {
+            continue;
+        }
+        let file = |role| environment.duchy_file(&duchy.id, role);
+        let in_place = contents(file, Contents::read_of_duchy);
+        let in_place = in_place.map(|contents| InForce::of(&contents, None));
+        let in_force = InForce {
+            leaf_skid: duchy.server.and_then(|server| server.skid),
+            trust: duchy.trust,
+            principals: duchy.principals,
+            client_auth: None,
+        };
+        let read = reads(&events, |event| event.duchy.as_ref() == Some(&duchy.id));
+        all.push(Reading {
+            unread: in_force.unread(in_place.as_ref(), &read),
+            last: read.at,
+            process: duchy.id,
+        });
+    }
+    all
+}
+
+/// What a server would make of the files; `None` if it would not start with them.
+fn contents<E>(
+    file: impl Fn(Role) -> Option<Vec<u8>>,
+    read: impl FnOnce(&Files) -> Result<Arc<Contents>, E>,
+) -> Option<Arc<Contents>> {
+    let files = MemoryFiles::default();
+    for role in ROLES {
+        if let Some(content) = file(role) {
+            files.set(role, content);
+        }
+    }
+    read(&Files::Memory(files)).ok()
+}
+
+/// A server's looks at its files.
+#[derive(Default)]
+struct Read {
+    /// When it took them last.
+    at: Option<Timestamp>,
+    /// Whether it could not use them the last time.
+    refused: bool,
+}
+
+/// What a server made of its files: a refused one goes on as before, and looks again and again.
+fn reads(events: &[ServerEvent], is_own: impl Fn(&ServerEvent) -> bool) -> Read {
+    let mut read = Read::default();
+    for event in events.iter().filter(|event| is_own(event)) {
+        match (event.kind.as_str(), event.outcome.as_str()) {
+            ("replica", "started") | ("reload", "ok") => {
+                read = Read { at: Timestamp::parse_rfc3339(&event.time), refused: false };
+            }
+            ("replica", "start_refused") | ("reload", _) => read.refused = true,
+            _ => {}
+        }
+    }
+    read
+}
