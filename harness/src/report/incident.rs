@@ -383,6 +383,43 @@ mod tests {
         assert!(incident.open[0].0.contains("worker2"), "{:?}", incident.open);
     }
 
+    /// 4.5: no root of TLS has anything to do with it.
+    #[test]
+    fn a_revoked_certificate_is_open_at_each_peer_that_still_takes_it() {
+        let taken = |party: &str| Finding {
+            code: TAKEN_BY_PEER.to_owned(),
+            clause: Some("4.5".to_owned()),
+            text: format!(
+                "modelprovider1's certificate c is still taken by {party}'s panel match: x"
+            ),
+            evidence: Vec::new(),
+        };
+        let tried = |party: &str, first_refused| Deadness {
+            kind: CredentialKind::SigningCertificate,
+            owner: "modelprovider1".to_owned(),
+            ..deadness(&format!("{party}'s panel match"), first_refused)
+        };
+        let mut scenario = scenario();
+        scenario.findings = vec![taken("edp1"), taken("edp2")];
+        scenario.deadness = vec![tried("edp1", Some("2026-01-01T01:00:00Z")), tried("edp2", None)];
+        let incident = of(&scenario).expect("an incident");
+        let open: Vec<_> = incident.open.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(open, [taken("edp2").text], "each once, and none that is dead");
+        assert!(incident.next[0].contains("its owner's new root"), "{:?}", incident.next);
+        assert!(!incident.next.iter().any(|what| what == Cause::StillAccepted.next_step()));
+    }
+
+    #[test]
+    fn where_a_revoked_certificate_stands_depends_on_whose_it_is() {
+        let stands_of = |owner: &str| {
+            let mut one = crate::verdict::repair::tests::assessment("c", &[]);
+            owner.clone_into(&mut one.subject.owner);
+            stands(&scenario(), &one)
+        };
+        assert!(stands_of("modelProviders/x").contains("the Kingdom asks for it nowhere"));
+        assert!(stands_of("dataProviders/x").contains("what is created under it is refused"));
+    }
+
     /// What was repaired meanwhile is neither open nor left to do.
     #[test]
     fn of_two_assessments_of_one_thing_the_last_one_counts() {

@@ -103,8 +103,7 @@ async fn trial(world: &mut World, party: &str, owner: &str, name: &str) -> Resul
     let key = SigningKey::from_pkcs8_der(world.key(owner, name)?).map_err(|error| {
         Problem::author(format!("{owner}'s key {name}: {error}"), "use another variant")
     })?;
-    let pair =
-        SigningPair { certificate: certificate.clone(), certificate_der, key: key.into() };
+    let pair = SigningPair { certificate: certificate.clone(), certificate_der, key: key.into() };
     Ok(Trial {
         owner: owner.to_owned(),
         what: format!("certificate {name}"),
