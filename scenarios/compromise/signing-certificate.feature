@@ -204,7 +204,7 @@ Feature: The key of a consent signalling certificate is stolen
 
   # Whoever has the leaf can register and release in the owner's name, so it goes first. What the plan ends at
   # the Kingdom its peers go on taking (3.13.3, 4.5): there nothing but the root of the new certificate ends it.
-  @contract-1.6.3/ModelProvider @contract-1.1.12 @contract-1.1.8 @contract-3.4.3 @contract-4.5 @contract-2.8
+  @contract-1.6.3/ModelProvider @contract-3.4.3 @contract-4.5
   Scenario: a model provider's key and leaf are stolen, its plan is carried out, and its peers must take a new root
     Given mc1 creates a reach measurement called open with edp1
     And modelprovider1 has a new certificate called stolen
