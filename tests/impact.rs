@@ -18,6 +18,7 @@ use halo_harness::impact::{Assessment, assess};
 use halo_harness::participant::data_provider::DataProvider;
 use halo_harness::participant::duchy::Duchy;
 use halo_harness::participant::measurement_consumer::{Defect, Measure, MeasurementConsumer, Wish};
+use halo_harness::participant::model_provider::ModelProvider;
 use halo_harness::participant::wire::{self, Destination, Dial};
 use halo_harness::participant::{
     SigningPair, create_certificate, public_key_of, update_public_key,
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("of_1000_measurements_the_list_equals_the_seeds_own_truth", equals_the_truth),
         trial("a_repaired_incident_leaves_nothing_open_but_history", repaired),
+        trial("a_model_provider_repairs_what_touched_nothing_at_the_kingdom", of_model_provider),
         trial("a_trail_that_ends_too_early_is_never_complete", stale),
         trial("what_cannot_be_read_is_an_error_and_never_an_empty_list", unreadable),
     ];
@@ -147,6 +149,7 @@ struct Incident {
     aggregator: Duchy,
     worker1: Duchy,
     worker2: Duchy,
+    model_provider: ModelProvider,
     now: Moment,
     since: String,
     truth: Vec<Truth>,
@@ -190,6 +193,8 @@ impl Incident {
             aggregator: duchy("aggregator"),
             worker1: duchy("worker1"),
             worker2: duchy("worker2"),
+            model_provider: ModelProvider::of(&sandbox, "modelprovider1", &clock, SEED)
+                .expect("a model provider"),
             now: Moment::Before,
             since: String::new(),
             truth: Vec::new(),
@@ -1148,8 +1153,17 @@ fn in_process(incident: &Incident, subject: &str, since: &str, key: Option<Strin
     } else {
         Subject::public_key(&name)
     };
+    in_process_of(incident, subject.expect("a name"), since, key)
+}
+
+fn in_process_of(
+    incident: &Incident,
+    subject: Subject,
+    since: &str,
+    key: Option<String>,
+) -> Assessment {
     let question = Question {
-        subject: subject.expect("a name"),
+        subject,
         since: fake_kingdom::model::Timestamp::parse_rfc3339(since),
         key,
         own_keys: BTreeSet::new(),
@@ -1172,17 +1186,66 @@ fn carry_out(incident: &mut Incident, subject: &str, assessment: &Assessment) ->
     }
     incident.books.keyset = (what == "key").then(|| keyset(&format!("after {subject}")));
     let mut operator = incident.runtime.block_on(channels(incident)).1;
-    let Incident { runtime, address, consumer, edp1, edp2, aggregator, books, .. } = incident;
+    let Incident {
+        runtime, address, consumer, edp1, edp2, aggregator, model_provider, books, ..
+    } = incident;
     let mut crew = Crew {
         consumers: vec![consumer],
         providers: vec![edp1, edp2],
         duchies: vec![aggregator],
+        model_providers: vec![model_provider],
         operator: &mut operator,
     };
     let outcome = runtime.block_on(repair(assessment, books, &mut crew, &*address));
     let done = outcome.unwrap_or_else(|error| panic!("{subject}: {error}"));
     assert_eq!(done.actions, assessment.plan.len());
     done
+}
+
+/// 1.3.4, 1.6.3: a model provider's own identity is enough to assess it; its plan has two actions and fails
+/// no measurement.
+fn of_model_provider() {
+    let mut incident = Incident::start();
+    create(&mut incident, 3, &mut SEED.child("a model provider's"));
+    let before = measurements(&incident);
+    let stolen = incident.leaf("modelprovider1", "stolen").0;
+    let Incident { runtime, address, model_provider, .. } = &mut incident;
+    let registered = runtime.block_on(model_provider.create_certificate(&*address, &stolen));
+    let stolen = registered.expect("registered").name;
+    let assess = |incident: &Incident, identity: &str| {
+        let (trail, core) = (incident.trail(), incident.kingdom.control().core());
+        let (trail, head) = (trail.display().to_string(), core.audit_head().to_string());
+        let with = ["--certificate", &stolen, "--audit", &trail, "--audit-head", &head];
+        incident.assessed(identity, &with)
+    };
+    let first = assess(&incident, "modelprovider1");
+    let actions: Vec<_> =
+        first["plan"].as_array().expect("a plan").iter().map(|one| text(&one["action"])).collect();
+    assert_eq!(actions, ["create_certificate", "revoke_certificate"]);
+    assert_eq!((listed(&first), &first["complete"]), (BTreeSet::new(), &true.into()));
+
+    // Negative twin: what is not revoked is still to be done, though a new one is there.
+    let subject = "modelprovider1 certificate";
+    let subject_of = Subject::certificate(&stolen).expect("a name");
+    let mut assessment = in_process_of(&incident, subject_of.clone(), "", None);
+    let last = assessment.plan.pop().expect("an action");
+    let done = carry_out(&mut incident, subject, &assessment);
+    let half = assess(&incident, "modelprovider1");
+    let left = half["plan"].as_array().expect("a plan").iter().map(|one| text(&one["subject"]));
+    assert!(left.into_iter().any(|left| left == last.subject), "{:#}", half["plan"]);
+
+    let mut rest = in_process_of(&incident, subject_of, "", None);
+    rest.plan.retain(|action| action.action == ActionKind::RevokeCertificate);
+    carry_out(&mut incident, subject, &rest);
+    let second = assess(&incident, "modelprovider1");
+    assert_eq!(
+        (&second["plan"], &second["subject"]["state"]),
+        (&serde_json::json!([]), &"REVOKED".into())
+    );
+    let signing = incident.model_provider.signing.as_ref().expect("it signs");
+    assert_eq!(Some(&signing.certificate), done.certificate.as_ref());
+    assert_ne!(signing.certificate, stolen);
+    assert_eq!(measurements(&incident), before, "none came, none is gone");
 }
 
 /// A trail is intact and ends with the head it was taken with, and the Kingdom went on.

@@ -202,6 +202,49 @@ Feature: The key of a consent signalling certificate is stolen
       | mc1.open_again    | SUCCEEDED                  |
       | mc1.suspect_again | SUCCEEDED                  |
 
+  # Whoever has the leaf can register and release in the owner's name, so it goes first. What the plan ends at
+  # the Kingdom its peers go on taking (3.13.3, 4.5): there nothing but the root of the new certificate ends it.
+  @contract-1.6.3/ModelProvider @contract-3.4.3 @contract-4.5
+  Scenario: a model provider's key and leaf are stolen, its plan is carried out, and its peers must take a new root
+    Given mc1 creates a reach measurement called open with edp1
+    And modelprovider1 has a new certificate called stolen
+    And modelprovider1 registers its certificate stolen
+    And modelprovider1 signs with its certificate stolen
+    And edp1's panel match stores modelprovider1's root
+    And edp1's panel match takes what is signed with modelprovider1's certificate stolen
+    And modelprovider1's first leaf works at every door
+    And modelprovider1's first root works at every door
+    And the clock moves forward by 30 minutes
+    And modelprovider1 gets a new root
+    And the trust bundle includes modelprovider1's new root
+    And the principal map knows modelprovider1's new root
+    And modelprovider1 presents a leaf of its new root
+    And modelprovider1's own program presents the same leaf
+    And the trust bundle no longer includes modelprovider1's root
+    And the principal map no longer knows modelprovider1's old root
+    And all 2 replicas are restarted
+    Then what is left to do about modelprovider1's certificate stolen is
+      | modelprovider1 | create_certificate | {modelprovider1}        |
+      | modelprovider1 | revoke_certificate | {modelprovider1.stolen} |
+    When the repair plan of modelprovider1's certificate stolen is carried out
+    Then nothing that modelprovider1's certificate stolen has touched is open
+    And modelprovider1 sees its certificate called repaired in state REVOCATION_STATE_UNSPECIFIED
+    And mc1 sees its measurement open in state AWAITING_REQUISITION_FULFILLMENT
+    When modelprovider1 changes the certificate modelprovider1.stolen by release
+    Then the call fails with FAILED_PRECONDITION and reason CERTIFICATE_REVOCATION_STATE_ILLEGAL
+    When modelprovider1 calls Certificates.CreateCertificate with
+      """
+      parent: "{modelprovider1}" certificate { x509_der: "{modelprovider1.stolen_der}" }
+      """
+    Then the call fails with ALREADY_EXISTS and reason CERT_SUBJECT_KEY_ID_ALREADY_EXISTS
+    And it is a finding by 4.5 that edp1's panel match takes what is signed with modelprovider1's certificate stolen, which is revoked
+    When edp1's panel match stores modelprovider1's new root
+    Then modelprovider1's certificate stolen is dead to edp1's panel match by 3.4.3, and its repaired is not
+    And modelprovider1's old leaf is dead, and its new one is not, at
+      | the Kingdom | unknown_issuer |
+    And modelprovider1's old root is dead, and its new one is not, at
+      | the Kingdom | unknown_issuer |
+
   # The Kingdom forgets a key that is replaced: what is under it is remembered from the first assessment.
   @contract-1.2.4 @contract-1.4.3
   Scenario: a key that the thief put in force is replaced, and what is encrypted to it is open until that is done anew

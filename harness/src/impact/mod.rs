@@ -816,6 +816,18 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
             "give an earlier --since",
         ));
     }
+    if facts.subject.owner_kind() == OwnerKind::ModelProvider {
+        // No measurement can be concerned, so that none can be missing either.
+        gaps.extend(facts.audit.as_ref().and_then(unproven_end));
+        gaps.push(Gap::not_recorded(
+            "what the certificate signed in exchanges",
+            "exchanges are between peers, which keep the certificate for ever and read no revocation \
+             state (3.13.3, 4.5); nothing of it is at the Kingdom",
+            "tell each data provider that exchanges with the owner; what ends the certificate there is a \
+             new root in the place of the owner's old one (3.4.3)",
+        ));
+        return gaps;
+    }
     match &facts.audit {
         None => {
             gaps.push(Gap::not_looked_at(
@@ -833,9 +845,6 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
             }
         }
         Some(audit) => gaps.extend(audit_gaps(facts, audit)),
-    }
-    if facts.subject.owner_kind() == OwnerKind::ModelProvider {
-        return gaps;
     }
     if facts.public_key.is_some() {
         let why = if facts.audit.is_some() {
@@ -889,16 +898,24 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
     gaps
 }
 
-fn audit_gaps(facts: &Facts, audit: &AuditFacts) -> Vec<Gap> {
-    let mut gaps = Vec::new();
-    let end = audit.end.map_or_else(|| "its last entry".to_owned(), |end| end.to_string());
-    if !audit.end_is_proven {
-        gaps.push(Gap::not_looked_at(
-            format!("whether the audit trail was cut at its end, after {end}"),
+/// Where an audit trail ends, in words.
+fn end_of(audit: &AuditFacts) -> String {
+    audit.end.map_or_else(|| "its last entry".to_owned(), |end| end.to_string())
+}
+
+fn unproven_end(audit: &AuditFacts) -> Option<Gap> {
+    (!audit.end_is_proven).then(|| {
+        Gap::not_looked_at(
+            format!("whether the audit trail was cut at its end, after {}", end_of(audit)),
             "a chain of hashes proves order and content, not the end",
             "give the head from /v1/state or a run record: --audit-head COUNT:HASH",
-        ));
-    }
+        )
+    })
+}
+
+fn audit_gaps(facts: &Facts, audit: &AuditFacts) -> Vec<Gap> {
+    let end = end_of(audit);
+    let mut gaps: Vec<_> = unproven_end(audit).into_iter().collect();
     let later: Vec<_> = later_than(facts, audit).map(|row| row.name.clone()).collect();
     if !later.is_empty() {
         gaps.push(Gap::not_looked_at(

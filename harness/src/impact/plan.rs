@@ -148,12 +148,15 @@ impl Todo<'_> {
         let is_valid = state == Some(pb::certificate::RevocationState::Unspecified);
         self.vouched_key(&vouched, is_valid);
         if !is_revoked {
-            self.add(
-                ActionKind::RevokeCertificate,
-                owner,
-                name,
-                "REVOKED, not HOLD; it fails open measurements (1.6.3), and leaves TLS as it is (1.6.2)",
-            );
+            let why = match self.facts.subject.owner_kind() {
+                OwnerKind::ModelProvider => {
+                    "REVOKED, not HOLD; it fails no measurement (1.6.3), leaves TLS as it is (1.6.2), and no peer of an exchange reads it: give each the root of the new one too (3.13.3, 4.5)"
+                }
+                _ => {
+                    "REVOKED, not HOLD; it fails open measurements (1.6.3), and leaves TLS as it is (1.6.2)"
+                }
+            };
+            self.add(ActionKind::RevokeCertificate, owner, name, why);
         }
         let is_not_own = |key: &String| vouched.get(key) == Some(&Whose::NotOwn);
         self.re_encrypt(is_not_own);

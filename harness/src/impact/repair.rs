@@ -5,11 +5,13 @@
 //! measurement was to measure, the plaintext of each event group's metadata ([`Books`]).
 
 use super::Assessment;
+use super::facts::OwnerKind;
 use super::plan::{Action, ActionKind};
 use super::read::{Channel, GET_MEASUREMENT, ReadError, key_digest, number};
 use crate::participant::data_provider::{DataProvider, MetadataError};
 use crate::participant::duchy::Duchy;
 use crate::participant::measurement_consumer::{MeasurementConsumer, Wish};
+use crate::participant::model_provider::ModelProvider;
 use crate::participant::wire::{self, CallError, Dial};
 use crate::participant::{Base, CannotMake, SigningPair, create_certificate, update_public_key};
 use halo_consent::{PrivateKeyset, PublicKeyset, SigningKey};
@@ -46,6 +48,8 @@ pub struct Crew<'a> {
     pub providers: Vec<&'a mut DataProvider>,
     /// Duchies.
     pub duchies: Vec<&'a mut Duchy>,
+    /// Model providers.
+    pub model_providers: Vec<&'a mut ModelProvider>,
     /// The operator's connection.
     pub operator: &'a mut Channel,
 }
@@ -59,6 +63,8 @@ pub struct Repaired {
     pub re_created: BTreeMap<String, String>,
     /// What the operator deleted.
     pub deleted: Vec<String>,
+    /// The certificate that its owner registered in the compromised one's place.
+    pub certificate: Option<String>,
 }
 
 /// An action that was not carried out; the ones before it were.
@@ -103,6 +109,13 @@ pub async fn repair(
     Ok(done)
 }
 
+/// What an owner of a public key has.
+struct KeyOwner<'a> {
+    base: &'a mut Base,
+    signing: &'a SigningPair,
+    keys: &'a mut Vec<PrivateKeyset>,
+}
+
 struct Work<'a, 'b> {
     books: &'a Books,
     crew: &'a mut Crew<'b>,
@@ -117,7 +130,7 @@ impl Work<'_, '_> {
             ActionKind::ReSignPublicKey => self.re_sign(action).await,
             ActionKind::ReplacePublicKey => {
                 let keyset = self.books.keyset.as_ref().ok_or("no fresh key set is at hand")?;
-                self.keys(&action.who)?.insert(0, keyset.clone());
+                self.key_owner(&action.who)?.keys.insert(0, keyset.clone());
                 self.publish(action, keyset).await
             }
             ActionKind::RevokeCertificate => {
@@ -156,48 +169,67 @@ impl Work<'_, '_> {
         found.map(|one| &mut **one).ok_or_else(|| format!("{who} is not at hand"))
     }
 
-    /// Identity and signing pair of an owner, whichever kind it is.
-    fn owner(&mut self, who: &str) -> Result<(&mut Base, &mut SigningPair), String> {
-        if who.starts_with("measurementConsumers/") {
-            self.consumer(who).map(|one| (&mut one.base, &mut one.signing))
-        } else if who.starts_with("duchies/") {
-            self.duchy(who).map(|one| (&mut one.base, &mut one.signing))
-        } else {
-            self.provider(who).map(|one| (&mut one.base, &mut one.signing))
+    fn model_provider(&mut self, who: &str) -> Result<&mut ModelProvider, String> {
+        let mut all = self.crew.model_providers.iter_mut();
+        let found = all.find(|one| one.base.identity.resource == who);
+        found.map(|one| &mut **one).ok_or_else(|| format!("{who} is not at hand"))
+    }
+
+    /// Identity, signing pair and keys of an owner of a public key (1.2.1).
+    fn key_owner(&mut self, who: &str) -> Result<KeyOwner<'_>, String> {
+        match OwnerKind::of(who) {
+            Some(OwnerKind::MeasurementConsumer) => self.consumer(who).map(|one| KeyOwner {
+                base: &mut one.base,
+                signing: &one.signing,
+                keys: &mut one.keys,
+            }),
+            Some(OwnerKind::DataProvider) => self.provider(who).map(|one| KeyOwner {
+                base: &mut one.base,
+                signing: &one.signing,
+                keys: &mut one.keys,
+            }),
+            _ => Err(format!("{who} has no public key (1.3.3, 1.3.4)")),
         }
     }
 
-    fn keys(&mut self, who: &str) -> Result<&mut Vec<PrivateKeyset>, String> {
-        if who.starts_with("measurementConsumers/") {
-            self.consumer(who).map(|one| &mut one.keys)
-        } else {
-            self.provider(who).map(|one| &mut one.keys)
-        }
-    }
-
+    /// Identity of an owner, whichever kind it is.
     fn base(&mut self, who: &str) -> Result<&mut Base, String> {
-        self.owner(who).map(|(base, _)| base)
+        match OwnerKind::of(who) {
+            Some(OwnerKind::MeasurementConsumer) => self.consumer(who).map(|one| &mut one.base),
+            Some(OwnerKind::DataProvider) => self.provider(who).map(|one| &mut one.base),
+            Some(OwnerKind::Duchy) => self.duchy(who).map(|one| &mut one.base),
+            Some(OwnerKind::ModelProvider) => self.model_provider(who).map(|one| &mut one.base),
+            None => Err(format!("{who} owns no certificate (1.1.1)")),
+        }
+    }
+
+    fn sign_with(&mut self, who: &str, pair: SigningPair) -> Result<(), String> {
+        match OwnerKind::of(who) {
+            Some(OwnerKind::MeasurementConsumer) => self.consumer(who)?.signing = pair,
+            Some(OwnerKind::DataProvider) => self.provider(who)?.signing = pair,
+            Some(OwnerKind::Duchy) => self.duchy(who)?.signing = pair,
+            Some(OwnerKind::ModelProvider) => self.model_provider(who)?.signing = Some(pair),
+            None => return Err(format!("{who} owns no certificate (1.1.1)")),
+        }
+        Ok(())
     }
 
     async fn create_certificate(&mut self, action: &Action) -> Result<(), String> {
         let dial = self.dial;
         let books = self.books;
         let (der, key) = books.certificate.as_ref().ok_or("no fresh certificate is at hand")?;
-        let (base, signing) = self.owner(&action.who)?;
-        let created = create_certificate(base, dial, der).await.map_err(said)?;
-        *signing = SigningPair {
-            certificate: created.name,
-            certificate_der: der.clone(),
-            key: key.clone(),
-        };
-        Ok(())
+        let base = self.base(&action.who)?;
+        let certificate = create_certificate(base, dial, der).await.map_err(said)?.name;
+        self.done.certificate = Some(certificate.clone());
+        let pair = SigningPair { certificate, certificate_der: der.clone(), key: key.clone() };
+        self.sign_with(&action.who, pair)
     }
 
     /// The key in force signed anew, if it is the owner's own: whoever has the certificate can have put
     /// another one there (1.2.3), and that is not to be vouched for.
     async fn re_sign(&mut self, action: &Action) -> Result<(), String> {
         let in_force = self.key_in_force(&action.who).await?;
-        let keys = self.keys(&action.who)?;
+        let keys = self.key_owner(&action.who)?.keys;
         let own = keys.iter().find(|one| digest(one) == in_force).cloned();
         let keyset = own.ok_or_else(|| {
             format!("the key in force, SHA-256 {in_force}, is none of its owner's, who has to replace it: name its own ones with --own-key-sha256")
@@ -208,8 +240,8 @@ impl Work<'_, '_> {
     /// A fresh key stands in front of the old ones, which stay until nothing needs them (3.13.5).
     async fn publish(&mut self, action: &Action, keyset: &PrivateKeyset) -> Result<(), String> {
         let dial = self.dial;
-        let (base, signing) = self.owner(&action.who)?;
-        update_public_key(base, dial, signing, keyset).await.map_err(said)?;
+        let owner = self.key_owner(&action.who)?;
+        update_public_key(owner.base, dial, owner.signing, keyset).await.map_err(said)?;
         Ok(())
     }
 

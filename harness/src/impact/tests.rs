@@ -538,7 +538,49 @@ fn a_model_providers_certificate_touches_nothing_that_the_kingdom_holds() {
     let facts = of_certificate("modelProviders/AAAAAAAAAZQ");
     let assessment = assess(&facts);
     assert_eq!((assessment.affected.len(), assessment.complete), (0, true));
-    assert_eq!(plan_of(&facts).len(), 2, "a new one, and revoke the old");
+    let plan: Vec<_> = assessment.plan.iter().map(|one| (one.action, one.who.as_str())).collect();
+    let owner = "modelProviders/AAAAAAAAAZQ";
+    assert_eq!(plan, [(CreateCertificate, owner), (RevokeCertificate, owner)]);
+}
+
+/// 1.6.3: the revocation of a model provider's certificate has no cascade, that of others has.
+#[test]
+fn why_a_certificate_is_revoked_speaks_of_measurements_only_where_it_fails_some() {
+    let why = |owner| {
+        let plan = assess(&of_certificate(owner)).plan;
+        plan.iter().find(|one| one.action == RevokeCertificate).expect("it is revoked").why
+    };
+    for owner in [MC, DP, DUCHY] {
+        assert!(why(owner).contains("it fails open measurements (1.6.3)"), "{owner}");
+    }
+    let of_model_provider = why("modelProviders/AAAAAAAAAZQ");
+    assert!(of_model_provider.contains("it fails no measurement (1.6.3)"), "{of_model_provider}");
+    assert!(of_model_provider.contains("(3.13.3, 4.5)"), "its peers are told: {of_model_provider}");
+}
+
+/// No measurement can be concerned by a model provider's certificate, so that none lacks; with any other
+/// owner's the same trail shows that some were not looked at.
+#[test]
+fn measurements_that_are_not_read_are_no_gap_of_a_model_providers_certificate() {
+    let is_complete = |owner: &str, audit: Option<AuditFacts>| {
+        let assessment = assess(&Facts { audit, ..of_certificate(owner) });
+        let exchanges = assessment.not_known.iter().filter(|gap| gap.what.contains("exchanges"));
+        assert_eq!(exchanges.count(), usize::from(owner.starts_with("modelProviders/")), "{owner}");
+        assessment.complete
+    };
+    let measured = AuditFacts {
+        end_is_proven: true,
+        living_measurements: [format!("{MC}/measurements/m")].into(),
+        deleted_measurements: [(format!("{MC}/measurements/gone"), Timestamp::default())].into(),
+        ..AuditFacts::default()
+    };
+    for (owner, expected) in [("modelProviders/AAAAAAAAAZQ", true), (DP, false)] {
+        assert_eq!(is_complete(owner, Some(measured.clone())), expected, "{owner}");
+        assert_eq!(is_complete(owner, None), expected, "{owner} without a trail");
+        // Of a trail that is given it counts whether its end was cut off.
+        let cut = AuditFacts { end_is_proven: false, ..AuditFacts::default() };
+        assert!(!is_complete(owner, Some(cut)), "{owner}");
+    }
 }
 
 /// Every kind is looked at, cannot be concerned, or is named as not looked at: none just lacks.

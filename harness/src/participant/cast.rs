@@ -4,13 +4,15 @@ use super::data_provider::DataProvider;
 use super::duchy::Duchy;
 use super::edp_aggregator::EdpAggregator;
 use super::measurement_consumer::{MeasurementConsumer, Wish};
+use super::model_provider::ModelProvider;
+use super::panel_match::PanelMatch;
 use super::reporting::Reporting;
 use super::wire::Dial;
-use super::{Base, ParticipantEvent, documented};
+use super::{Base, Identity, ParticipantEvent, SigningPair, documented};
 use crate::error::Problem;
 use crate::impact::Assessment;
 use crate::impact::read::Channel;
-use crate::impact::repair::{Books, Crew, NotRepaired, repair};
+use crate::impact::repair::{Books, Crew, NotRepaired, Repaired, repair};
 use crate::quirk::{Fidelity, PeerQuirk, PeerQuirks};
 use fake_kingdom::sandbox::{ParticipantKind, Sandbox};
 use fake_kingdom::seam::clock::Clock;
@@ -36,6 +38,8 @@ pub enum Player {
     MeasurementConsumer(MeasurementConsumer),
     /// A Duchy.
     Duchy(Duchy),
+    /// A model provider.
+    ModelProvider(ModelProvider),
     /// The reporting server.
     Reporting(Reporting),
 }
@@ -48,7 +52,32 @@ impl Player {
             Self::EdpAggregator(player) => &mut player.provider.base,
             Self::MeasurementConsumer(player) => &mut player.base,
             Self::Duchy(player) => &mut player.base,
+            Self::ModelProvider(player) => &mut player.base,
             Self::Reporting(player) => player.base(),
+        }
+    }
+
+    /// The certificate that it signs with, if it has one.
+    pub fn signing(&self) -> Option<&SigningPair> {
+        match self {
+            Self::DataProvider(player) => Some(&player.signing),
+            Self::EdpAggregator(player) => Some(&player.provider.signing),
+            Self::MeasurementConsumer(player) => Some(&player.signing),
+            Self::Duchy(player) => Some(&player.signing),
+            Self::ModelProvider(player) => player.signing.as_ref(),
+            Self::Reporting(player) => Some(&player.consumer.signing),
+        }
+    }
+
+    /// Signs with this certificate from now on.
+    pub fn sign_with(&mut self, pair: SigningPair) {
+        match self {
+            Self::DataProvider(player) => player.signing = pair,
+            Self::EdpAggregator(player) => player.provider.signing = pair,
+            Self::MeasurementConsumer(player) => player.signing = pair,
+            Self::Duchy(player) => player.signing = pair,
+            Self::ModelProvider(player) => player.signing = Some(pair),
+            Self::Reporting(player) => player.consumer.signing = pair,
         }
     }
 
@@ -118,6 +147,8 @@ pub struct Cast {
     /// Clocks of those whose own is wrong.
     clocks: BTreeMap<String, Clock>,
     players: BTreeMap<String, Player>,
+    /// The panel match programs of those who exchange data.
+    panel_matches: BTreeMap<String, PanelMatch>,
     /// What the reporting server answered last: `OK` or a gRPC code.
     pub answered: Option<String>,
     /// Computations by the measurement's name.
@@ -146,6 +177,7 @@ impl Cast {
             clock,
             clocks: BTreeMap::new(),
             players: BTreeMap::new(),
+            panel_matches: BTreeMap::new(),
             answered: None,
             computations: BTreeMap::new(),
             books: Books::default(),
@@ -153,8 +185,8 @@ impl Cast {
         }
     }
 
-    /// Lets everybody of the sandbox do what is theirs of an assessment's plan, in its order; the
-    /// measurements that were created anew, old name and new.
+    /// Lets everybody of the sandbox do what is theirs of an assessment's plan, in its order; what was
+    /// done.
     ///
     /// # Errors
     /// A participant cannot be made. The inner error is the first action that was not carried out.
@@ -165,26 +197,26 @@ impl Cast {
         fresh: Fresh,
         operator: &mut Channel,
         dial: &dyn Dial,
-    ) -> Result<Result<BTreeMap<String, String>, NotRepaired>, Problem> {
+    ) -> Result<Result<Repaired, NotRepaired>, Problem> {
         for participant in sandbox.participants() {
-            if participant.kind != ParticipantKind::ModelProvider {
-                self.player(sandbox, &participant.name)?;
-            }
+            self.player(sandbox, &participant.name)?;
         }
-        let (mut consumers, mut providers, mut duchies) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut consumers, mut providers) = (Vec::new(), Vec::new());
+        let (mut duchies, mut model_providers) = (Vec::new(), Vec::new());
         for player in self.players.values_mut() {
             match player {
                 Player::MeasurementConsumer(one) => consumers.push(one),
                 Player::DataProvider(one) => providers.push(one),
                 Player::EdpAggregator(one) => providers.push(&mut one.provider),
                 Player::Duchy(one) => duchies.push(one),
+                Player::ModelProvider(one) => model_providers.push(one),
                 // It acts for a measurement consumer, which repairs for itself.
                 Player::Reporting(_) => {}
             }
         }
         self.books.certificate = fresh.certificate;
         self.books.keyset = fresh.keyset;
-        let mut crew = Crew { consumers, providers, duchies, operator };
+        let mut crew = Crew { consumers, providers, duchies, model_providers, operator };
         let done = match repair(assessment, &self.books, &mut crew, dial).await {
             Ok(done) => done,
             Err(error) => return Ok(Err(error)),
@@ -195,7 +227,7 @@ impl Cast {
             }
         }
         self.re_created.extend(done.re_created.clone());
-        Ok(Ok(done.re_created))
+        Ok(Ok(done))
     }
 
     /// Switches an oddity for everybody, those who have acted already included.
@@ -203,6 +235,9 @@ impl Cast {
         self.quirks = self.quirks.with(quirk, fidelity);
         for player in self.players.values_mut() {
             player.base().identity.quirks = self.quirks;
+        }
+        for party in self.panel_matches.values_mut() {
+            party.base.identity.quirks = self.quirks;
         }
     }
 
@@ -222,6 +257,32 @@ impl Cast {
             self.players.insert(name.to_owned(), player);
         }
         self.acted(name)
+    }
+
+    /// The panel match program of a data provider or model provider: the parties of an exchange.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn panel_match(
+        &mut self,
+        sandbox: &Sandbox,
+        name: &str,
+    ) -> Result<&mut PanelMatch, Problem> {
+        let kind = sandbox.participant(name).map(|participant| participant.kind);
+        if !matches!(kind, Some(ParticipantKind::DataProvider | ParticipantKind::ModelProvider)) {
+            let what = format!("`{name}` takes part in no exchange");
+            return Err(Problem::author(what, "name a data provider or a model provider"));
+        }
+        if !self.panel_matches.contains_key(name) {
+            let clock = self.clocks.get(name).unwrap_or(&self.clock);
+            let identity = Identity::of(sandbox, name, clock, self.seed);
+            let mut identity = identity.map_err(|error| Problem::harness(error.to_string()))?;
+            identity.quirks = self.quirks;
+            let party = PanelMatch::new(Base::new(identity), BTreeMap::new());
+            self.panel_matches.insert(name.to_owned(), party);
+        }
+        let party = self.panel_matches.get_mut(name);
+        party.ok_or_else(|| Problem::harness(format!("{name} has no panel match program")))
     }
 
     /// Lets an EDP aggregator handle a data provider's requisitions from now on.
@@ -252,7 +313,9 @@ impl Cast {
 
     /// What everybody did since the last time it was asked for, by actor.
     pub fn drain(&mut self) -> Vec<ParticipantEvent> {
-        self.players.values_mut().flat_map(|player| player.base().unreported()).collect()
+        let players = self.players.values_mut().map(Player::base);
+        let parties = self.panel_matches.values_mut().map(|party| &mut party.base);
+        players.chain(parties).flat_map(Base::unreported).collect()
     }
 
     fn make(&self, sandbox: &Sandbox, name: &str) -> Result<Player, Problem> {
@@ -273,10 +336,13 @@ impl Cast {
             Some(ParticipantKind::Duchy) => {
                 Duchy::of(sandbox, name, clock, seed).map(Player::Duchy)
             }
-            Some(ParticipantKind::ModelProvider) | None => {
+            Some(ParticipantKind::ModelProvider) => {
+                ModelProvider::of(sandbox, name, clock, seed).map(Player::ModelProvider)
+            }
+            None => {
                 return Err(Problem::author(
                     format!("`{name}` has no reference program"),
-                    "name a data provider, a measurement consumer, a Duchy or `reporting`",
+                    "name a participant of the sandbox or `reporting`",
                 ));
             }
         };

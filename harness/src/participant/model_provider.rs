@@ -1,8 +1,8 @@
 //! A model provider: it has certificates and no public key (contract 1.3.4), and reads what it may
-//! read (1.1.3, 1.3.1).
+//! read (1.1.3, 1.3.1). What it signs goes to its peers in exchanges, none of it to the Kingdom (4.5).
 
 use super::wire::{self, CallError, Dial};
-use super::{BadSandbox, Base, Identity, create_certificate};
+use super::{BadSandbox, Base, Identity, SigningPair, create_certificate};
 use fake_kingdom::sandbox::Sandbox;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
@@ -12,6 +12,8 @@ use kingdom_proto::v2alpha as pb;
 pub struct ModelProvider {
     /// What it has in common with other participants.
     pub base: Base,
+    /// The certificate that it signs with towards its peers, and its key; a sandbox registers none for it.
+    pub signing: Option<SigningPair>,
 }
 
 impl ModelProvider {
@@ -25,7 +27,7 @@ impl ModelProvider {
         clock: &Clock,
         seed: Seed,
     ) -> Result<Self, BadSandbox> {
-        Ok(Self { base: Base::new(Identity::of(sandbox, name, clock, seed)?) })
+        Ok(Self { base: Base::new(Identity::of(sandbox, name, clock, seed)?), signing: None })
     }
 
     /// Its own resource.

@@ -3,9 +3,9 @@
 
 use super::trust::owner_of;
 use super::wire::{self, CallError, Dial};
-use super::{Base, create_certificate};
+use super::{Base, EventKind, create_certificate, from_wire};
 use crate::quirk::{PeerQuirk, PeerQuirks};
-use halo_consent::{PathError, check_issuer_signature, check_path};
+use halo_consent::{PathError, VerifyError, check_issuer_signature, check_path};
 use kingdom_proto::v2alpha as pb;
 use std::collections::BTreeMap;
 
@@ -23,9 +23,36 @@ pub enum PanelMatchError {
         /// What is wrong.
         error: PathError,
     },
+    /// The message is not signed with the key of the certificate that it names.
+    #[error("{certificate}: {error}; whoever sent the message does not hold its key")]
+    BadSignature {
+        /// The certificate's name.
+        certificate: String,
+        /// What is wrong.
+        error: VerifyError,
+    },
     /// The Kingdom's status.
     #[error(transparent)]
     Call(#[from] CallError),
+}
+
+impl PanelMatchError {
+    /// The clause that refuses: 3.4.3 what is not of the owner's stored root, 4.5 anything else that is
+    /// wrong with what a peer signed; `None` if the Kingdom refused.
+    pub fn clause(&self) -> Option<&'static str> {
+        match self {
+            Self::NoRoot(_)
+            | Self::Untrusted {
+                error:
+                    PathError::IssuerNameMismatch
+                    | PathError::KeyIdentifierMismatch
+                    | PathError::BadSignature,
+                ..
+            } => Some("3.4.3"),
+            Self::Untrusted { .. } | Self::BadSignature { .. } => Some("4.5"),
+            Self::Call(_) => None,
+        }
+    }
 }
 
 /// A party's certificate manager.
@@ -80,6 +107,31 @@ impl PanelMatch {
         verify(&certificate.x509_der, root, now, &self.base.identity.quirks)
             .map_err(|error| PanelMatchError::Untrusted { certificate: name.to_owned(), error })?;
         Ok(certificate)
+    }
+
+    /// Takes a message that a peer signed, or rejects it. What such a message says the contract leaves
+    /// open.
+    ///
+    /// # Errors
+    /// [`PanelMatchError`].
+    pub async fn take(
+        &mut self,
+        dial: &dyn Dial,
+        name: &str,
+        signed: &pb::SignedMessage,
+    ) -> Result<(), PanelMatchError> {
+        let verified = self.certificate(dial, name).await.and_then(|certificate| {
+            from_wire(signed).verify(&certificate.x509_der).map_err(|error| {
+                PanelMatchError::BadSignature { certificate: name.to_owned(), error }
+            })
+        });
+        if let Err(error) = &verified
+            && let Some(clause) = error.clause()
+        {
+            let cause = error.to_string();
+            self.base.note_under(name, EventKind::Rejected, clause, owner_of(name), cause);
+        }
+        verified
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::record::{Finding, ScenarioRecord};
 use crate::impact::Assessment;
+use crate::impact::facts::OwnerKind;
 use crate::observation::CredentialKind;
 use crate::verdict::deadness::Deadness;
 use crate::verdict::repair::is_of_the_same;
@@ -37,8 +38,11 @@ pub struct Happened<'a> {
     pub argument: Option<&'a str>,
 }
 
+/// The code of a finding that a peer of an exchange takes a revoked certificate.
+pub const TAKEN_BY_PEER: &str = "revoked_certificate_taken_by_peer";
+
 /// Codes of findings that say what the real system lets happen, and what to do about each.
-const OPEN: [(&str, &str); 8] = [
+const OPEN: [(&str, &str); 9] = [
     (
         "old_credential_accepted",
         "Take the root of the stolen leaf out of the bundle of every server that still accepts it, and \
@@ -58,6 +62,12 @@ const OPEN: [(&str, &str); 8] = [
         "dead_certificate_not_noticed",
         "Read results again with a reader that looks at revocation states (a reporting server does, \
          once its caches have expired; the official tool does not), and discard what it rejects.",
+    ),
+    (
+        TAKEN_BY_PEER,
+        "Give every peer that still takes the revoked certificate its owner's new root in the place of the \
+         old one, and have what was signed since the theft signed again: a peer of an exchange reads no \
+         revocation state, and keeps certificates for ever.",
     ),
     (
         "replay_not_noticed",
@@ -110,11 +120,15 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         scenario.deadness.iter().partition(|one| one.first_refused.is_some());
     // What was found alive and died later is no longer open: its row says until when it lived.
     findings.retain(|finding| {
-        finding.code != OPEN[0].0
-            || !dead.iter().any(|one| {
-                finding.text.starts_with(&format!("{}'s ", one.owner))
-                    && finding.text.contains(&format!("still works at {}:", one.door))
-            })
+        let still = match finding.code.as_str() {
+            code if code == OPEN[0].0 => "still works at",
+            TAKEN_BY_PEER => "is still taken by",
+            _ => return true,
+        };
+        !dead.iter().any(|one| {
+            finding.text.starts_with(&format!("{}'s ", one.owner))
+                && finding.text.contains(&format!("{still} {}:", one.door))
+        })
     });
     let mut open: Vec<(String, Option<&str>)> =
         findings.iter().map(|one| (one.text.clone(), one.clause.as_deref())).collect();
@@ -125,6 +139,10 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         }
     };
     for one in alive {
+        let taken = format!("is still taken by {}:", one.door);
+        if findings.iter().any(|one| one.code == TAKEN_BY_PEER && one.text.contains(&taken)) {
+            continue;
+        }
         let what = if one.kind == CredentialKind::TlsRoot { "root" } else { "leaf" };
         let text = format!("{}'s old {what} still works at {}:", one.owner, one.door);
         let told = findings
@@ -242,6 +260,12 @@ fn has_ended(assessment: &Assessment) -> bool {
 fn stands(scenario: &ScenarioRecord, assessment: &Assessment) -> String {
     let subject = &assessment.subject;
     let means = match (subject.kind, subject.state) {
+        ("certificate", "REVOKED" | "HOLD")
+            if OwnerKind::of(&subject.owner) == Some(OwnerKind::ModelProvider) =>
+        {
+            "the Kingdom asks for it nowhere, and no peer of its owner's exchanges reads that state (1.6.2, \
+             3.13.3)"
+        }
         ("certificate", "REVOKED" | "HOLD") => {
             "what is created under it is refused, as are a Duchy's parameters; key updates, fulfilments and \
              results under it are accepted, and have to be noticed by whoever reads them (1.6.2)"
@@ -357,6 +381,43 @@ mod tests {
         assert_eq!(incident.dead.len(), 1);
         assert_eq!(incident.open.len(), 1);
         assert!(incident.open[0].0.contains("worker2"), "{:?}", incident.open);
+    }
+
+    /// 4.5: no root of TLS has anything to do with it.
+    #[test]
+    fn a_revoked_certificate_is_open_at_each_peer_that_still_takes_it() {
+        let taken = |party: &str| Finding {
+            code: TAKEN_BY_PEER.to_owned(),
+            clause: Some("4.5".to_owned()),
+            text: format!(
+                "modelprovider1's certificate c is still taken by {party}'s panel match: x"
+            ),
+            evidence: Vec::new(),
+        };
+        let tried = |party: &str, first_refused| Deadness {
+            kind: CredentialKind::SigningCertificate,
+            owner: "modelprovider1".to_owned(),
+            ..deadness(&format!("{party}'s panel match"), first_refused)
+        };
+        let mut scenario = scenario();
+        scenario.findings = vec![taken("edp1"), taken("edp2")];
+        scenario.deadness = vec![tried("edp1", Some("2026-01-01T01:00:00Z")), tried("edp2", None)];
+        let incident = of(&scenario).expect("an incident");
+        let open: Vec<_> = incident.open.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(open, [taken("edp2").text], "each once, and none that is dead");
+        assert!(incident.next[0].contains("its owner's new root"), "{:?}", incident.next);
+        assert!(!incident.next.iter().any(|what| what == Cause::StillAccepted.next_step()));
+    }
+
+    #[test]
+    fn where_a_revoked_certificate_stands_depends_on_whose_it_is() {
+        let stands_of = |owner: &str| {
+            let mut one = crate::verdict::repair::tests::assessment("c", &[]);
+            owner.clone_into(&mut one.subject.owner);
+            stands(&scenario(), &one)
+        };
+        assert!(stands_of("modelProviders/x").contains("the Kingdom asks for it nowhere"));
+        assert!(stands_of("dataProviders/x").contains("what is created under it is refused"));
     }
 
     /// What was repaired meanwhile is neither open nor left to do.

@@ -491,7 +491,7 @@ fn findings() -> Vec<StepDefinition> {
 }
 
 /// A finding cites a clause of the contract that its kind can cite.
-fn cites(code: &str, clause: &str) -> Result<(), Problem> {
+pub(super) fn cites(code: &str, clause: &str) -> Result<(), Problem> {
     let clauses = coverage::clauses().map_err(|error| Problem::harness(error.to_string()))?;
     match coverage::nearest_to_unknown(clause, &clauses) {
         None if deadness::citable(code).contains(&clause) => Ok(()),
@@ -756,7 +756,7 @@ async fn is_to_blame(
     is_in_state(world, owner, certificate, states).await
 }
 
-async fn is_in_state(
+pub(super) async fn is_in_state(
     world: &mut World,
     owner: &str,
     certificate: &str,
@@ -790,7 +790,7 @@ fn accepted_after(was_revoked: bool) -> &'static str {
 }
 
 /// Since when a certificate is revoked or on hold.
-fn revoked_at(world: &World, certificate: &str) -> Result<Attempt, Problem> {
+pub(super) fn revoked_at(world: &World, certificate: &str) -> Result<Attempt, Problem> {
     let events = world.running()?.events(0)?;
     deadness::revoked_since(&events, certificate, true).ok_or_else(|| {
         let what = format!("{certificate} is not revoked, so nothing of it is dead");

@@ -220,18 +220,21 @@ impl Stolen {
 }
 
 /// Everybody does what is theirs of the plan. What was `mc1.m` is created anew as `mc1.m_again`; the owner's
-/// fresh encryption key is called `repaired`.
+/// fresh certificate is called `repaired`, and its fresh encryption key too.
 async fn carry_out(world: &mut World, owner: &str, stolen: Stolen) -> StepResult {
     let what = stolen.what.clone();
     let assessment = stolen.assess(world, owner).await?;
     let makes = |kind| assessment.plan.iter().any(|action| action.action == kind);
     let mut fresh = Fresh::default();
     if makes(ActionKind::CreateCertificate) {
-        let root = world.authority(owner).await?;
+        // Of a root that replaced a stolen one nobody but its owner issues.
+        let newest = world.all_roots(owner).await?.pop();
+        let root = newest.ok_or_else(|| Problem::harness(format!("{owner} has no root")))?;
         let leaf = authentication::issue(world, owner, &root)?;
         let key = SigningKey::from_pkcs8_der(leaf.key().pkcs8_der())
             .map_err(|error| Problem::harness(format!("a fresh key: {error}")))?;
         fresh.certificate = Some((leaf.certificate_der().to_vec(), key.into()));
+        world.keep_leaf(owner, "repaired", leaf);
     }
     if makes(ActionKind::ReplacePublicKey) {
         let template = KeyTemplate::EciesP256HkdfHmacSha256Aes128Gcm;
@@ -250,8 +253,11 @@ async fn carry_out(world: &mut World, owner: &str, stolen: Stolen) -> StepResult
     .await?;
     world.changed(format!("the repair plan of {what} was carried out"));
     match done {
-        Ok(re_created) => {
-            for (n, (old, new)) in re_created.into_iter().enumerate() {
+        Ok(done) => {
+            if let Some(certificate) = done.certificate {
+                world.set(format!("{owner}.repaired"), Var::Text(certificate));
+            }
+            for (n, (old, new)) in done.re_created.into_iter().enumerate() {
                 let called = world.called(&old).map(|name| format!("{name}_again"));
                 world.set(called.unwrap_or_else(|| format!("{owner}.again{n}")), Var::Text(new));
             }

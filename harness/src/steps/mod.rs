@@ -20,6 +20,7 @@ mod measurements;
 mod monitoring;
 mod network;
 mod operator;
+mod panel_match;
 mod participants;
 mod probes;
 mod procedures;
@@ -209,6 +210,7 @@ impl Registry {
             cutover::steps(),
             participants::steps(),
             deadness::steps(),
+            panel_match::steps(),
             reencryption::steps(),
             impact::steps(),
             api_credentials::steps(),

@@ -185,13 +185,25 @@ fn actions() -> Vec<StepDefinition> {
                 let pair = SigningPair { certificate, certificate_der, key: key.into() };
                 world.changed(format!("{actor} signs with its certificate {name}"));
                 act(world, async |stage, cast| {
-                    match cast.player(stage.0.sandbox(), &actor)? {
-                        Player::Duchy(duchy) => duchy.signing = pair,
-                        player @ (Player::DataProvider(_) | Player::EdpAggregator(_)) => {
-                            player.provider()?.signing = pair;
-                        }
-                        player => player.consumer()?.signing = pair,
-                    }
+                    cast.player(stage.0.sandbox(), &actor)?.sign_with(pair);
+                    Ok(())
+                })
+                .await
+            }
+        ),
+        step!(
+            Action,
+            r"(\w+)'s own program presents the same leaf",
+            "Given modelprovider1's own program presents the same leaf",
+            |world, given| {
+                let actor = given.text(0).to_owned();
+                let leaf = world.actor(&actor).await?.credential().cloned();
+                let leaf = leaf.ok_or_else(|| {
+                    let what = format!("{actor} presents no leaf");
+                    Problem::author(what, "let it present a leaf of its new root before")
+                })?;
+                act(world, async |stage, cast| {
+                    cast.player(stage.0.sandbox(), &actor)?.base().put_on(leaf);
                     Ok(())
                 })
                 .await

@@ -194,6 +194,7 @@ pub fn citable(code: &str) -> &'static [&'static str] {
         "old_credential_accepted" => &["1.6.2", "2.1", "2.8", "5.9.1", "5.10"],
         "leaf_refused_by_the_map_alone" => &["2.4"],
         "dead_certificate_accepted" => &["1.2.3", "1.6.2", "1.6.4"],
+        "revoked_certificate_taken_by_peer" => &["3.13.3", "4.5"],
         "dead_certificate_not_noticed" => &["3.13.3", "3.13.4", "3.15.1"],
         "replay_not_noticed" => &["3.1.2"],
         "late_result_overwrites_failure" => &["1.5.2", "1.6.7"],
@@ -518,6 +519,11 @@ fn of_reader(event: &ParticipantEvent, trial: &Trial) -> Option<Attempt> {
         && event.certificate == trial.credential
         && door_of_reader(&event.actor) == trial.door;
     read.then(|| Attempt { time: event.time.to_string(), refused_for: None, events: Vec::new() })
+}
+
+/// Where a party of an exchange takes what its peers sign, as doors are named.
+pub fn door_of_peer(party: &str) -> String {
+    format!("{party}'s panel match")
 }
 
 /// Where results are read, as doors are named.

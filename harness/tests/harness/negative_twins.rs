@@ -233,6 +233,13 @@ const TWINS: &[(&str, &str)] = &[
         MEASURED,
         "Then it is a finding by 1.6.7 that mc1.m succeeded after it had failed, which mc1 noticed by 1.5.2",
     ),
+    (
+        "Given modelprovider1 has a new certificate called first\n\
+         And modelprovider1 registers its certificate first\n\
+         And modelprovider1 gets a new root\n\
+         And edp1's panel match stores modelprovider1's new root\n",
+        "Then edp1's panel match takes what is signed with modelprovider1's certificate first",
+    ),
     (HANDLED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID"),
     (REFUSED, "Then edp1 refuses mc1.m with SPEC_INVALID"),
     (REFUSED, "Then edp1 refuses mc1.m with CONSENT_SIGNAL_INVALID by 3.10/4"),

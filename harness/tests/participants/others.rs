@@ -3,7 +3,7 @@
 use crate::support::{SEED, Stage, faithful, play, signing_key};
 use halo_harness::participant::model_provider::ModelProvider;
 use halo_harness::participant::panel_match::{PanelMatch, PanelMatchError};
-use halo_harness::participant::{Base, Identity};
+use halo_harness::participant::{Base, EventKind, Identity, SigningPair};
 use halo_harness::quirk::PeerQuirk;
 use kingdom_proto::v2alpha as pb;
 use pb::certificate::RevocationState::Revoked;
@@ -62,6 +62,39 @@ fn panel_match_binds_roots_to_owners_and_never_sees_a_revocation() {
             let refused = party.certificate(stage, &foreign).await;
             assert!(matches!(refused, Err(PanelMatchError::Untrusted { .. })), "{is_faithful}");
         }
+    });
+}
+
+/// 3.4.3, 4.5: what is signed with the key of a certificate of the stored root is taken, revoked or not, until
+/// another root stands in its place; what another key signed, or nobody's root issued, is rejected by name.
+#[test]
+fn panel_match_takes_what_a_revoked_certificate_signs_until_the_stored_root_is_another() {
+    play(async |stage: &Stage| {
+        let (mut party, mut provider) = (panel_match(stage), stage.data_provider("edp1"));
+        let own = provider.signing.clone();
+        let signed = |pair: &SigningPair| pair.sign_packed(Default::default()).unwrap();
+        provider.base.set_revocation(stage, &own.certificate, Some(Revoked)).await.unwrap();
+        party.take(stage, &own.certificate, &signed(&own)).await.unwrap();
+        assert!(party.base.events.is_empty(), "nobody notices");
+
+        let thief =
+            SigningPair { key: signing_key(&stage.leaf("edp1", "thief")).into(), ..own.clone() };
+        let refused = party.take(stage, &own.certificate, &signed(&thief)).await.unwrap_err();
+        assert!(matches!(refused, PanelMatchError::BadSignature { .. }), "{refused}");
+        assert_eq!(refused.clause(), Some("4.5"));
+
+        let other = stage.data_provider("edp2").signing;
+        let refused = party.take(stage, &other.certificate, &signed(&other)).await.unwrap_err();
+        assert_eq!(refused.clause(), Some("3.4.3"), "{refused}");
+
+        let root = stage.new_root("edp1").certificate_der().to_vec();
+        party.roots.insert(stage.resource("edp1"), root);
+        let refused = party.take(stage, &own.certificate, &signed(&own)).await.unwrap_err();
+        assert_eq!(refused.clause(), Some("3.4.3"), "{refused}");
+        let rejected: Vec<_> =
+            party.base.events.iter().map(|event| (event.kind, event.clause)).collect();
+        let expected = [(EventKind::Rejected, "4.5"), (EventKind::Rejected, "3.4.3")];
+        assert_eq!(rejected, [expected[0], expected[1], expected[1]]);
     });
 }
 
