@@ -41,9 +41,9 @@ pub enum Fact {
         what: String,
         /// By how much the clock was moved forward since the change before.
         jumped: std::time::Duration,
-        /// Whether a probing caller goes on with it from here on. What a server is given is in force
+        /// The probing caller that goes on with it from here on. What a server is given is in force
         /// only when a process has read it, which that process's own events say.
-        worn: bool,
+        worn: Option<String>,
     },
     /// The scenario gave a participant, or `kingdom`, another TLS leaf.
     Replaced {

@@ -164,7 +164,7 @@ pub struct World {
     last: Option<Call>,
     past: Vec<PastCall>,
     links: BTreeMap<String, Link>,
-    clocks: BTreeMap<String, Clock>,
+    clocks: BTreeMap<String, surroundings::SkewedClock>,
     leaves: BTreeMap<String, Leaf>,
     keys: BTreeMap<String, Vec<u8>>,
     roots: BTreeMap<String, Vec<Authority>>,
@@ -274,13 +274,14 @@ impl World {
     /// Notes that the scenario changed its surroundings.
     pub fn changed(&mut self, what: impl Into<String>) {
         let jumped = std::mem::take(&mut self.jumped);
-        self.record(Fact::Changed { what: what.into(), jumped, worn: false });
+        self.record(Fact::Changed { what: what.into(), jumped, worn: None });
     }
 
     /// Notes that a probing caller goes on with other files.
-    pub fn redressed(&mut self, what: impl Into<String>) {
+    pub fn redressed(&mut self, actor: &str) {
         let jumped = std::mem::take(&mut self.jumped);
-        self.record(Fact::Changed { what: what.into(), jumped, worn: true });
+        let what = format!("{actor}'s calls go on with other TLS files");
+        self.record(Fact::Changed { what, jumped, worn: Some(actor.to_owned()) });
     }
 
     /// Notes that an actor, or [`crate::verdict::credentials::KINGDOM`], was given another TLS leaf.
@@ -622,6 +623,11 @@ impl World {
 
     /// A fault that the scenario injected and that never fired: whatever it was for was not shown.
     pub fn fault_that_never_fired(&self) -> Option<Problem> {
+        if let Some(what) = self.surroundings_that_hit_nobody() {
+            let what = format!("{what}, which hit nothing, so it proves nothing");
+            let next = "let the actor call, or leave it out";
+            return Some(Problem::author(what, next).because(Cause::FaultNotFired));
+        }
         let faults = self.running().ok()?.faults();
         let rule = faults.iter().find(|rule| rule.fired == 0)?;
         let method = rule.rule.target.method.as_deref().unwrap_or("any method");

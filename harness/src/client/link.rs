@@ -3,6 +3,7 @@
 //! sockets and in memory; on virtual time it repeats.
 
 use fake_kingdom::seam::transport::BoxStream;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,7 +41,15 @@ struct Rules {
     to_client_is_down: bool,
     /// How often all open connections were lost.
     lost: u64,
+    /// Rules that were set and have hit nothing yet, in words.
+    unhit: BTreeSet<&'static str>,
 }
+
+const LATENCY: &str = "late messages";
+const SLOW: &str = "a slow reader";
+const TO_SERVER_DOWN: &str = "a way to the server that is down";
+const TO_CLIENT_DOWN: &str = "a way back that is down";
+const LOST: &str = "connections that are lost";
 
 impl Rules {
     fn is_down(&self, direction: Direction) -> bool {
@@ -60,31 +69,61 @@ impl fmt::Debug for Link {
 impl Link {
     /// What is sent from now on takes this long, each way.
     pub fn set_latency(&self, latency: Duration) {
-        self.change(|rules| rules.latency = latency);
+        self.change(|rules| {
+            rules.latency = latency;
+            // No latency is no fault: it makes a network that later rules can reach.
+            if !latency.is_zero() {
+                rules.unhit.insert(LATENCY);
+            }
+        });
     }
 
     /// The caller is sent at most this many bytes a second, in whole segments of 256 bytes.
     pub fn slow_down(&self, bytes_per_second: u64) {
-        self.change(|rules| rules.bytes_per_second = Some(bytes_per_second.max(1)));
+        self.change(|rules| {
+            rules.bytes_per_second = Some(bytes_per_second.max(1));
+            rules.unhit.insert(SLOW);
+        });
     }
 
     /// Nothing gets through in this direction; as with TCP, what was sent arrives once the way is
     /// open again, if anybody still waits for it.
     pub fn take_down(&self, direction: Direction) {
         self.change(|rules| match direction {
-            Direction::ToServer => rules.to_server_is_down = true,
-            Direction::ToClient => rules.to_client_is_down = true,
+            Direction::ToServer => {
+                rules.to_server_is_down = true;
+                rules.unhit.insert(TO_SERVER_DOWN);
+            }
+            Direction::ToClient => {
+                rules.to_client_is_down = true;
+                rules.unhit.insert(TO_CLIENT_DOWN);
+            }
         });
+    }
+
+    /// A rule that was set and has hit nothing since, in words.
+    pub fn unhit(&self) -> Option<&'static str> {
+        self.rules().unhit.first().copied()
+    }
+
+    fn hit(&self, rule: &'static str) {
+        self.rules().unhit.remove(rule);
     }
 
     /// Both directions work again, without delay.
     pub fn mend(&self) {
-        self.change(|rules| *rules = Rules { lost: rules.lost, ..Rules::default() });
+        self.change(|rules| {
+            let unhit = std::mem::take(&mut rules.unhit);
+            *rules = Rules { lost: rules.lost, unhit, ..Rules::default() };
+        });
     }
 
     /// Every open connection breaks; new ones can be opened.
     pub fn lose_connections(&self) {
-        self.change(|rules| rules.lost += 1);
+        self.change(|rules| {
+            rules.lost += 1;
+            rules.unhit.insert(LOST);
+        });
     }
 
     /// A stream's near end, behind this network.
@@ -102,7 +141,7 @@ impl Link {
                 // In a fixed order, or a run would not repeat; and what was held back when the connection
                 // is lost must not arrive first, though the way be open again in the same instant.
                 biased;
-                () = link.wait_until(|rules| rules.lost != lost_before) => {}
+                () = link.wait_until(|rules| rules.lost != lost_before) => link.hit(LOST),
                 _ = async { tokio::join!(up, down) } => {}
             }
         });
@@ -151,7 +190,11 @@ async fn carry(
     let leave = async move {
         let mut chunk = vec![0; CHUNK_BYTES];
         while let Ok(length @ 1..) = from.read(&mut chunk).await {
-            let due = Instant::now() + link.rules().latency;
+            let latency = link.rules().latency;
+            if !latency.is_zero() {
+                link.hit(LATENCY);
+            }
+            let due = Instant::now() + latency;
             if sent.send((due, chunk[..length].to_vec())).await.is_err() {
                 return;
             }
@@ -160,9 +203,16 @@ async fn carry(
     let arrive = async move {
         while let Some((due, chunk)) = arriving.recv().await {
             tokio::time::sleep_until(due).await;
+            if link.rules().is_down(direction) {
+                link.hit(match direction {
+                    Direction::ToServer => TO_SERVER_DOWN,
+                    Direction::ToClient => TO_CLIENT_DOWN,
+                });
+            }
             link.wait_until(|rules| !rules.is_down(direction)).await;
             let rate = link.rules().bytes_per_second;
             if let (Direction::ToClient, Some(rate)) = (direction, rate) {
+                link.hit(SLOW);
                 let bytes = chunk.len().next_multiple_of(SEGMENT_BYTES);
                 tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64)).await;
             }
@@ -239,6 +289,26 @@ mod tests {
         link.lose_connections();
         link.mend();
         assert!(!arrives(&mut client, 1000 * MS).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rule_that_hits_nothing_says_so_until_it_does() {
+        let (link, mut client, mut server) = connected();
+        assert_eq!(link.unhit(), None);
+        link.set_latency(Duration::ZERO);
+        assert_eq!(link.unhit(), None, "no latency is no fault");
+        link.take_down(Direction::ToClient);
+        client.write_all(b"x").await.unwrap();
+        assert!(arrives(&mut server, MS).await);
+        assert_eq!(link.unhit(), Some(TO_CLIENT_DOWN), "the other way is not it");
+        server.write_all(b"y").await.unwrap();
+        assert!(!arrives(&mut client, MS).await);
+        assert_eq!(link.unhit(), None);
+
+        let nobodys = Link::default();
+        nobodys.lose_connections();
+        nobodys.mend();
+        assert_eq!(nobodys.unhit(), Some(LOST));
     }
 
     #[tokio::test(start_paused = true)]

@@ -178,8 +178,9 @@ impl Prober {
             let shared = self.shared.clone();
             let number = *count;
             *count += 1;
+            let begun = self.shared.elapsed_us();
             tokio::spawn(async move {
-                let probe = shared.straddling_call(index, number, hold).await;
+                let probe = shared.straddling_call(index, number, (begun, hold)).await;
                 let _ = shared.done.send(probe);
             });
         }
@@ -304,9 +305,13 @@ impl Shared {
         probe
     }
 
-    async fn straddling_call(&self, index: usize, number: u64, hold: Duration) -> Probe {
+    async fn straddling_call(
+        &self,
+        index: usize,
+        number: u64,
+        (begun, hold): (u64, Duration),
+    ) -> Probe {
         let caller = &self.callers[index];
-        let begun = self.elapsed_us();
         let request_id = format!("{}-straddling-{number}", self.label);
         let (method, message) = &caller.settings.straddling;
         let mut request = self.request(caller, (method, message), &request_id);

@@ -937,7 +937,7 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
         "<h4>Lanes</h4>\n<div class=\"scroll\"><table class=\"big\"><thead><tr><th>lane</th><th>actor</th>\
          <th>credential</th><th>replica</th><th class=\"n\">sent</th><th class=\"n\">failed</th>\
          <th class=\"n\">dropped</th><th class=\"n\">longest gap</th><th class=\"n\">resolution</th>\
-         <th class=\"n\">latency p50</th><th class=\"n\">p99</th><th class=\"n\">longest</th>\
+         <th class=\"n\">error budget used</th><th class=\"n\">latency p50</th><th class=\"n\">p99</th><th class=\"n\">longest</th>\
          <th>what it proves</th><th>failures by cause</th></tr></thead><tbody>\n",
     );
     for lane in &scenario.lanes {
@@ -954,7 +954,8 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
             "<tr{}><td>{}</td><td>{}</td><td>{credential}</td><td>{replica}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{class}{}{}</td><td class=\"n\">{}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td>\
+             </tr>",
             if lane.replica.is_none() { " class=\"pooled\"" } else { "" },
             lane.lane.name().replace('_', " "),
             escaped(&lane.actor),
@@ -964,6 +965,7 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
             lane.dropped,
             ms(lane.longest_gap_ms),
             ms(lane.resolution_ms),
+            lane.error_budget_used.map_or_else(|| "unknown".to_owned(), budget),
             latency(lane.latency_us_p50),
             latency(lane.latency_us_p99),
             latency(lane.latency_us_max),
@@ -977,6 +979,11 @@ fn lanes(page: &mut String, scenario: &ScenarioRecord) {
 /// In milliseconds, finer than a gap: most are below one.
 fn latency(us: Option<u64>) -> String {
     us.map_or_else(|| "–".to_owned(), |us| format!("{:.1} ms", us as f64 / 1000.0))
+}
+
+/// Of zero downtime's allowance.
+fn budget(used: f64) -> String {
+    if used >= 1.0 { "all".to_owned() } else { format!("{:.0} %", used * 100.0) }
 }
 
 /// The bound in words.

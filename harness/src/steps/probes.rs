@@ -6,7 +6,7 @@ use crate::error::{Owner, Problem};
 use crate::nearest;
 use crate::observation::Fact;
 use crate::probe::schedule::RATE_PER_SECOND_MAX;
-use crate::probe::{Density, Lane, Run};
+use crate::probe::{Density, Lane, Probe, Run};
 use crate::verdict::outage::{self, Until, Window};
 use crate::verdict::{availability, check, credentials, monitor};
 use crate::world::{StepResult, Var, World};
@@ -90,7 +90,7 @@ fn actions() -> Vec<StepDefinition> {
             Action,
             r"a call of each probing caller is held for (\d+) ms",
             "When a call of each probing caller is held for 600 ms",
-            |world, given| { Ok(world.straddle(Duration::from_millis(given.number(0)?))?) }
+            |world, given| { Ok(world.straddle(Duration::from_millis(given.number(0)?)).await?) }
         ),
         step!(
             Action,
@@ -369,11 +369,18 @@ fn checks() -> Vec<StepDefinition> {
                 if held.is_empty() {
                     return Err(empty("straddling_call").into());
                 }
-                if let Some(probe) = held.iter().find(|probe| !outage::straddles(probe, &in_force))
-                {
+                // Replicas that are restarted one after another wait for the calls that they hold, so that
+                // of one hold's calls not every one is still under way when its own turn comes.
+                let mut of_one_hold = held.chunks(run.callers.len().max(1));
+                let proves_nothing = |held: &&[&Probe]| {
+                    !held.iter().any(|probe| outage::straddles(probe, &in_force))
+                };
+                if let Some(held) = of_one_hold.find(proves_nothing) {
+                    let callers: Vec<_> = held.iter().map(|probe| probe.caller.as_str()).collect();
                     let what = format!(
-                        "{}'s held call ended before anything came into force",
-                        probe.caller
+                        "the held calls of {} ended before anything came into force for them or their \
+                         replicas",
+                        callers.join(" and ")
                     );
                     let next = "hold it right in front of a restart, a reload or another leaf of a \
                                 probing caller, and for longer";

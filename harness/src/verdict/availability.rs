@@ -41,6 +41,10 @@ pub struct LaneReport {
     pub longest_gap_ms: f64,
     /// The typical distance of two probes of the lane: no shorter gap can be seen.
     pub resolution_ms: f64,
+    /// How much of what zero downtime allows is used up: no failure, no drop, and a gap of at most
+    /// [`GAP_MS_MAX`], of which the distance of two probes is no outage. From 0; 1 or more is spent, as by
+    /// one failure or drop. `None` where probes are further apart than such a gap.
+    pub error_budget_used: Option<f64>,
     /// With 95 % confidence at most this share of calls fails; `None` for streams and straddling
     /// calls, which are no independent trials.
     pub upper_bound_95: Option<f64>,
@@ -226,6 +230,8 @@ fn report(
     let n = sent - excused;
     let latencies = latencies_us(run, probes);
     let is_trial = matches!(lane, Lane::NewConnection | Lane::ReusedChannel);
+    let longest_gap_ms = longest_gap_us(run, probes, of_lane) as f64 / 1000.0;
+    let resolution_ms = resolution_us(of_lane) as f64 / 1000.0;
     LaneReport {
         lane,
         actor: actor.to_owned(),
@@ -235,14 +241,25 @@ fn report(
         dropped,
         failed,
         excused,
-        longest_gap_ms: longest_gap_us(run, probes, of_lane) as f64 / 1000.0,
-        resolution_ms: resolution_us(of_lane) as f64 / 1000.0,
+        longest_gap_ms,
+        resolution_ms,
+        error_budget_used: budget_used(longest_gap_ms, resolution_ms, failed + dropped > 0),
         upper_bound_95: (is_trial && n > 0).then(|| upper_bound(failed, n)),
         failures_by_cause,
         latency_us_p50: share_within(&latencies, 50),
         latency_us_p99: share_within(&latencies, 99),
         latency_us_max: latencies.last().copied(),
     }
+}
+
+/// The share of the allowed gap that the longest one takes, the distance of two probes left out.
+fn budget_used(longest_gap_ms: f64, resolution_ms: f64, has_failed: bool) -> Option<f64> {
+    let allowed_ms = GAP_MS_MAX as f64 - resolution_ms;
+    if allowed_ms <= 0.0 {
+        return None;
+    }
+    let used = (longest_gap_ms - resolution_ms).max(0.0) / allowed_ms;
+    Some(if has_failed { used.max(1.0) } else { used })
 }
 
 /// From the intended time to the expected answer, shortest first. What failed has no latency: how long
@@ -583,6 +600,16 @@ mod tests {
                 probe.answer = answer.clone();
             }
         }
+    }
+
+    #[test]
+    fn the_error_budget_is_the_allowed_gap_and_one_failure_spends_it() {
+        assert_eq!(budget_used(100.0, 100.0, false), Some(0.0), "one tick is no outage");
+        assert_eq!(budget_used(300.0, 100.0, false), Some(0.5));
+        assert_eq!(budget_used(500.0, 100.0, false), Some(1.0));
+        assert_eq!(budget_used(900.0, 100.0, true), Some(2.0));
+        assert_eq!(budget_used(100.0, 100.0, true), Some(1.0));
+        assert_eq!(budget_used(600.0, 500.0, false), None, "too sparse to say");
     }
 
     #[test]

@@ -746,7 +746,7 @@ mod tests {
         log.record(at(day_us + 10_000), Fact::Replaced { actor, skid });
         let jumped = std::time::Duration::from_micros(day_us);
         let what = "kingdom renewed its leaf".to_owned();
-        log.record(at(day_us + 10_000), Fact::Changed { what, jumped, worn: false });
+        log.record(at(day_us + 10_000), Fact::Changed { what, jumped, worn: None });
         let probes = vec![server(5, "s1"), server(20, "s2")];
         log.record(at(day_us + 30_000), Fact::Probes(Box::new(run(probes))));
         assert_eq!(unseen(&log.take()), None);

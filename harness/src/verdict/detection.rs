@@ -165,7 +165,7 @@ mod tests {
             let jumped = if begin == 400 { jumped } else { Duration::ZERO };
             log.record(
                 at(begin + 100),
-                Fact::Changed { what: "it".to_owned(), jumped, worn: false },
+                Fact::Changed { what: "it".to_owned(), jumped, worn: None },
             );
             log.record(at(begin + 200), Fact::StepDone);
         }

@@ -62,15 +62,29 @@ pub struct Change<'a> {
     pub what: &'a str,
     /// The text of its step.
     pub step: &'a str,
-    /// Whether a probing caller went on with it.
-    pub worn: bool,
+    /// The probing caller that went on with it.
+    pub worn: Option<&'a str>,
     /// By how much the clock had been moved forward until then, in microseconds.
     pub jumped_us: i64,
 }
 
-/// When something came into force for a running process or for a caller, from a run's start, in
-/// microseconds of the probes' own time: from when, and until when.
-pub type InForce = (i64, i64);
+/// Something that came into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// For whom.
+    pub of: Whom,
+    /// When, from the run's start, in microseconds of the probes' own time.
+    pub at_us: i64,
+}
+
+/// For whom something came into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A replica, by number.
+    Replica(u32),
+    /// A probing caller.
+    Caller(String),
+}
 
 /// Everything that came into force while the probes went on: what a caller put on, and every start,
 /// stop, drain, cut and reload of a replica, whoever brought it about. A file that no process has read
@@ -87,12 +101,15 @@ pub fn in_force(run: &Run, changes: &[Change<'_>], events: &[ServerEvent]) -> Ve
         "reload" => event.outcome == "ok",
         _ => false,
     };
-    let of_replicas = events.iter().filter(|event| event.replica.is_some()).filter(is_read);
-    let at = of_replicas.filter_map(|event| Timestamp::parse_rfc3339(&event.time));
-    let of_replicas = at.map(|at| own_time(at.micros())).map(|at| (at, at));
-    let worn = changes.iter().filter(|change| change.worn);
+    let of_replicas = events.iter().filter(is_read).filter_map(|event| {
+        let at = Timestamp::parse_rfc3339(&event.time)?;
+        Some(InForce { of: Whom::Replica(event.replica?), at_us: own_time(at.micros()) })
+    });
     // The moment of dressing: the step around it can be long.
-    worn.map(|change| (change.at_us, change.at_us)).chain(of_replicas).collect()
+    let worn = changes.iter().filter_map(|change| {
+        Some(InForce { of: Whom::Caller(change.worn?.to_owned()), at_us: change.at_us })
+    });
+    worn.chain(of_replicas).collect()
 }
 
 /// The runs of probes of a scenario, each with what was changed while it went on.
@@ -108,7 +125,8 @@ pub fn runs(log: &[Observation]) -> Vec<(&Run, Vec<Change<'_>>)> {
                 let jumped = i64::try_from(jumped.as_micros()).unwrap_or(i64::MAX);
                 let at_us = observation.time.micros();
                 let from_us = step_began;
-                let change = Change { from_us, at_us, what, step, worn: *worn, jumped_us: 0 };
+                let change =
+                    Change { from_us, at_us, what, step, worn: worn.as_deref(), jumped_us: 0 };
                 changes.push((change, jumped));
             }
             Fact::Step(fact) => {
@@ -186,11 +204,17 @@ pub fn judge(run: &Run, changes: &[Change<'_>], predicted: Predicted<'_>) -> Che
     if is_unseen { check.or(Cause::FailureNotSeen) } else { check }
 }
 
-/// Whether a call was under way while something came into force: one that was not straddles nothing.
+/// Whether a call was under way while something came into force for its caller, or for the replica that
+/// has a record of it (for any, if none has): one that was not straddles nothing.
 pub fn straddles(probe: &Probe, in_force: &[InForce]) -> bool {
     let at_us = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
     let (from_us, until_us) = (at_us(probe.intended_us), at_us(probe.ended_us));
-    in_force.iter().any(|&(from, at)| from_us <= at && from <= until_us)
+    let replica = probe.server.as_ref().and_then(|event| event.replica);
+    let is_own = |one: &&InForce| match &one.of {
+        Whom::Replica(id) => replica.is_none_or(|own| own == *id),
+        Whom::Caller(actor) => *actor == probe.caller,
+    };
+    in_force.iter().filter(is_own).any(|one| from_us <= one.at_us && one.at_us <= until_us)
 }
 
 /// Callers of whom a probe failed.
@@ -388,7 +412,7 @@ mod tests {
     ];
 
     const fn change(from_us: i64, at_us: i64, step: &'static str) -> Change<'static> {
-        Change { from_us, at_us, what: "a change", step, worn: false, jumped_us: 0 }
+        Change { from_us, at_us, what: "a change", step, worn: None, jumped_us: 0 }
     }
 
     fn observed(run: &Run, lanes: &[&str], from: &str, until: Until<'_>) -> (bool, String) {
@@ -416,16 +440,37 @@ mod tests {
     #[test]
     fn a_call_straddles_what_came_into_force_between_its_begin_and_its_end() {
         let mut probe = run(&[]).probes.remove(0);
-        let in_force = [(300_000, 310_000), (350_000, 350_000), (590_000, 600_000)];
+        let caller = Whom::Caller(probe.caller.clone());
+        let in_force = [300_000, 590_000].map(|at_us| InForce { of: caller.clone(), at_us });
         for (from, until, does) in [
             (100_000, 299_999, false),
-            (100_000, 305_000, true),
-            (305_000, 308_000, true),
-            (351_000, 589_000, false),
+            (100_000, 300_000, true),
+            (300_000, 308_000, true),
+            (301_000, 589_000, false),
         ] {
             (probe.intended_us, probe.ended_us) = (from, until);
             assert_eq!(straddles(&probe, &in_force), does, "{from} to {until}");
         }
+    }
+
+    #[test]
+    fn a_call_straddles_only_what_is_of_its_own_caller_and_replica() {
+        let mut probe = run(&[]).probes.remove(0);
+        (probe.intended_us, probe.ended_us) = (100_000, 500_000);
+        let by = |replica| Some(Box::new(ServerEvent { replica, ..ServerEvent::default() }));
+        let straddles = |probe: &Probe, of| straddles(probe, &[InForce { of, at_us: 300_000 }]);
+        probe.server = by(Some(1));
+        assert!(straddles(&probe, Whom::Replica(1)));
+        assert!(!straddles(&probe, Whom::Replica(0)));
+        assert!(straddles(&probe, Whom::Caller(probe.caller.clone())));
+        assert!(!straddles(&probe, Whom::Caller("somebody else".to_owned())));
+        // What was cut off has no record of where it was.
+        probe.server = None;
+        assert!(straddles(&probe, Whom::Replica(0)));
+    }
+
+    fn at_replica_0(at_us: i64) -> InForce {
+        InForce { of: Whom::Replica(0), at_us }
     }
 
     fn event(kind: &str, outcome: &str, at_us: i64) -> ServerEvent {
@@ -462,11 +507,12 @@ mod tests {
             ("reload", "ok"),
         ] {
             let at = in_force(&run, &CHANGES, &[event(kind, outcome, 310_000)]);
-            assert_eq!(at, [(310_000, 310_000)], "{kind} {outcome}");
+            assert_eq!(at, [at_replica_0(310_000)], "{kind} {outcome}");
         }
         let mut worn = CHANGES;
-        worn[1].worn = true;
-        assert_eq!(in_force(&run, &worn, &[]), [(350_000, 350_000)]);
+        worn[1].worn = Some("mc1");
+        let of = Whom::Caller("mc1".to_owned());
+        assert_eq!(in_force(&run, &worn, &[]), [InForce { of, at_us: 350_000 }]);
     }
 
     #[test]
@@ -477,7 +523,7 @@ mod tests {
         changes[2].jumped_us = HOUR_US;
         let events = [event("reload", "ok", 330_000), event("reload", "ok", HOUR_US + 400_000)];
         let at = in_force(&run(&[]), &changes, &events);
-        assert_eq!(at, [(330_000, 330_000), (400_000, 400_000)]);
+        assert_eq!(at, [at_replica_0(330_000), at_replica_0(400_000)]);
     }
 
     #[test]

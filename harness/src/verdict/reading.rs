@@ -149,7 +149,7 @@ mod tests {
         let jump = Fact::Changed {
             what: "the clock".to_owned(),
             jumped: std::time::Duration::from_secs(60),
-            worn: false,
+            worn: None,
         };
         let hour = 60_000;
         let facts = |read_ms| {

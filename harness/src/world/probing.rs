@@ -7,6 +7,7 @@ use crate::observation::{Fact, ServerEvent};
 use crate::probe::{Answer, CallerSettings, Control, Density, Lane, Probe, Prober, Run, Wardrobe};
 use crate::verdict::availability::CONTROL_TICKS_MIN;
 use crate::verdict::monitor;
+use fake_kingdom::cause::Cause;
 use fake_kingdom::event::AlertSettings;
 use fake_kingdom::fault::{Action, FaultRule, StatusName, Target};
 use fake_kingdom::model::Timestamp;
@@ -28,6 +29,11 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks at the server's record.
 const JOIN_PAUSE: Duration = Duration::from_millis(10);
 
+/// How long a held call may take to the server; one that takes longer is judged as it is.
+const HOLD_PATIENCE: Duration = Duration::from_millis(250);
+/// Pause between two looks at whether it is there.
+const HOLD_PAUSE: Duration = Duration::from_millis(1);
+
 /// A run of probes that goes on, and where the server's log stood when it began.
 pub(super) struct Probing {
     pub(super) prober: Prober,
@@ -35,6 +41,8 @@ pub(super) struct Probing {
     started: Timestamp,
     /// What each caller presented when its wardrobe was filled last.
     worn: BTreeMap<String, (Option<Credential>, Vec<Vec<u8>>)>,
+    /// The rules by which calls are held at the moment.
+    holds: Vec<u64>,
 }
 
 impl World {
@@ -60,7 +68,7 @@ impl World {
         let after_event = environment.last_event();
         let started = environment.now();
         let prober = Prober::start(label, density, environment.dialler(), callers);
-        self.probing = Some(Probing { prober, after_event, started, worn });
+        self.probing = Some(Probing { prober, after_event, started, worn, holds: Vec::new() });
         self.record(Fact::ProbesStarted);
         Ok(())
     }
@@ -144,7 +152,7 @@ impl World {
                     let leaf = now.0.as_ref().and_then(|credential| credential.chain.first());
                     self.replaced_leaf_of(&actor, leaf.map(Vec::as_slice));
                 }
-                self.redressed(format!("{actor}'s calls go on with other TLS files"));
+                self.redressed(&actor);
             }
         }
         Ok(())
@@ -163,18 +171,42 @@ impl World {
     ///
     /// # Errors
     /// No probes go on.
-    pub fn straddle(&mut self, hold: Duration) -> Result<(), Problem> {
+    pub async fn straddle(&mut self, hold: Duration) -> Result<(), Problem> {
         let probing = self.probing()?;
-        for method in probing.prober.straddling_methods() {
-            let millis = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
-            self.running()?.add_fault(FaultRule {
-                target: Target { method: Some(method), ..Target::default() },
-                action: Action::DelayMs(millis),
-                count: None,
-                skip: 0,
-            });
+        let environment = self.running()?;
+        // A rule of an earlier hold would come first.
+        for id in &probing.holds {
+            if environment.remove_fault(*id).is_some_and(|rule| rule.fired == 0) {
+                let what = "the calls of an earlier hold never reached the Kingdom";
+                let problem = Problem::author(what, "hold calls while the Kingdom answers");
+                return Err(problem.because(Cause::FaultNotFired));
+            }
         }
+        let millis = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
+        let rule = |method| FaultRule {
+            target: Target { method: Some(method), ..Target::default() },
+            action: Action::DelayMs(millis),
+            count: None,
+            skip: 0,
+        };
+        let methods = probing.prober.straddling_methods().into_iter();
+        let holds: Vec<u64> = methods.map(|method| environment.add_fault(rule(method))).collect();
         probing.prober.straddle(hold);
+        // What comes next must find them under way.
+        let all = probing.prober.callers().len() as u64;
+        let under_way = || {
+            let rules = environment.faults().into_iter().filter(|rule| holds.contains(&rule.id));
+            rules.map(|rule| rule.fired).sum::<u64>()
+        };
+        let arrived = async {
+            while under_way() < all {
+                tokio::time::sleep(HOLD_PAUSE).await;
+            }
+        };
+        let _late = tokio::time::timeout(HOLD_PATIENCE, arrived).await;
+        if let Some(probing) = &mut self.probing {
+            probing.holds = holds;
+        }
         Ok(())
     }
 
@@ -381,7 +413,7 @@ impl World {
             security: guise.security,
             roots,
             server_name: "localhost".to_owned(),
-            clock: self.clocks.get(actor).unwrap_or(&self.setup.clock).clone(),
+            clock: self.clocks.get(actor).map_or(&self.setup.clock, |own| &own.clock).clone(),
             link: self.links.get(actor).cloned(),
         })
     }

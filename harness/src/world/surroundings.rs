@@ -3,9 +3,49 @@
 use super::World;
 use crate::client::Link;
 use crate::error::Problem;
+use fake_kingdom::model::Timestamp;
+use fake_kingdom::seam::clock::{Clock, Source};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// An actor's own clock, set wrong.
+pub(super) struct SkewedClock {
+    pub(super) clock: Clock,
+    /// Whether anything was judged by it.
+    asked: Arc<AtomicBool>,
+}
+
+/// A clock that notes whether it is asked.
+struct Watched {
+    clock: Clock,
+    asked: Arc<AtomicBool>,
+}
+
+impl Source for Watched {
+    fn now(&self) -> Timestamp {
+        self.asked.store(true, Ordering::SeqCst);
+        self.clock.now()
+    }
+
+    fn is_virtual(&self) -> bool {
+        self.clock.is_virtual()
+    }
+}
+
 impl World {
+    /// A rule of somebody's network, or a wrong clock, that nothing has met; in words.
+    pub(super) fn surroundings_that_hit_nobody(&self) -> Option<String> {
+        let rule = |(actor, link): (&String, &Link)| {
+            link.unhit().map(|rule| format!("{actor}'s network has {rule}"))
+        };
+        let is_unasked = |clock: &SkewedClock| !clock.asked.load(Ordering::SeqCst);
+        self.links.iter().find_map(rule).or_else(|| {
+            let (actor, _) = self.clocks.iter().find(|(_, clock)| is_unasked(clock))?;
+            Some(format!("{actor}'s clock is wrong"))
+        })
+    }
+
     /// The network of an actor, through which its connections go from now on.
     ///
     /// # Errors
@@ -39,8 +79,10 @@ impl World {
             ));
         }
         let clock = if ahead { self.clock().ahead_by(by) } else { self.clock().behind_by(by) };
+        let asked = Arc::new(AtomicBool::new(false));
+        let clock = Clock::from_source(Arc::new(Watched { clock, asked: asked.clone() }));
         self.cast.set_clock(actor, clock.clone());
-        self.clocks.insert(actor.to_owned(), clock);
+        self.clocks.insert(actor.to_owned(), SkewedClock { clock, asked });
         let side = if ahead { "ahead" } else { "behind" };
         self.changed(format!("the clock of {actor} is {} s {side}", by.as_secs()));
         Ok(())
