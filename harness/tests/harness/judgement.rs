@@ -1,9 +1,9 @@
 //! What makes a run INVALID, and whose fault it is.
 
-use crate::support::play;
+use crate::support::{plan, play, play_tagged};
 use halo_harness::error::{Owner, Problem};
 use halo_harness::observation::{Check, Fact, Observation, ObservationLog, StepFact};
-use halo_harness::verdict::{Claim, Verdict, judge, judge_change};
+use halo_harness::verdict::{Claim, Verdict, judge};
 
 const CALL: &str = "When edp1 reads the certificate edp1.certificate\n";
 
@@ -146,13 +146,18 @@ fn what_is_read_from_probes_that_stopped_looking_proves_nothing() {
 
 /// What a scenario proves that claims this.
 fn claiming(claim: Claim, steps: &str) -> (Verdict, String) {
-    let log = play(steps).log;
-    assert_eq!(judge(&log).verdict, Verdict::Pass, "{steps}");
-    let judgement = judge_change(&[claim], &log);
-    (judgement.verdict, judgement.reason.unwrap_or_default())
+    let tag = match claim {
+        Claim::Rotation => "@rotation",
+        Claim::Cutover => "@cutover",
+    };
+    let result = play_tagged(&plan(), tag, steps);
+    let unclaimed = judge(&result.log);
+    assert_eq!(unclaimed.verdict, Verdict::Pass, "{steps}{:?}", unclaimed.reason);
+    (result.judgement.verdict, result.judgement.reason.unwrap_or_default())
 }
 
 const PROBED: &str = "Given probes call the Kingdom as edp1 and mc1\n";
+const GRACE: &str = "Given a stopping replica waits 100 ms\n";
 const OTHER_LEAF: &str = "When the probes go on for 300 ms\n\
                           And mc1 presents a fresh leaf of its root\n";
 const UNNOTICED: &str = "And the probes go on for 500 ms\n\
@@ -202,16 +207,101 @@ fn a_cutover_is_one_if_somebody_was_refused_for_want_of_a_certificate() {
                  And mc1 presents no certificate\n\
                  And mc1 sends the API key \"{mc1.api_key}\"\n";
     let steps = format!("{begin}{PROBED}{OTHER_LEAF}{UNNOTICED}");
+    let (verdict, reason) = claiming(Claim::Cutover, &steps);
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("stayed as it was from the start"), "{reason}");
+    let optional = format!(
+        "{GRACE}{begin}{PROBED}\
+         When the probes go on for 100 ms\n\
+         And replicas ask for optional client certificates from their next start on\n\
+         And all 2 replicas are restarted\n{OTHER_LEAF}{UNNOTICED}"
+    );
     let served = "And mc1 is served without a certificate by every replica\n";
-    for steps in [steps.clone(), format!("{steps}{served}")] {
+    for steps in [optional.clone(), format!("{optional}{served}")] {
         let (verdict, reason) = claiming(Claim::Cutover, &steps);
         assert_eq!(verdict, Verdict::Invalid);
         assert!(reason.contains("for want of a certificate"), "{reason}");
     }
-    let required = "When replicas ask for required client certificates from their next start on\n\
-                    And all 2 replicas are restarted\n\
-                    Then mc1 is refused without a certificate by every replica, and accepted with its leaf\n";
-    assert_eq!(claiming(Claim::Cutover, &format!("{steps}{required}")).0, Verdict::Pass);
+    let required = |restarted: &str| {
+        format!(
+            "{GRACE}{begin}{PROBED}{OTHER_LEAF}\
+             And the probing caller mc1 starts again\n\
+             And replicas ask for required client certificates from their next start on\n\
+             And {restarted}\n{UNNOTICED}"
+        )
+    };
+    let refused =
+        "Then mc1 is refused without a certificate by every replica, and accepted with its leaf\n";
+    let whole = format!("{}{refused}", required("all 2 replicas are restarted"));
+    assert_eq!(claiming(Claim::Cutover, &whole).0, Verdict::Pass);
+    // A call without a certificate is refused by one replica, and served by the other.
+    let (verdict, reason) = claiming(Claim::Cutover, &required("replica 0 is restarted"));
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("never read whether to ask for client certificates"), "{reason}");
+}
+
+#[test]
+fn what_is_put_in_place_before_or_after_the_probes_must_be_read_and_probed_too() {
+    let leaf = "When the Kingdom gets a new certificate\n";
+    let all = "When all 2 replicas are restarted\n";
+    let one = "When replica 0 is restarted\n";
+    let begin = "Given a stopping replica waits 100 ms\n";
+    let probed = format!("{PROBED}{OTHER_LEAF}{UNNOTICED}");
+    let claim = |steps: &str| claiming(Claim::Rotation, &format!("{begin}{steps}"));
+    assert_eq!(claim(&format!("{leaf}{all}{probed}")).0, Verdict::Pass);
+    for (steps, why) in [
+        (format!("{leaf}{one}{probed}"), "replica 1 never read its TLS leaf"),
+        (format!("{probed}{leaf}"), "replica 0 never read its TLS leaf"),
+        (format!("{probed}{leaf}{all}"), "no probe was due after the Kingdom's --tls-cert-file"),
+        (format!("{leaf}{one}{probed}{all}"), "no probe was due after replica 0 had read"),
+    ] {
+        let (verdict, reason) = claim(&steps);
+        assert_eq!(verdict, Verdict::Invalid, "{steps}");
+        assert!(reason.contains(why), "{steps}{reason}");
+    }
+}
+
+#[test]
+fn a_trust_bundle_that_no_replica_has_read_was_not_changed() {
+    let bundle = "Given a stopping replica waits 100 ms\nAnd edp1 gets a new root\n\
+                  When the trust bundle includes edp1's new root\n";
+    let probed = format!("{PROBED}{OTHER_LEAF}{UNNOTICED}");
+    let (verdict, reason) = claiming(Claim::Rotation, &format!("{bundle}{probed}"));
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("replica 0 never read its trust bundle"), "{reason}");
+    let read = format!("{bundle}And all 2 replicas are restarted\n{probed}");
+    assert_eq!(claiming(Claim::Rotation, &read).0, Verdict::Pass);
+}
+
+#[test]
+fn where_probes_were_not_sent_no_failed_check_is_the_subject_s() {
+    let then = "Then the calls of edp1 ended on its new credential\n";
+    let probes = |what: &str| {
+        format!(
+            "{PROBED}When the probes go on for 300 ms\n{what}And the probes go on for 300 ms\n\
+             And the probes stop\n{then}"
+        )
+    };
+    assert_eq!(play(&probes("")).judgement.verdict, Verdict::Fail);
+    let (owner, reason) = invalid(&probes("And the probe loop breaks off\n"));
+    assert_eq!(owner, Owner::Environment);
+    assert!(reason.contains("probe_not_sent"), "{reason}");
+}
+
+#[test]
+fn a_network_or_a_clock_that_hit_nobody_proves_nothing() {
+    let by = |what: &str, calls: &str| {
+        format!(
+            "Given {what}\n{calls}When edp1 reads the certificate edp1.certificate\nThen the call succeeds"
+        )
+    };
+    let calls = "When mc1 reads the certificate mc1.certificate\n";
+    for what in ["messages of mc1 take 20 ms each way", "the clock of mc1 is 2 hours ahead"] {
+        let (owner, reason) = invalid(&by(what, ""));
+        assert_eq!(owner, Owner::ScenarioAuthor);
+        assert!(reason.contains("which hit nothing"), "{reason}");
+        assert_eq!(play(&by(what, calls)).judgement.verdict, Verdict::Pass, "{what}");
+    }
 }
 
 #[test]

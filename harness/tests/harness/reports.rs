@@ -100,6 +100,7 @@ fn with_probes(mut record: Run) -> Run {
         excused: 1,
         longest_gap_ms: 1_100.0,
         resolution_ms: 10.0,
+        error_budget_used: Some(0.25),
         upper_bound_95: Some(0.25),
         failures_by_cause: BTreeMap::from([("nobody_listens".to_owned(), 100)]),
         latency_us_p50: Some(640),
@@ -464,7 +465,7 @@ fn a_secret_is_in_no_report() {
     let source = format!("# {PEM}\n{}# {KEY}\n", bad.scenario.source);
     bad.scenario.source = source.into();
     let jumped = std::time::Duration::ZERO;
-    let fact = Fact::Changed { what: format!("{KEY} {PEM}"), jumped, worn: false };
+    let fact = Fact::Changed { what: format!("{KEY} {PEM}"), jumped, worn: None };
     bad.log.push(Observation { n: 99, time: Timestamp::default(), line: 1, fact });
     let record = record(&results);
     let mut reports = vec![

@@ -22,7 +22,14 @@ pub(crate) fn play(steps: &str) -> ScenarioResult {
 }
 
 pub(crate) fn play_in(plan: &Plan, steps: &str) -> ScenarioResult {
-    let text = format!("Feature: f\n  Scenario: s\n{steps}\n");
+    play_tagged(plan, "", steps)
+}
+
+/// Plays the steps as one scenario with these tags.
+pub(crate) fn play_tagged(plan: &Plan, tags: &str, steps: &str) -> ScenarioResult {
+    // A tag on the feature's own line would be no tag, and one more line would shift the steps.
+    let head = if tags.is_empty() { String::new() } else { format!("{tags}\n") };
+    let text = format!("{head}Feature: f\n  Scenario: s\n{steps}\n");
     let mut scenarios = scenario::parse(&text, "f.feature", "f").unwrap();
     run_one(plan, &Registry::new().unwrap(), scenarios.remove(0))
 }
