@@ -608,6 +608,14 @@ fn file_error(path: &Path, error: &io::Error) -> UsageError {
     UsageError::File { path: path.display().to_string(), reason: error.to_string() }
 }
 
+/// Where a scenario can run: what needs virtual time is NOT_APPLICABLE elsewhere.
+fn environments(listed: &Scenario) -> Vec<&'static str> {
+    let needs_virtual_time = listed.tags.iter().any(|tag| tag == scenario::VIRTUAL_TIME);
+    let can_run =
+        |env: &&EnvironmentKind| !needs_virtual_time || matches!(env, EnvironmentKind::Simulated);
+    EnvironmentKind::ALL.iter().filter(can_run).map(|env| env.name()).collect()
+}
+
 fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     if arguments.steps {
         return list_steps(arguments.format, out);
@@ -636,8 +644,7 @@ fn list(arguments: &ListArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
                     "name": scenario.name,
                     "tags": scenario.tags.iter().map(|tag| format!("@{tag}")).collect::<Vec<_>>(),
                     "clauses": scenario.clauses(),
-                    "environments":
-                        EnvironmentKind::ALL.iter().map(|env| env.name()).collect::<Vec<_>>(),
+                    "environments": environments(scenario),
                     "faults": faults
                         .iter()
                         .filter(|fault| fault.scenarios.contains(&scenario.id))

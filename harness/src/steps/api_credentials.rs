@@ -4,6 +4,7 @@
 
 use super::certificates::must;
 use super::participants::{act, create, refused, wish};
+use super::probes::whole_run;
 use super::{StepDefinition, step};
 use crate::client::Outcome;
 use crate::error::Problem;
@@ -152,7 +153,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then open connections of edp1 outlived its old credential by at least 300 ms",
             |world, given| {
                 let least: f64 = given.number(1)?;
-                let all = credentials::outlived(stopped(world)?, given.text(0));
+                let all = credentials::outlived(whole_run(world)?, given.text(0));
                 let longest = all.iter().map(|one| one.for_ms).fold(0.0, f64::max);
                 let observed = if longest >= least { "long enough" } else { "too short" };
                 let mut check = check::equal("connections on it", "long enough", observed);
@@ -166,14 +167,14 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Then no open connection of edp1 outlived its old credential by more than 900 ms",
             |world, given| {
                 let most: f64 = given.number(1)?;
-                let changes = credentials::changes(stopped(world)?);
+                let changes = credentials::changes(whole_run(world)?);
                 if !changes.iter().any(|one| one.actor == given.text(0) && one.changed) {
                     let what = format!("{} was not seen with another credential", given.text(0));
                     let next = "name who rotated: a probing caller, or `kingdom/0` for a replica";
                     let problem = Problem::author(what, next);
                     return Err(problem.because(Cause::NoChangeObserved).into());
                 }
-                if !credentials::could_outlive(stopped(world)?, given.text(0), most) {
+                if !credentials::could_outlive(whole_run(world)?, given.text(0), most) {
                     let what = format!(
                         "an open connection of {} is on its old credential to the end, and the \
                          probes went on for less than {most} ms after the switch",
@@ -181,7 +182,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                     );
                     return Err(Problem::author(what, "let the probes go on for longer").into());
                 }
-                let all = credentials::outlived(stopped(world)?, given.text(0));
+                let all = credentials::outlived(whole_run(world)?, given.text(0));
                 let over = all.iter().any(|one| one.for_ms > most);
                 let observed = if over { "too long" } else { "short enough" };
                 let mut check = check::equal("connections on it", "short enough", observed);
@@ -267,12 +268,6 @@ fn expected(world: &World, rows: &[Vec<String>]) -> Result<Fates, Problem> {
 fn label(world: &World, resource: &str) -> String {
     let id = resource.rsplit('/').next().unwrap_or_default();
     format!("{} ({id})", world.called(resource).unwrap_or("one that the scenario did not name"))
-}
-
-fn stopped(world: &World) -> Result<&crate::probe::Run, Problem> {
-    world.log.probes().ok_or_else(|| {
-        Problem::author("no probes have stopped", "put `When the probes stop` in front")
-    })
 }
 
 fn outlived_text(actor: &str, all: &[credentials::Outlived]) -> String {

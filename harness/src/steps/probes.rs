@@ -169,7 +169,7 @@ fn checks() -> Vec<StepDefinition> {
             r"(\d+) rotations were seen, and a probe failed after none of them",
             "Then 49 rotations were seen, and a probe failed after none of them",
             |world, given| {
-                run(world)?;
+                whole_run(world)?;
                 let (n, bad) = credentials::rotations(world.log.all());
                 let expected = format!("{} rotations, 0 with a failure", given.text(0));
                 let observed = format!("{n} rotations, {bad} with a failure");
@@ -256,7 +256,7 @@ fn checks() -> Vec<StepDefinition> {
             |world, given| {
                 let wanted = server_skid(world, given.text(0)).await?;
                 let replicas = world.replicas();
-                let last = credentials::last_by_replica(run(world)?);
+                let last = credentials::last_by_replica(whole_run(world)?);
                 let expected: Vec<_> = (0..replicas).map(|id| format!("{id}: {wanted}")).collect();
                 let observed: Vec<_> =
                     last.iter().map(|(id, skid)| format!("{id}: {skid}")).collect();
@@ -270,7 +270,9 @@ fn checks() -> Vec<StepDefinition> {
             r"the calls of (\w+) ended on its (old|new) credential",
             "Then the calls of edp1 ended on its new credential",
             |world, given| {
-                let ended_on = credentials::ended_on(run(world)?, given.text(0));
+                let run = whole_run(world)?;
+                probes_as(run, given.text(0))?;
+                let ended_on = credentials::ended_on(run, given.text(0));
                 let observed = ended_on.ok_or_else(|| empty("new_connection"))?;
                 let check = check::equal("credential of the last call", given.text(1), observed);
                 world.check(check.or(Cause::NoChangeObserved))
@@ -281,7 +283,9 @@ fn checks() -> Vec<StepDefinition> {
             r"calls of (\w+) were answered under (\d+) of its credentials",
             "Then calls of edp1 were answered under 21 of its credentials",
             |world, given| {
-                let observed = credentials::answered_under(run(world)?, given.text(0)).to_string();
+                let run = whole_run(world)?;
+                probes_as(run, given.text(0))?;
+                let observed = credentials::answered_under(run, given.text(0)).to_string();
                 let check = check::equal("credentials answered under", given.text(1), &observed);
                 world.check(check.or(Cause::NoChangeObserved))
             }
@@ -300,7 +304,7 @@ fn checks() -> Vec<StepDefinition> {
                 }
                 let (who, why) = (given.text(1), given.text(2));
                 let events = world.events_of_probes()?;
-                let run = run(world)?;
+                let run = whole_run(world)?;
                 let mut seen = monitor::of_probes(run);
                 let of_it = seen.remove(&(who.to_owned(), why.to_owned())).unwrap_or_default();
                 let mut observed = Vec::new();
@@ -330,7 +334,7 @@ fn checks() -> Vec<StepDefinition> {
                 let events = world.events_of_probes()?;
                 let after = {
                     let AlertSettings { threshold, window } = world.alert_settings();
-                    monitor::alert_after_ms(run(world)?, &events, threshold, window)
+                    monitor::alert_after_ms(whole_run(world)?, &events, threshold, window)
                 };
                 let observed = match after {
                     Some(ms) if ms <= allowed_ms => "in time".to_owned(),
@@ -346,7 +350,7 @@ fn checks() -> Vec<StepDefinition> {
             r"both credentials of (\w+) were in use at once",
             "Then both credentials of edp1 were in use at once",
             |world, given| {
-                let observed = if credentials::overlap(run(world)?, given.text(0)) {
+                let observed = if credentials::overlap(whole_run(world)?, given.text(0)) {
                     "both at once"
                 } else {
                     "one after the other"
@@ -490,8 +494,29 @@ fn run(world: &World) -> Result<&Run, Problem> {
     world.log.probes().ok_or_else(no_probes)
 }
 
+/// The probes that stopped last, if all that were due were sent: what the others would have shown is not the
+/// subject's fault.
+pub(super) fn whole_run(world: &World) -> Result<&Run, Problem> {
+    let run = run(world)?;
+    let judged = availability::judge(run);
+    if judged.is_incomplete() {
+        proves_something(&judged)?;
+    }
+    Ok(run)
+}
+
 fn no_probes() -> Problem {
     Problem::author("no probes have stopped", "put `When the probes stop` in front")
+}
+
+/// Of whom no probe called, every count is 0.
+fn probes_as(run: &Run, actor: &str) -> Result<(), Problem> {
+    if run.callers.iter().any(|(caller, _)| caller == actor) {
+        return Ok(());
+    }
+    let callers: Vec<_> = run.callers.iter().map(|(caller, _)| caller.as_str()).collect();
+    let next = format!("name one who probed: {}", callers.join(", "));
+    Err(Problem::author(format!("no probe called as {actor}"), next).because(Cause::ProbeNotSent))
 }
 
 fn empty(lane: &str) -> Problem {

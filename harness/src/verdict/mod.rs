@@ -107,14 +107,11 @@ pub fn judge_change(claims: &[Claim], log: &[Observation]) -> Judgement {
     }
 }
 
-/// Judges one scenario. The first of these that applies decides: what stopped it, a failed check (but
-/// where probes were not sent, what it lacks may be the harness's fault), a `Then` that compared nothing,
-/// an end that was not reached, no comparison at all.
+/// Judges one scenario. The first of these that applies decides: what stopped it, a failed check,
+/// a `Then` that compared nothing, an end that was not reached, no comparison at all.
 pub fn judge(log: &[Observation]) -> Judgement {
     // What a run of probes that proves nothing is to blame for, of the first such run.
     let mut flaw = None;
-    // Of the first whose probes were not all sent, which no failed check can blame on the subject.
-    let mut incomplete = None;
     let causes: BTreeSet<String> = log
         .iter()
         .flat_map(|observation| match &observation.fact {
@@ -122,9 +119,6 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::Probes(run) => {
                 let judged = availability::judge(run);
                 flaw = flaw.take().or_else(|| judged.flaw());
-                incomplete = incomplete
-                    .take()
-                    .or_else(|| judged.is_incomplete().then(|| judged.flaw()).flatten());
                 let invalid = judged.invalid.iter().map(|(cause, _)| cause.code().to_owned());
                 judged.causes.into_iter().chain(invalid).collect()
             }
@@ -170,9 +164,6 @@ pub fn judge(log: &[Observation]) -> Judgement {
                 checks_of_step = 0;
             }
             Fact::Check(check) if !check.holds => {
-                if let Some((owner, what)) = incomplete {
-                    return invalid(what, owner, step);
-                }
                 let mut check = check.clone();
                 if check.evidence.is_empty() {
                     // What the server recorded of the call that the check is about.

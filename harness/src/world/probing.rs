@@ -59,7 +59,11 @@ impl World {
         let mut worn = BTreeMap::new();
         for actor in actors {
             let tls = self.tls_of(actor).await?;
-            worn.insert((*actor).to_owned(), (tls.credential.clone(), tls.roots.clone()));
+            let own = (tls.credential.clone(), tls.roots.clone());
+            if worn.insert((*actor).to_owned(), own).is_some() {
+                let what = format!("{actor} would probe twice");
+                return Err(Problem::author(what, "name each caller once"));
+            }
             callers.push(self.probing_caller(actor, Wardrobe::new(tls)).await?);
         }
         self.probe_runs += 1;

@@ -146,6 +146,10 @@ fn lists_are_readable_by_machines() {
     assert_eq!(scenarios[0]["id"], "f/a");
     assert_eq!(scenarios[0]["tags"], serde_json::json!(["@t-a", "@contract-1.1.3"]));
     assert_eq!(scenarios[0]["environments"], serde_json::json!(["loopback", "simulated"]));
+    let year = "rotation/schedule/a-year-of-a-fleet-of-eight";
+    let year = main(&["list", "--scenario", year, "--format", "json"]).1;
+    let year: Value = serde_json::from_str(&year).unwrap();
+    assert_eq!(year[0]["environments"], serde_json::json!(["simulated"]));
     let clauses = list(&["--clauses"]);
     assert_eq!(clauses[0]["clause"], "1.1.3");
     assert_eq!(clauses[0]["scenarios"], serde_json::json!(["f/a"]));
