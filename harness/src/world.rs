@@ -33,6 +33,7 @@ use fake_kingdom::quirk::Quirk;
 use fake_kingdom::sandbox::ParticipantKind;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
+use halo_consent::PrivateKeyset;
 use halo_pki::{Authority, Leaf, pem_certificates, pem_private_key};
 use kingdom_proto::ApiId;
 use prost_reflect::DynamicMessage;
@@ -168,6 +169,9 @@ pub struct World {
     cutting: Option<cutting::Cutting>,
     fleet: fleet::Fleet,
     dead_keys: Vec<assessing::DeadKey>,
+    dead_tls: Vec<trying::DeadTls>,
+    /// The newest event before the last look at those: what came after raised no alert of the scenario's.
+    alerts_until: Option<u64>,
     /// By how much the clock was moved forward since that was recorded last.
     jumped: Duration,
     /// What came of each order of a root's switches.
@@ -212,6 +216,8 @@ impl World {
             cutting: None,
             fleet: fleet::Fleet::default(),
             dead_keys: Vec::new(),
+            dead_tls: Vec::new(),
+            alerts_until: None,
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),
             hooks: Hooks::default(),
@@ -1045,6 +1051,22 @@ impl World {
                 "make it with `Given ACTOR has a new certificate called NAME`",
             )
         })
+    }
+
+    /// Every private encryption key of an actor that the scenario knows, those it has dropped included.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn encryption_keys(&self, actor: &str) -> Result<Vec<PrivateKeyset>, Problem> {
+        let own = format!("{actor}.");
+        let named = self.keys.iter().filter(|(name, _)| name.starts_with(&own));
+        named
+            .filter(|(name, _)| name.ends_with("_encryption"))
+            .map(|(name, key)| {
+                PrivateKeyset::from_binary(key)
+                    .map_err(|error| Problem::harness(format!("the key {name}: {error}")))
+            })
+            .collect()
     }
 
     /// Keeps a leaf as `ACTOR.NAME`, and sets its variables.
