@@ -161,8 +161,6 @@ fn keys() -> Vec<StepDefinition> {
                 let observed = format!("{}, {}", named[0], named[1]);
                 let check = check::equal(what, "true, true", &observed);
                 world.check(check.or(Cause::UnexpectedState))?;
-                // A name in an answer says little, and a certificate that is not valid either is no new one.
-                is_in_state(world, owner, &new, &["REVOCATION_STATE_UNSPECIFIED"]).await?;
                 let cause = given.text(2);
                 let earlier = uses_of(world, owner, &old, cause, &calls[..calls.len() - 2]).await?;
                 let used = earlier.clone();
@@ -184,6 +182,8 @@ fn keys() -> Vec<StepDefinition> {
                 mentions.extend(used);
                 look_at(world, trial.clone(), given.text(2))?;
                 world.check(deadness::is_refused_for(&certificate, event.as_ref()))?;
+                // What was valid when it was called, and is no more, is dead too.
+                is_in_state(world, owner, &new, &["REVOCATION_STATE_UNSPECIFIED"]).await?;
                 is_dead(world, owner, &certificate, given.text(2)).await?;
                 let death = death(world, &certificate, given.text(2))?;
                 world.check(deadness::accepted_since(&trial, &death, &mentions))
@@ -204,7 +204,6 @@ fn keys() -> Vec<StepDefinition> {
                 let what = format!("the signers of {}", given.text(4));
                 let check = check::member(what, &certificate, &signers, true);
                 world.check(check.or(Cause::UnexpectedState))?;
-                is_counterpart(world, owner, &certificate, given.text(5)).await?;
                 let signer = certificate.clone();
                 let trial = Trial {
                     owner: owner.to_owned(),
@@ -217,6 +216,7 @@ fn keys() -> Vec<StepDefinition> {
                     new: Some(new),
                 };
                 look_at(world, trial, given.text(3))?;
+                is_counterpart(world, owner, &signer, given.text(5)).await?;
                 // Of several results the first that is rejected decides, and it may be another's.
                 world.check(deadness::noticed(reader, given.text(3), &signer, &rejected))?;
                 is_dead(world, owner, &signer, given.text(3)).await
@@ -1006,16 +1006,7 @@ async fn uses_of(
             uses.push(call.attempt());
         }
     }
-    world.look();
-    let made: Vec<String> = if certificate.starts_with("dataProviders/") {
-        let mut bound = encrypted(world, owner).await?;
-        bound.retain(|one| one.certificate == certificate);
-        bound.into_iter().map(|one| one.requisition).collect()
-    } else if certificate.starts_with("measurementConsumers/") {
-        let mut bound = measurements(world, owner).await?;
-        bound.retain(|one| one.measurement_consumer_certificate == certificate);
-        bound.into_iter().map(|one| one.name).collect()
-    } else {
+    let made = if certificate.starts_with("duchies/") {
         for call in calls {
             if call.attempt().refused_for.is_none()
                 && is_bound(world, owner, call, certificate).await?
@@ -1033,6 +1024,8 @@ async fn uses_of(
             _ => None,
         }));
         Vec::new()
+    } else {
+        world.bound_to(owner, certificate).await?
     };
     let events = world.running()?.events(0)?;
     uses.extend(made.iter().filter_map(|name| deadness::created(&events, name)));

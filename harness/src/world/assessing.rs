@@ -112,6 +112,22 @@ impl World {
         Ok(under)
     }
 
+    /// The measurements and requisitions that are bound to a certificate, by name, whoever made them.
+    ///
+    /// # Errors
+    /// Something that is needed cannot be read.
+    pub async fn bound_to(
+        &mut self,
+        owner: &str,
+        certificate: &str,
+    ) -> Result<Vec<String>, Problem> {
+        let subject = Subject::certificate(certificate);
+        let subject = subject.map_err(|error| Problem::harness(error.to_string()))?;
+        let question = self.question_of(subject)?;
+        let affected = self.assessed(owner, &question).await?.affected.into_iter();
+        Ok(affected.filter(|one| one.how.name() == "bound_to").map(|one| one.name).collect())
+    }
+
     /// A question with the trail as it stands, and nothing else told.
     fn question_of(&self, subject: Subject) -> Result<Question, Problem> {
         Ok(Question {
