@@ -107,7 +107,7 @@ pub enum Var {
 /// How an actor shows itself to the Kingdom.
 #[derive(Clone, Debug)]
 pub struct Guise {
-    // Changed by `World::puts_on` alone, which keeps what an old leaf is looked for in.
+    // Changed by `World::shows` alone, which keeps what an old leaf is looked for in.
     credential: Option<Credential>,
     /// How it secures the connection.
     pub security: Security,
@@ -511,14 +511,14 @@ impl World {
     pub async fn present(&mut self, actor: &str, leaf: &Leaf) -> Result<(), Problem> {
         let chain = vec![leaf.certificate_der().to_vec()];
         let key = leaf.key().pkcs8_der().to_vec();
-        let credential = Credential { chain, key };
-        self.puts_on(actor, Some(credential)).await?;
+        self.puts_on(actor, Some(Credential { chain, key })).await?;
         Ok(())
     }
 
     /// Makes an actor present this, or nothing, and keeps that it did: what it presented once and
     /// presents no more was replaced. Whatever lets an actor present something does it here, and what
-    /// takes that back too; only a trial of a credential, which puts everything back, does not.
+    /// takes that back too; only a trial of a credential, which puts everything back, does not. The reference
+    /// participant of this name goes on with it.
     ///
     /// # Errors
     /// There is no such actor.
@@ -527,9 +527,26 @@ impl World {
         actor: &str,
         credential: Option<Credential>,
     ) -> Result<&mut Guise, Problem> {
+        self.shows(actor, credential.clone()).await?;
+        if let Some(leaf) = credential {
+            self.cast.give_leaf(actor, leaf);
+        }
+        self.actor(actor).await
+    }
+
+    /// As [`Self::puts_on`], but the reference participant of this name goes on with what it has: what is
+    /// shown is a forgery, or another's.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn shows(
+        &mut self,
+        actor: &str,
+        credential: Option<Credential>,
+    ) -> Result<(), Problem> {
         self.actor(actor).await?.credential.clone_from(&credential);
         self.presented.entry(actor.to_owned()).or_default().extend(credential);
-        self.actor(actor).await
+        Ok(())
     }
 
     /// The leaves of its own that an actor has presented and does not present now, that which it began

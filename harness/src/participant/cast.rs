@@ -7,6 +7,7 @@ use super::measurement_consumer::{MeasurementConsumer, Wish};
 use super::reporting::Reporting;
 use super::wire::Dial;
 use super::{Base, ParticipantEvent, documented};
+use crate::client::Credential;
 use crate::error::Problem;
 use crate::impact::Assessment;
 use crate::impact::read::Channel;
@@ -118,6 +119,8 @@ pub struct Cast {
     /// Clocks of those whose own is wrong.
     clocks: BTreeMap<String, Clock>,
     players: BTreeMap<String, Player>,
+    /// TLS leaves of those who were given another one than the sandbox's.
+    leaves: BTreeMap<String, Credential>,
     /// What the reporting server answered last: `OK` or a gRPC code.
     pub answered: Option<String>,
     /// Computations by the measurement's name.
@@ -146,6 +149,7 @@ impl Cast {
             clock,
             clocks: BTreeMap::new(),
             players: BTreeMap::new(),
+            leaves: BTreeMap::new(),
             answered: None,
             computations: BTreeMap::new(),
             books: Books::default(),
@@ -211,6 +215,15 @@ impl Cast {
         self.clocks.insert(name.to_owned(), clock);
     }
 
+    /// Gives a participant another TLS leaf: its programs start again with it.
+    pub fn give_leaf(&mut self, name: &str, leaf: Credential) {
+        if let Some(player) = self.players.get_mut(name) {
+            player.base().identity.tls = leaf.clone();
+            player.base().reconnect();
+        }
+        self.leaves.insert(name.to_owned(), leaf);
+    }
+
     /// A participant of the sandbox, or the reporting server.
     ///
     /// # Errors
@@ -219,6 +232,9 @@ impl Cast {
         if !self.players.contains_key(name) {
             let mut player = self.make(sandbox, name)?;
             player.base().identity.quirks = self.quirks;
+            if let Some(leaf) = self.leaves.get(name) {
+                player.base().identity.tls = leaf.clone();
+            }
             self.players.insert(name.to_owned(), player);
         }
         self.acted(name)
