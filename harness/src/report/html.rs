@@ -346,8 +346,7 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
         page.push_str("<p>No use of an old credential was tried.</p>\n");
     } else if incident.dead.is_empty() {
         page.push_str(
-            "<p>Nothing that was tried: every old credential that was tried is accepted still, as stands \
-             below.</p>\n",
+            "<p>Nothing that was tried was shown dead: what works still stands below.</p>\n",
         );
     } else {
         page.push_str(
