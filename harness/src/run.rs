@@ -274,12 +274,15 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
         world.record(Fact::Problem(problem));
         return;
     }
+    // A rule that only the last look would set off shows nothing of the scenario.
+    let unfired = world.fault_that_never_fired();
+    let looked = world.look_at_dead_tls().await;
     world.note_revivals();
-    if let Err(problem) = world.overhear() {
+    if let Err(problem) = looked.and(world.overhear()) {
         world.record(Fact::Problem(problem));
         return;
     }
-    match world.fault_that_never_fired() {
+    match unfired {
         Some(problem) => world.record(Fact::Problem(problem)),
         None => world.record(Fact::Finished),
     }

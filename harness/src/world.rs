@@ -36,6 +36,7 @@ use fake_kingdom::sandbox::ParticipantKind;
 use fake_kingdom::seam::clock::Clock;
 use fake_kingdom::seam::entropy::Seed;
 use fake_kingdom::tls::ClientAuth;
+use halo_consent::PrivateKeyset;
 use halo_pki::{Authority, Leaf, pem_certificates, pem_private_key};
 use kingdom_proto::ApiId;
 use prost_reflect::DynamicMessage;
@@ -109,7 +110,7 @@ pub enum Var {
 /// How an actor shows itself to the Kingdom.
 #[derive(Clone, Debug)]
 pub struct Guise {
-    // Changed by `World::puts_on` alone, which keeps what an old leaf is looked for in.
+    // Changed by `World::shows` alone, which keeps what an old leaf is looked for in.
     credential: Option<Credential>,
     /// How it secures the connection.
     pub security: Security,
@@ -180,6 +181,9 @@ pub struct World {
     cutting: Option<cutting::Cutting>,
     fleet: fleet::Fleet,
     dead_keys: Vec<assessing::DeadKey>,
+    dead_tls: Vec<trying::DeadTls>,
+    /// The newest event before the last look at those: what came after raised no alert of the scenario's.
+    alerts_until: Option<u64>,
     /// By how much the clock was moved forward since that was recorded last.
     jumped: Duration,
     /// What came of each order of a root's switches.
@@ -225,6 +229,8 @@ impl World {
             cutting: None,
             fleet: fleet::Fleet::default(),
             dead_keys: Vec::new(),
+            dead_tls: Vec::new(),
+            alerts_until: None,
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),
             hooks: Hooks::default(),
@@ -555,14 +561,14 @@ impl World {
     pub async fn present(&mut self, actor: &str, leaf: &Leaf) -> Result<(), Problem> {
         let chain = vec![leaf.certificate_der().to_vec()];
         let key = leaf.key().pkcs8_der().to_vec();
-        let credential = Credential { chain, key };
-        self.puts_on(actor, Some(credential)).await?;
+        self.puts_on(actor, Some(Credential { chain, key })).await?;
         Ok(())
     }
 
     /// Makes an actor present this, or nothing, and keeps that it did: what it presented once and
     /// presents no more was replaced. Whatever lets an actor present something does it here, and what
-    /// takes that back too; only a trial of a credential, which puts everything back, does not.
+    /// takes that back too; only a trial of a credential, which puts everything back, does not. The reference
+    /// participant of this name goes on with it.
     ///
     /// # Errors
     /// There is no such actor.
@@ -571,9 +577,26 @@ impl World {
         actor: &str,
         credential: Option<Credential>,
     ) -> Result<&mut Guise, Problem> {
+        self.shows(actor, credential.clone()).await?;
+        if let Some(leaf) = credential {
+            self.cast.give_leaf(actor, leaf);
+        }
+        self.actor(actor).await
+    }
+
+    /// As [`Self::puts_on`], but the reference participant of this name goes on with what it has: what is
+    /// shown is a forgery, or another's.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn shows(
+        &mut self,
+        actor: &str,
+        credential: Option<Credential>,
+    ) -> Result<(), Problem> {
         self.actor(actor).await?.credential.clone_from(&credential);
         self.presented.entry(actor.to_owned()).or_default().extend(credential);
-        self.actor(actor).await
+        Ok(())
     }
 
     /// The leaves of its own that an actor has presented and does not present now, that which it began
@@ -1100,6 +1123,22 @@ impl World {
                 "make it with `Given ACTOR has a new certificate called NAME`",
             )
         })
+    }
+
+    /// Every private encryption key of an actor that the scenario knows, those it has dropped included.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn encryption_keys(&self, actor: &str) -> Result<Vec<PrivateKeyset>, Problem> {
+        let own = format!("{actor}.");
+        let named = self.keys.iter().filter(|(name, _)| name.starts_with(&own));
+        named
+            .filter(|(name, _)| name.ends_with("_encryption"))
+            .map(|(name, key)| {
+                PrivateKeyset::from_binary(key)
+                    .map_err(|error| Problem::harness(format!("the key {name}: {error}")))
+            })
+            .collect()
     }
 
     /// Keeps a leaf as `ACTOR.NAME`, and sets its variables.

@@ -9,6 +9,7 @@ use super::panel_match::PanelMatch;
 use super::reporting::Reporting;
 use super::wire::Dial;
 use super::{Base, Identity, ParticipantEvent, SigningPair, documented};
+use crate::client::Credential;
 use crate::error::Problem;
 use crate::impact::Assessment;
 use crate::impact::read::Channel;
@@ -149,6 +150,8 @@ pub struct Cast {
     players: BTreeMap<String, Player>,
     /// The panel match programs of those who exchange data.
     panel_matches: BTreeMap<String, PanelMatch>,
+    /// TLS leaves of those who were given another one than the sandbox's.
+    leaves: BTreeMap<String, Credential>,
     /// What the reporting server answered last: `OK` or a gRPC code.
     pub answered: Option<String>,
     /// Computations by the measurement's name.
@@ -178,6 +181,7 @@ impl Cast {
             clocks: BTreeMap::new(),
             players: BTreeMap::new(),
             panel_matches: BTreeMap::new(),
+            leaves: BTreeMap::new(),
             answered: None,
             computations: BTreeMap::new(),
             books: Books::default(),
@@ -246,6 +250,15 @@ impl Cast {
         self.clocks.insert(name.to_owned(), clock);
     }
 
+    /// Gives a participant another TLS leaf: its programs start again with it.
+    pub fn give_leaf(&mut self, name: &str, leaf: Credential) {
+        if let Some(player) = self.players.get_mut(name) {
+            player.base().identity.tls = leaf.clone();
+            player.base().reconnect();
+        }
+        self.leaves.insert(name.to_owned(), leaf);
+    }
+
     /// A participant of the sandbox, or the reporting server.
     ///
     /// # Errors
@@ -254,6 +267,9 @@ impl Cast {
         if !self.players.contains_key(name) {
             let mut player = self.make(sandbox, name)?;
             player.base().identity.quirks = self.quirks;
+            if let Some(leaf) = self.leaves.get(name) {
+                player.base().identity.tls = leaf.clone();
+            }
             self.players.insert(name.to_owned(), player);
         }
         self.acted(name)

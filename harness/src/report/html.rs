@@ -342,8 +342,12 @@ fn incident_of(page: &mut String, scenario: &ScenarioRecord) {
     for what in &incident.standing {
         let _ = writeln!(page, "<p>{}</p>", escaped(what));
     }
-    if incident.dead.is_empty() {
+    if scenario.deadness.is_empty() {
         page.push_str("<p>No use of an old credential was tried.</p>\n");
+    } else if incident.dead.is_empty() {
+        page.push_str(
+            "<p>Nothing that was tried was shown dead: what works still stands below.</p>\n",
+        );
     } else {
         page.push_str(
             "<div class=\"scroll\"><table><thead><tr><th>whose</th><th>what</th><th>where</th>\

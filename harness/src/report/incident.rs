@@ -126,12 +126,22 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
             _ => return true,
         };
         !dead.iter().any(|one| {
-            finding.text.starts_with(&format!("{}'s ", one.owner))
+            let kind = match finding.code.as_str() {
+                TAKEN_BY_PEER => String::new(),
+                _ => format!("old {} ", leaf_or_root(one.kind)),
+            };
+            finding.text.starts_with(&format!("{}'s {kind}", one.owner))
                 && finding.text.contains(&format!("{still} {}:", one.door))
         })
     });
-    let mut open: Vec<(String, Option<&str>)> =
-        findings.iter().map(|one| (one.text.clone(), one.clause.as_deref())).collect();
+    // Each replica that was tried says the same.
+    let mut open: Vec<(String, Option<&str>)> = Vec::new();
+    for one in &findings {
+        let told = (one.text.clone(), one.clause.as_deref());
+        if !open.contains(&told) {
+            open.push(told);
+        }
+    }
     let mut next: Vec<String> = Vec::new();
     let mut add = |what: String| {
         if !next.contains(&what) {
@@ -143,17 +153,17 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         if findings.iter().any(|one| one.code == TAKEN_BY_PEER && one.text.contains(&taken)) {
             continue;
         }
-        let what = if one.kind == CredentialKind::TlsRoot { "root" } else { "leaf" };
+        let what = leaf_or_root(one.kind);
         let text = format!("{}'s old {what} still works at {}:", one.owner, one.door);
         let told = findings
             .iter()
             .any(|finding| finding.code == OPEN[0].0 && finding.text.starts_with(&text));
         if !told {
-            open.push((
-                format!("{}'s {} still works at {}", one.owner, kind(one.kind), one.door),
-                None,
-            ));
-            add(Cause::StillAccepted.next_step().to_owned());
+            let text = format!("{}'s {} still works at {}", one.owner, kind(one.kind), one.door);
+            if !open.contains(&(text.clone(), None)) {
+                open.push((text, None));
+            }
+            add(end_of(one));
         }
     }
     for (code, what) in OPEN {
@@ -217,6 +227,30 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
         }
     }
     Some(Incident { happened, dead, standing, open, next })
+}
+
+/// As findings name it.
+fn leaf_or_root(kind: CredentialKind) -> &'static str {
+    if kind == CredentialKind::TlsRoot { "root" } else { "leaf" }
+}
+
+/// What ends a credential that still works.
+fn end_of(one: &Deadness) -> String {
+    match one.kind {
+        CredentialKind::TlsLeaf | CredentialKind::TlsRoot => {
+            Cause::StillAccepted.next_step().to_owned()
+        }
+        CredentialKind::SigningCertificate => format!(
+            "Revoke {}, once the public key of {} points at a new certificate, and let whoever still \
+             accepts it look at its state.",
+            one.credential, one.owner
+        ),
+        CredentialKind::EncryptionKey => format!(
+            "Let {} put a new encryption key in force and take the old one, with SHA-256 {}, out of all that \
+             loads it; let nobody encrypt to it again, and cancel what is encrypted to it and create it anew.",
+            one.owner, one.credential
+        ),
+    }
 }
 
 /// Whether no later assessment of the scenario is of the same certificate or key.
@@ -418,6 +452,39 @@ mod tests {
         };
         assert!(stands_of("modelProviders/x").contains("the Kingdom asks for it nowhere"));
         assert!(stands_of("dataProviders/x").contains("what is created under it is refused"));
+    }
+
+    #[test]
+    fn a_root_that_was_found_alive_is_open_though_a_leaf_of_it_died() {
+        let mut scenario = scenario();
+        let root = finding("worker1").text.replace("leaf", "root");
+        scenario.findings = vec![Finding { text: root, ..finding("worker1") }, finding("worker1")];
+        scenario.deadness = vec![deadness("worker1", Some("2026-01-01T01:00:00Z"))];
+        let open = of(&scenario).expect("an incident").open;
+        assert_eq!(open.len(), 1, "{open:?}");
+        assert!(open[0].0.starts_with("edp1's old root still works"), "{open:?}");
+    }
+
+    #[test]
+    fn what_each_replica_says_is_told_once() {
+        let mut scenario = scenario();
+        scenario.findings = vec![finding("worker1"), finding("worker1"), finding("worker2")];
+        assert_eq!(of(&scenario).expect("an incident").open.len(), 2);
+    }
+
+    #[test]
+    fn what_ends_a_key_is_no_bundle() {
+        let next = |kind| {
+            let mut scenario = scenario();
+            scenario.deadness = vec![Deadness { kind, ..deadness("x", None) }];
+            of(&scenario).expect("an incident").next.concat()
+        };
+        assert!(next(CredentialKind::TlsLeaf).contains("bundle"));
+        for kind in [CredentialKind::EncryptionKey, CredentialKind::SigningCertificate] {
+            assert!(!next(kind).contains("bundle"), "{}", next(kind));
+        }
+        assert!(next(CredentialKind::EncryptionKey).contains("take the old one"));
+        assert!(next(CredentialKind::SigningCertificate).contains("Revoke"));
     }
 
     /// What was repaired meanwhile is neither open nor left to do.

@@ -18,7 +18,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             r"(\w+) presents no certificate",
             "Given edp1 presents no certificate",
             |world, given| {
-                world.puts_on(given.text(0), None).await?;
+                world.shows(given.text(0), None).await?;
                 Ok(())
             }
         ),
@@ -56,7 +56,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let mut chain = vec![forgery.certificate.clone()];
                 chain.extend(forgery.chain.iter().cloned());
                 let credential = Credential { chain, key: key.to_vec() };
-                world.puts_on(actor, Some(credential)).await?;
+                world.shows(actor, Some(credential)).await?;
                 Ok(())
             }
         ),
@@ -66,7 +66,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             "Given edp1 presents the credential of edp2",
             |world, given| {
                 let other = world.actor(given.text(1)).await?.credential().cloned();
-                world.puts_on(given.text(0), other).await?;
+                world.shows(given.text(0), other).await?;
                 Ok(())
             }
         ),

@@ -7,12 +7,13 @@ use crate::error::Problem;
 use crate::observation::{Attempt, CredentialKind, Fact, Trial};
 use crate::participant::{EventKind, ParticipantEvent};
 use crate::verdict::check;
-use crate::verdict::deadness::{self, KINGDOM};
+use crate::verdict::deadness::{self, Ground, KINGDOM};
 use crate::verdict::{monitor, refusal, replay};
 use crate::world::{PastCall, StepResult, Stop, World};
 use fake_kingdom::cause::Cause;
+use fake_kingdom::model::Timestamp;
 use halo_pki::Authority;
-use kingdom_proto::v2alpha as pb;
+use kingdom_proto::{system, v2alpha as pb};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use time::format_description::well_known::Rfc3339;
@@ -49,8 +50,9 @@ fn tls() -> Vec<StepDefinition> {
                     for trial in trials(world, actor, old, &new, &row[0]).await? {
                         let left = deadness::left_alive(&trial, &row[1]);
                         let evidence = trial.old.events.clone();
-                        look_at(world, trial, &row[1])?;
+                        look_at(world, trial.clone(), &row[1])?;
                         note_left(world, left?, evidence);
+                        world.watch_dead_tls(&trial, &old.credential, old.root.as_ref());
                     }
                     nothing_lives_on(world, actor, old, &row[0]).await?;
                 }
@@ -77,6 +79,7 @@ fn tls() -> Vec<StepDefinition> {
                     world.check(check?)?;
                     alive?;
                     note_left(world, left?, evidence);
+                    world.watch_dead_tls(&trial, &old.credential, None);
                 }
                 nothing_lives_on(world, actor, &old, KINGDOM).await
             }
@@ -110,7 +113,7 @@ fn tls() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, actor, what, door) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                cites("old_credential_accepted", clause)?;
+                cites("old_credential_accepted", Ground::Door(door), clause)?;
                 // Of several the one that was replaced last: the finding is about one.
                 let old = replaced_credentials(world, actor, what).await?.pop();
                 let old = old.ok_or_else(|| Problem::harness("none was replaced"))?;
@@ -151,13 +154,16 @@ fn keys() -> Vec<StepDefinition> {
                     return Err(Problem::author(what, "call it with either certificate").into());
                 };
                 // Otherwise two other calls would speak for these certificates.
-                let named = [before.names(&old), after.names(&new)];
+                let bound = after.attempt().refused_for.is_some()
+                    || is_bound(world, owner, after, &new).await?;
+                let named = [before.names(&old), bound && after.mentions(&new)];
                 let what = format!("calls of {method} that name the old and then the new one");
                 let observed = format!("{}, {}", named[0], named[1]);
                 let check = check::equal(what, "true, true", &observed);
                 world.check(check.or(Cause::UnexpectedState))?;
-                let earlier = calls[..calls.len() - 2].iter().filter(|call| call.names(&old));
-                let earlier = earlier.map(PastCall::attempt).collect();
+                let cause = given.text(2);
+                let earlier = uses_of(world, owner, &old, cause, &calls[..calls.len() - 2]).await?;
+                let used = earlier.clone();
                 let certificate = old.clone();
                 let trial = Trial {
                     owner: owner.to_owned(),
@@ -172,9 +178,12 @@ fn keys() -> Vec<StepDefinition> {
                 let event = before.event.clone();
                 let mentions: Vec<_> =
                     calls.iter().filter(|call| call.mentions(&certificate)).collect();
-                let mentions: Vec<_> = mentions.into_iter().map(PastCall::attempt).collect();
+                let mut mentions: Vec<_> = mentions.into_iter().map(PastCall::attempt).collect();
+                mentions.extend(used);
                 look_at(world, trial.clone(), given.text(2))?;
                 world.check(deadness::is_refused_for(&certificate, event.as_ref()))?;
+                // What was valid when it was called, and is no more, is dead too.
+                is_in_state(world, owner, &new, &["REVOCATION_STATE_UNSPECIFIED"]).await?;
                 is_dead(world, owner, &certificate, given.text(2)).await?;
                 let death = death(world, &certificate, given.text(2))?;
                 world.check(deadness::accepted_since(&trial, &death, &mentions))
@@ -207,6 +216,7 @@ fn keys() -> Vec<StepDefinition> {
                     new: Some(new),
                 };
                 look_at(world, trial, given.text(3))?;
+                is_counterpart(world, owner, &signer, given.text(5)).await?;
                 // Of several results the first that is rejected decides, and it may be another's.
                 world.check(deadness::noticed(reader, given.text(3), &signer, &rejected))?;
                 is_dead(world, owner, &signer, given.text(3)).await
@@ -215,7 +225,7 @@ fn keys() -> Vec<StepDefinition> {
         step!(
             Check,
             r"(\w+)'s old encryption key is dead by (\S+): it did not open (\w+\.\w+), and opened (\w+\.\w+)",
-            "Then edp1's old encryption key is dead by 3.10/8: it did not open mc1.old, and opened mc1.new",
+            "Then edp1's old encryption key is dead by 3.10/7: it did not open mc1.old, and opened mc1.new",
             |world, given| {
                 let (owner, clause) = (given.text(0), given.text(1));
                 // Another refusal says nothing of the key.
@@ -229,6 +239,8 @@ fn keys() -> Vec<StepDefinition> {
                 let keys = encrypted(world, owner).await?;
                 let (old_key, new_key) =
                     (key_of(world, &keys, given.text(2))?, key_of(world, &keys, given.text(3))?);
+                // What nobody can open says nothing of a key.
+                is_good(world, owner, &keys, given.text(2))?;
                 let what = format!("the key of {}", given.text(3));
                 let other = |other| if other { "another" } else { "the old one" };
                 let check = check::equal(what, other(true), other(old_key != new_key));
@@ -245,6 +257,8 @@ fn keys() -> Vec<StepDefinition> {
                 };
                 let old_key = trial.credential.clone();
                 look_at(world, trial.clone(), clause)?;
+                let (refused, places) = places(world, owner, &keys, &old_key, given.text(2))?;
+                world.check(deadness::opened_since(owner, &trial.what, refused, &places))?;
                 world.watch_dead_key(&trial).await?;
                 // That its owner has dropped it takes it from nobody else who has it.
                 let left = keys.iter().filter(|one| one.key == old_key);
@@ -291,8 +305,8 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, method, owner, name) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                cites("dead_certificate_accepted", clause)?;
                 let (noticer, by) = (given.text(4), given.text(5));
+                cites("dead_certificate_accepted", Ground::NoticedBy(by), clause)?;
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
                 let accepted =
                     world.past_calls(method).into_iter().rev().find(|call| {
@@ -330,8 +344,8 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, of, owner, name) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                cites("dead_certificate_accepted", clause)?;
                 let (reader, by) = (given.text(4), given.text(5));
+                cites("dead_certificate_accepted", Ground::NoticedBy(by), clause)?;
                 let certificate = world.fill(&format!("{{{owner}.{name}}}"))?;
                 let signers = signers(world, of).await?;
                 let what = format!("the signers of the results of {of}");
@@ -361,7 +375,7 @@ fn findings() -> Vec<StepDefinition> {
             "Then it is a finding by 3.15.1 that mc1 noticed nothing of mc1.m",
             |world, given| {
                 let (clause, reader, of) = (given.text(0), given.text(1), given.text(2));
-                cites("dead_certificate_not_noticed", clause)?;
+                cites("dead_certificate_not_noticed", Ground::Reader(reader), clause)?;
                 let signers = signers(world, of).await?;
                 let revoked = signers.iter().any(|signer| revoked_at(world, signer).is_ok());
                 let what = format!("a signer of the results of {of}");
@@ -395,7 +409,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, again, first, owner) =
                     (given.text(0), given.text(1), given.text(2), given.text(3));
-                cites("replay_not_noticed", clause)?;
+                cites("replay_not_noticed", Ground::Any, clause)?;
                 let taken = read(world, owner, again).await?.refused_for;
                 let what = format!("the results of {again}, read by {owner}");
                 let check = check::equal(what, "accepted", taken.as_deref().unwrap_or("accepted"));
@@ -438,7 +452,7 @@ fn findings() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, of) = (given.text(0), given.text(1));
                 let (owner, by) = (given.text(2), given.text(3));
-                cites("late_result_overwrites_failure", clause)?;
+                cites("late_result_overwrites_failure", Ground::Any, clause)?;
                 let name = world.fill(&format!("{{{of}}}"))?;
                 let events = world.running()?.events(0)?;
                 let late = deadness::succeeded_after_failing(&events, &name);
@@ -466,7 +480,7 @@ fn findings() -> Vec<StepDefinition> {
             "Then it is a finding by 3.1.5 that mc1.m is signed without an OID, which edp1 could notice and did not",
             |world, given| {
                 let (clause, of, provider) = (given.text(0), given.text(1), given.text(2));
-                cites("missing_oid_not_noticed", clause)?;
+                cites("missing_oid_not_noticed", Ground::Any, clause)?;
                 let spec = measurement(world, of).await?.measurement_spec.unwrap_or_default();
                 let oid = spec.signature_algorithm_oid;
                 let observed = if oid.is_empty() { "none" } else { oid.as_str() };
@@ -491,13 +505,13 @@ fn findings() -> Vec<StepDefinition> {
 }
 
 /// A finding cites a clause of the contract that its kind can cite.
-pub(super) fn cites(code: &str, clause: &str) -> Result<(), Problem> {
+pub(super) fn cites(code: &str, ground: Ground<'_>, clause: &str) -> Result<(), Problem> {
     let clauses = coverage::clauses().map_err(|error| Problem::harness(error.to_string()))?;
     match coverage::nearest_to_unknown(clause, &clauses) {
-        None if deadness::citable(code).contains(&clause) => Ok(()),
+        None if deadness::citable(code, ground).contains(&clause) => Ok(()),
         None => {
             let what = format!("a finding `{code}` does not rest on clause {clause}");
-            let known = deadness::citable(code).join(", ");
+            let known = deadness::citable(code, ground).join(", ");
             Err(Problem::author(what, format!("it can cite {known}")))
         }
         Some(nearest) => {
@@ -513,6 +527,8 @@ struct Old {
     what: String,
     identifier: String,
     credential: Credential,
+    /// Of a root its authority.
+    root: Option<Authority>,
 }
 
 impl Old {
@@ -605,7 +621,8 @@ const PRESENT_ANOTHER: &str = "let it present a fresh leaf, or one of its new ro
 /// A leaf, known by itself.
 fn leaf(credential: Credential) -> Result<Old, Problem> {
     let identifier = skid(&credential)?;
-    Ok(Old { kind: CredentialKind::TlsLeaf, what: "old leaf".to_owned(), identifier, credential })
+    let what = "old leaf".to_owned();
+    Ok(Old { kind: CredentialKind::TlsLeaf, what, identifier, credential, root: None })
 }
 
 /// A leaf that was issued just now, known by its root.
@@ -617,6 +634,7 @@ fn leaf_of(world: &mut World, actor: &str, root: &Authority) -> Result<Old, Prob
         what: "old root".to_owned(),
         identifier: hex::encode(root.subject_key_identifier()),
         credential: Credential { chain, key: leaf.key().pkcs8_der().to_vec() },
+        root: Some(root.clone()),
     })
 }
 
@@ -705,6 +723,21 @@ async fn read(world: &mut World, reader: &str, of: &str) -> Result<Attempt, Stop
 async fn signers(world: &mut World, of: &str) -> Result<Vec<String>, Stop> {
     let read = measurement(world, of).await?;
     Ok(read.results.into_iter().map(|result| result.certificate).collect())
+}
+
+/// Results that are accepted beside those of a dead certificate show something only if the same owner signed
+/// them, under another certificate: anybody else's would be accepted anyway.
+async fn is_counterpart(world: &mut World, owner: &str, dead: &str, of: &str) -> StepResult {
+    let own = world.fill(&format!("{{{owner}}}/certificates/"))?;
+    let signers = signers(world, of).await?;
+    let by_owner = signers.iter().any(|one| one.starts_with(&own) && one != dead);
+    let what = format!("the results of {of}");
+    let (another, nothing) = (
+        format!("signed by another certificate of {owner}"),
+        format!("signed by {}", signers.join(", ")),
+    );
+    let observed = if by_owner { &another } else { &nothing };
+    world.check(check::equal(what, &another, observed).or(Cause::NoChangeObserved))
 }
 
 async fn measurement(world: &mut World, of: &str) -> Result<pb::Measurement, Stop> {
@@ -850,14 +883,168 @@ fn opened(world: &mut World, provider: &str, of: &str) -> Result<Attempt, Proble
         Some((_, clause)) => Some(clause.to_owned()),
         None => Some(fate),
     };
-    Ok(Attempt { time: world.clock().now().to_string(), refused_for, events: Vec::new() })
+    // When it did that, rather than when somebody looks.
+    let now = world.clock().now();
+    let measurement = world.fill(&format!("{{{of}}}"))?;
+    let done = last_fate(world, provider, &measurement)?;
+    let time = done.map_or(now, |(_, time)| time).to_string();
+    Ok(Attempt { time, refused_for, events: Vec::new() })
+}
+
+/// The place, among all that a data provider did, of the last thing that it did about a measurement, and
+/// when that was.
+fn last_fate(
+    world: &mut World,
+    provider: &str,
+    measurement: &str,
+) -> Result<Option<(usize, Timestamp)>, Problem> {
+    let provider = world.cast.acted(provider)?.provider()?;
+    let decides =
+        |kind| matches!(kind, EventKind::RequisitionFulfilled | EventKind::RequisitionRefused);
+    let events = provider.base.events.iter().enumerate().rev();
+    let mut of_it = events.filter(|(_, event)| {
+        decides(event.kind)
+            && provider.measurements.get(&event.subject).is_some_and(|one| one == measurement)
+    });
+    Ok(of_it.next().map(|(place, event)| (place, event.time)))
+}
+
+/// The place, among all that a data provider did, of its refusal of `OWNER.NAME`, and the places of what it
+/// opened under a key.
+fn places(
+    world: &mut World,
+    provider: &str,
+    keys: &[Encrypted],
+    key: &str,
+    of: &str,
+) -> Result<(usize, Vec<usize>), Problem> {
+    let measurement = world.fill(&format!("{{{of}}}"))?;
+    let refused = last_fate(world, provider, &measurement)?;
+    let (refused, _) = refused.ok_or_else(|| Problem::harness(format!("no fate of {of}")))?;
+    let under = |name: &str| keys.iter().any(|one| one.requisition == name && one.key == key);
+    let provider = world.cast.acted(provider)?.provider()?;
+    let events = provider.base.events.iter().enumerate();
+    let opened = events.filter(|(_, event)| {
+        event.kind == EventKind::RequisitionFulfilled && under(&event.subject)
+    });
+    Ok((refused, opened.map(|(place, _)| place).collect()))
+}
+
+/// A ciphertext whose refusal shows a key dead is one that the key opens.
+fn is_good(world: &World, owner: &str, keys: &[Encrypted], of: &str) -> Result<(), Problem> {
+    let measurement = world.fill(&format!("{{{of}}}"))?;
+    let one = keys.iter().find(|one| one.measurement == measurement);
+    let one = one.ok_or_else(|| Problem::harness(format!("no requisition of {of}")))?;
+    let known = world.encryption_keys(owner)?;
+    let key = known.iter().find(|known| digest(&known.public().to_binary()) == one.key);
+    let key = key.ok_or_else(|| {
+        let what = format!("{owner} never had the key that {of} is encrypted to");
+        Problem::author(what, "let it be encrypted to a key that was in force")
+    })?;
+    let spec = halo_consent::open_signed(key, &one.sealed.ciphertext, &one.sealed.type_url);
+    let what = |why: String| {
+        Problem::author(
+            format!("what {of} sends does not open under {owner}'s old key either: {why}"),
+            "let its RequisitionSpec be a good one, so that its refusal says something of the key",
+        )
+    };
+    spec.map(|_| ()).map_err(|error| what(error.to_string()))
+}
+
+/// Whether what an accepted call made is bound to a certificate. The answer of a creation shows a provider's
+/// certificate as its caller wrote it, and the requisition the one that the Kingdom goes by (1.5.12).
+async fn is_bound(
+    world: &mut World,
+    owner: &str,
+    call: &PastCall,
+    certificate: &str,
+) -> Result<bool, Stop> {
+    let unread = |error: prost::DecodeError| Problem::harness(error.to_string());
+    let answer = call.response.as_slice();
+    let made = match call.method.rsplit('/').next().unwrap_or_default() {
+        "SetParticipantRequisitionParams" => {
+            let set = system::ComputationParticipant::decode(answer).map_err(unread)?;
+            let params = set.requisition_params.unwrap_or_default();
+            return Ok(params.duchy_certificate == certificate);
+        }
+        "CreateMeasurement" => vec![pb::Measurement::decode(answer).map_err(unread)?],
+        "BatchCreateMeasurements" => {
+            pb::BatchCreateMeasurementsResponse::decode(answer).map_err(unread)?.measurements
+        }
+        // Nothing else asks for the state of a certificate, so that it cannot be dead there (1.6.2).
+        method => {
+            let what = format!("{method} refuses no certificate for its state");
+            let next = "show its death by CreateMeasurement, BatchCreateMeasurements or, for a Duchy, \
+                        SetParticipantRequisitionParams";
+            return Err(Problem::author(what, next).into());
+        }
+    };
+    if !certificate.starts_with("dataProviders/") {
+        return Ok(made.iter().any(|one| one.measurement_consumer_certificate == certificate));
+    }
+    world.look();
+    let bound = encrypted(world, owner).await?;
+    let mut bound = bound.iter().filter(|one| one.certificate == certificate);
+    Ok(bound.any(|one| made.iter().any(|made| made.name == one.measurement)))
+}
+
+/// The uses of a certificate that a door knows of: everything that was created under it, whoever did, and
+/// the calls that were refused for it by this cause; of a Duchy's what it set as a participant too.
+async fn uses_of(
+    world: &mut World,
+    owner: &str,
+    certificate: &str,
+    cause: &str,
+    calls: &[PastCall],
+) -> Result<Vec<Attempt>, Stop> {
+    let mut uses = Vec::new();
+    for call in calls {
+        let event = call.event.as_ref();
+        if event.is_some_and(|event| {
+            event.subject.as_deref() == Some(certificate) && event.cause.as_deref() == Some(cause)
+        }) {
+            uses.push(call.attempt());
+        }
+    }
+    let made = if certificate.starts_with("duchies/") {
+        for call in calls {
+            if call.attempt().refused_for.is_none()
+                && is_bound(world, owner, call, certificate).await?
+            {
+                uses.push(call.attempt());
+            }
+        }
+        uses.extend(world.log.all().iter().filter_map(|observation| match &observation.fact {
+            Fact::Participant(event)
+                if event.kind == EventKind::ParamsSet && event.cause == certificate =>
+            {
+                let time = event.time.to_string();
+                Some(Attempt { time, refused_for: None, events: Vec::new() })
+            }
+            _ => None,
+        }));
+        Vec::new()
+    } else {
+        world.bound_to(owner, certificate).await?
+    };
+    let events = world.running()?.events(0)?;
+    uses.extend(made.iter().filter_map(|name| deadness::created(&events, name)));
+    Ok(uses)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// The requisitions of a data provider with the measurement and the key that each was encrypted to.
 struct Encrypted {
     requisition: String,
     measurement: String,
+    /// SHA-256 of the key.
     key: String,
+    /// The data provider's certificate that it is bound to.
+    certificate: String,
+    sealed: pb::EncryptedMessage,
 }
 
 async fn encrypted(world: &mut World, provider: &str) -> Result<Vec<Encrypted>, Stop> {
@@ -867,8 +1054,11 @@ async fn encrypted(world: &mut World, provider: &str) -> Result<Vec<Encrypted>, 
     let all = listed.requisitions.into_iter().map(|one| {
         let any = one.data_provider_public_key.unwrap_or_default();
         let key = pb::EncryptionPublicKey::decode(any.value.as_slice()).unwrap_or_default();
-        let key = hex::encode(Sha256::digest(&key.data));
-        Encrypted { requisition: one.name, measurement: one.measurement, key }
+        let key = digest(&key.data);
+        let sealed = one.encrypted_requisition_spec.unwrap_or_default();
+        let certificate = one.data_provider_certificate;
+        let (requisition, measurement) = (one.name, one.measurement);
+        Encrypted { requisition, measurement, key, certificate, sealed }
     });
     Ok(all.collect())
 }

@@ -54,7 +54,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
             |world, given| {
                 let (clause, party) = (given.text(0), given.text(1));
                 let (owner, name) = (given.text(2), given.text(3));
-                cites(TAKEN_BY_PEER, clause)?;
+                cites(TAKEN_BY_PEER, deadness::Ground::Any, clause)?;
                 let trial = trial(world, party, owner, name).await?;
                 is_in_state(world, owner, &trial.credential, &["REVOKED"]).await?;
                 let mut evidence = revoked_at(world, &trial.credential)?.events;

@@ -16,6 +16,7 @@ use crate::world::{StepResult, Stop, Var, World};
 use fake_kingdom::cause::Cause;
 use halo_consent::{KeyTemplate, PrivateKeyset, SigningKey};
 use kingdom_proto::{system, v2alpha as pb};
+use sha2::{Digest as _, Sha256};
 
 /// Every Duchy of the sandbox.
 const DUCHIES: [&str; 3] = ["aggregator", "worker1", "worker2"];
@@ -219,6 +220,10 @@ fn actions() -> Vec<StepDefinition> {
                 let template = KeyTemplate::EciesP256HkdfHmacSha256Aes128Gcm;
                 let keyset = PrivateKeyset::generate(template, world.rng())
                     .map_err(|error| Problem::harness(error.to_string()))?;
+                // Whoever drops it does not take it from a thief: by it a ciphertext is known to be good.
+                let digest = hex::encode(Sha256::digest(keyset.public().to_binary()));
+                let name = format!("{actor}.{digest}_encryption");
+                world.keep_key(&name, Some(&keyset.to_binary()));
                 act(world, async |stage, cast| {
                     let outcome = match cast.player(stage.0.sandbox(), &actor)? {
                         player @ (Player::DataProvider(_) | Player::EdpAggregator(_)) => {

@@ -139,6 +139,19 @@ pub fn revoked_since(events: &[ServerEvent], certificate: &str, or_held: bool) -
     since
 }
 
+/// When a resource was created, by what the Kingdom did to it.
+pub fn created(events: &[ServerEvent], resource: &str) -> Option<Attempt> {
+    changes(events, resource).next().map(change)
+}
+
+/// That an old key opened nothing after it had not opened what it is called dead for: `refused` is the place
+/// of that refusal among all that its owner did, `opened` the places of what it opened under the key.
+pub fn opened_since(owner: &str, what: &str, refused: usize, opened: &[usize]) -> Check {
+    let later = opened.iter().filter(|place| **place > refused).count();
+    let what = format!("requisitions that {owner}'s {what} opened after its death");
+    check::equal(what, "0", &later.to_string()).or(Cause::StillAccepted)
+}
+
 /// When a resource last came into a state, by what the Kingdom did to it.
 pub fn came_into(events: &[ServerEvent], resource: &str, state: &str) -> Option<Attempt> {
     changes(events, resource).filter(|event| after(event) == state).last().map(change)
@@ -188,19 +201,61 @@ pub fn changed_after(events: &[ServerEvent], after: u64) -> BTreeSet<String> {
     changed.filter_map(|event| event.subject.clone()).collect()
 }
 
-/// The clauses that a kind of finding can cite: any other says nothing of it.
-pub fn citable(code: &str) -> &'static [&'static str] {
+/// What a finding is about, as far as the clause that it rests on depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground<'a> {
+    /// The kind alone decides.
+    Any,
+    /// The door at which an old credential works.
+    Door(&'a str),
+    /// The clause by which a reader noticed: it says whether the certificate was revoked, has ended, or was
+    /// never the signer's.
+    NoticedBy(&'a str),
+    /// The reader that noticed nothing.
+    Reader(&'a str),
+}
+
+/// The clauses that a finding of this kind and ground can cite: any other says nothing of it.
+pub fn citable(code: &str, ground: Ground<'_>) -> &'static [&'static str] {
     match code {
-        "old_credential_accepted" => &["1.6.2", "2.1", "2.8", "5.9.1", "5.10"],
-        "leaf_refused_by_the_map_alone" => &["2.4"],
-        "dead_certificate_accepted" => &["1.2.3", "1.6.2", "1.6.4"],
+        "old_credential_accepted" => match ground {
+            // There it is the Duchy's own map and bundle that count.
+            Ground::Door(door) if ![KINGDOM, SYSTEM_API, OPERATOR_API].contains(&door) => {
+                &["5.9.1", "5.10"]
+            }
+            _ => &["1.6.2", "2.1", "2.8"],
+        },
+        "leaf_refused_by_the_map_alone" => &["1.7.15", "2.4", "5.9.2"],
+        "dead_certificate_accepted" => match ground {
+            Ground::NoticedBy("3.13.1/e") => &["1.2.3"],
+            // Of what is read, an end is found by the path.
+            Ground::NoticedBy("3.13.2/e") => &["1.6.4"],
+            _ => &["1.6.2"],
+        },
         "revoked_certificate_taken_by_peer" => &["3.13.3", "4.5"],
-        "dead_certificate_not_noticed" => &["3.13.3", "3.13.4", "3.15.1"],
+        "dead_certificate_not_noticed" => match ground {
+            Ground::Reader(reader) if reader == crate::participant::cast::REPORTING => &["3.13.4"],
+            _ => &["3.15.1"],
+        },
         "replay_not_noticed" => &["3.1.2"],
         "late_result_overwrites_failure" => &["1.5.2", "1.6.7"],
         "missing_oid_not_noticed" => &["3.1.5"],
         "ciphertext_under_dead_key" => &["1.2.4"],
         _ => &[],
+    }
+}
+
+/// Whether a refusal for this cause shows a credential dead. No server has a revocation list: a root is dead
+/// once it is in no bundle (2.8), a leaf with its root, at its end, or as long as nobody is its owner (2.4).
+/// Any other refusal is of the call, and passes: a bucket fills again.
+pub fn is_death(kind: CredentialKind, cause: &str) -> bool {
+    let is = |causes: &[Cause]| causes.iter().any(|one| one.code() == cause);
+    match kind {
+        CredentialKind::TlsRoot => is(&[Cause::UnknownIssuer]),
+        CredentialKind::TlsLeaf => {
+            is(&[Cause::UnknownIssuer, Cause::Expired, Cause::PrincipalUnknown])
+        }
+        CredentialKind::SigningCertificate | CredentialKind::EncryptionKey => true,
     }
 }
 
@@ -212,10 +267,20 @@ pub fn citable(code: &str) -> &'static [&'static str] {
 ///
 /// # Errors
 /// A root is not dead by it at all: whoever has its key issues leaves that pass, and the removal from the
-/// bundle is the only cut-off (2.8, 5.9).
+/// bundle is the only cut-off (2.8, 5.9). Nor is anything dead by a cause that is no death ([`is_death`]).
 pub fn left_alive(trial: &Trial, cause: &str) -> Result<Option<String>, Problem> {
     if cause != Cause::PrincipalUnknown.code() {
-        return Ok(None);
+        if is_death(trial.kind, cause) {
+            return Ok(None);
+        }
+        return Err(Problem::author(
+            format!(
+                "{}'s {} is refused with {cause} at {}, which is no death of it: the removal of its root \
+                 from the bundle is the only cut-off (2.8)",
+                trial.owner, trial.what, trial.door
+            ),
+            "remove the root from the bundle, restart what reads it, and expect unknown_issuer",
+        ));
     }
     match trial.kind {
         CredentialKind::TlsRoot => Err(Problem::author(
@@ -487,6 +552,9 @@ fn all_uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
             all.push(other.old.clone());
         }
     }
+    // What refuses anything but the credential shows nothing of it: a root lives on behind a leaf that is
+    // nobody or has ended.
+    all.retain(|one| one.refused_for.as_deref().is_none_or(|cause| is_death(trial.kind, cause)));
     all
 }
 
@@ -512,13 +580,20 @@ fn uses(log: &[Observation], trial: &Trial) -> Vec<Attempt> {
     uses
 }
 
-/// A reader that read results under the certificate has accepted it.
+/// A reader that read results under the certificate has accepted it, and one that rejected them as the trial
+/// did has refused it.
 fn of_reader(event: &ParticipantEvent, trial: &Trial) -> Option<Attempt> {
     let read = trial.kind == CredentialKind::SigningCertificate
-        && event.kind == EventKind::ResultRead
         && event.certificate == trial.credential
         && door_of_reader(&event.actor) == trial.door;
-    read.then(|| Attempt { time: event.time.to_string(), refused_for: None, events: Vec::new() })
+    let refused_for = match event.kind {
+        EventKind::ResultRead if read => None,
+        EventKind::Rejected if read && trial.old.refused_for.as_deref() == Some(event.clause) => {
+            Some(event.clause.to_owned())
+        }
+        _ => return None,
+    };
+    Some(Attempt { time: event.time.to_string(), refused_for, events: Vec::new() })
 }
 
 /// Where a party of an exchange takes what its peers sign, as doors are named.
@@ -750,14 +825,144 @@ mod tests {
     #[test]
     fn each_kind_of_finding_cites_clauses_that_the_contract_has() {
         let clauses = crate::coverage::clauses().expect("clauses");
+        let grounds = [
+            Ground::Any,
+            Ground::Door(KINGDOM),
+            Ground::Door("worker1"),
+            Ground::NoticedBy("3.13.1/c"),
+            Ground::NoticedBy("3.13.1/e"),
+            Ground::NoticedBy("3.13.2/e"),
+            Ground::Reader("mc1"),
+            Ground::Reader("reporting"),
+        ];
         for code in crate::report::incident::open_codes() {
-            assert!(!citable(code).is_empty(), "{code} cites nothing");
-            for clause in citable(code) {
-                let unknown = crate::coverage::nearest_to_unknown(clause, &clauses);
-                assert_eq!(unknown, None, "{code} cites {clause}");
+            for ground in grounds {
+                assert!(!citable(code, ground).is_empty(), "{code} cites nothing");
+                for clause in citable(code, ground) {
+                    let unknown = crate::coverage::nearest_to_unknown(clause, &clauses);
+                    assert_eq!(unknown, None, "{code} cites {clause}");
+                }
             }
         }
-        assert!(citable("anything else").is_empty());
+        assert!(citable("anything else", Ground::Any).is_empty());
+    }
+
+    #[test]
+    fn a_clause_is_of_the_door_the_reader_and_the_reason() {
+        let can = |code, ground, clause| citable(code, ground).contains(&clause);
+        for (code, right, wrong, clause) in [
+            ("old_credential_accepted", Ground::Door("worker1"), Ground::Door(KINGDOM), "5.10"),
+            ("old_credential_accepted", Ground::Door(KINGDOM), Ground::Door("worker1"), "2.1"),
+            (
+                "dead_certificate_accepted",
+                Ground::NoticedBy("3.13.2/e"),
+                Ground::NoticedBy("3.13.2/d"),
+                "1.6.4",
+            ),
+            (
+                "dead_certificate_accepted",
+                Ground::NoticedBy("3.13.1/e"),
+                Ground::NoticedBy("3.13.1/c"),
+                "1.2.3",
+            ),
+            (
+                "dead_certificate_accepted",
+                Ground::NoticedBy("3.13.1/c"),
+                Ground::NoticedBy("3.13.1/e"),
+                "1.6.2",
+            ),
+            (
+                "dead_certificate_not_noticed",
+                Ground::Reader("reporting"),
+                Ground::Reader("mc1"),
+                "3.13.4",
+            ),
+            (
+                "dead_certificate_not_noticed",
+                Ground::Reader("mc1"),
+                Ground::Reader("reporting"),
+                "3.15.1",
+            ),
+        ] {
+            assert!(can(code, right, clause), "{code} {clause}");
+            assert!(!can(code, wrong, clause), "{code} {clause}");
+        }
+        assert!(!can("dead_certificate_not_noticed", Ground::Reader("mc1"), "3.13.3"));
+    }
+
+    #[test]
+    fn what_was_opened_after_the_refusal_was_opened_by_a_key_that_lives() {
+        assert!(opened_since("edp1", "old key", 4, &[0, 3]).holds);
+        let check = opened_since("edp1", "old key", 4, &[0, 5]);
+        assert_eq!((check.holds, check.cause), (false, Some(Cause::StillAccepted)));
+    }
+
+    #[test]
+    fn no_bucket_and_no_strange_row_is_a_death() {
+        let leaf = trial(attempt(6, Some("rate_limited")), attempt(7, None));
+        let root = Trial { kind: CredentialKind::TlsRoot, ..leaf.clone() };
+        for (trial, cause) in [
+            (&leaf, "rate_limited"),
+            (&root, "rate_limited"),
+            (&root, "expired"),
+            (&leaf, "nobody_listens"),
+        ] {
+            let problem = left_alive(trial, cause).expect_err(cause);
+            assert_eq!(problem.owner, crate::error::Owner::ScenarioAuthor);
+        }
+        for cause in ["unknown_issuer", "expired"] {
+            assert_eq!(left_alive(&leaf, cause).ok(), Some(None));
+        }
+        let log = recorded([Fact::Trial(Box::new(leaf))]);
+        assert_eq!(of(log.all())[0].first_refused, None);
+    }
+
+    /// A leaf of it that is nobody, or has ended, is refused, and the root is in the bundle still.
+    #[test]
+    fn a_root_does_not_die_with_one_of_its_leaves() {
+        let alive = Trial {
+            kind: CredentialKind::TlsRoot,
+            credential: "rr".to_owned(),
+            new: None,
+            ..trial(attempt(1, None), attempt(1, None))
+        };
+        let refused = |cause: &str| {
+            let Fact::Server(mut event) = server(5, "aa", None, Some(cause)) else { panic!() };
+            event.peer = Some(PeerFacts { akid: Some("rr".to_owned()), ..PeerFacts::default() });
+            let log = recorded([Fact::Trial(Box::new(alive.clone())), Fact::Server(event)]);
+            of(log.all())[0].first_refused.is_some()
+        };
+        assert!(!refused("principal_unknown"));
+        assert!(!refused("expired"));
+        assert!(refused("unknown_issuer"));
+    }
+
+    #[test]
+    fn what_a_reader_rejected_before_the_trial_was_refused_then() {
+        let refused = Trial {
+            kind: CredentialKind::SigningCertificate,
+            credential: "c".to_owned(),
+            door: door_of_reader("mc1"),
+            ..trial(attempt(6, Some("3.13.2/d")), attempt(7, None))
+        };
+        let rejected = |clause| {
+            let at = Timestamp::parse_rfc3339("2026-01-01T00:00:03Z").expect("a time");
+            let event = ParticipantEvent {
+                time: at,
+                actor: "mc1".to_owned(),
+                kind: EventKind::Rejected,
+                clause,
+                cause: String::new(),
+                justification: "",
+                subject: String::new(),
+                certificate: "c".to_owned(),
+            };
+            let trial = Fact::Trial(Box::new(refused.clone()));
+            let log = recorded([Fact::Participant(Box::new(event)), trial]);
+            of(log.all())[0].first_refused.clone()
+        };
+        assert_eq!(rejected("3.13.2/d").as_deref(), Some("2026-01-01T00:00:03Z"));
+        assert_eq!(rejected("3.13.2/c").as_deref(), Some("2026-01-01T00:00:06Z"), "another matter");
     }
 
     #[test]

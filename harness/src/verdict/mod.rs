@@ -225,11 +225,20 @@ pub fn judge(log: &[Observation]) -> Judgement {
         let reason = "the scenario was broken off before its last step".to_owned();
         return invalid(reason, Owner::Harness, step);
     }
-    if let Some(what) = not_predicted(log).or_else(|| deadness::revived(log)) {
+    let silent = not_predicted(log);
+    let revived = deadness::revived(log);
+    let mut causes = pass.causes.clone();
+    if silent.is_none() && revived.is_some() {
+        causes.push(Cause::StillAccepted.code().to_owned());
+        causes.sort();
+        causes.dedup();
+    }
+    if let Some(what) = silent.or(revived) {
         return Judgement {
             verdict: Verdict::Fail,
             reason: Some(what),
             owner: Some(Owner::Subject),
+            causes,
             step: None,
             ..pass
         };

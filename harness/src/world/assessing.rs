@@ -7,7 +7,7 @@ use crate::environment::{Listener, Target};
 use crate::error::Problem;
 use crate::impact::facts::Subject;
 use crate::impact::read::{self, Access, Channel, Question};
-use crate::impact::{Assessment, assess};
+use crate::impact::{Assessment, How, Kind, assess};
 use crate::observation::{Attempt, Fact, Trial};
 use crate::verdict::deadness;
 use fake_kingdom::model::Timestamp;
@@ -110,6 +110,26 @@ impl World {
             under.extend(opened.into_iter().map(|name| ("opened_by_it".to_owned(), name)));
         }
         Ok(under)
+    }
+
+    /// The measurements that were created under a certificate, by name, whoever created them.
+    ///
+    /// # Errors
+    /// Something that is needed cannot be read.
+    pub async fn bound_to(
+        &mut self,
+        owner: &str,
+        certificate: &str,
+    ) -> Result<Vec<String>, Problem> {
+        let subject = Subject::certificate(certificate);
+        let subject = subject.map_err(|error| Problem::harness(error.to_string()))?;
+        let question = self.question_of(subject)?;
+        let affected = self.assessed(owner, &question).await?.affected.into_iter();
+        // A consumer's signs what it is for, and a provider's is what its key stood under (1.5.12).
+        let made = affected.filter(|one| {
+            one.kind == Kind::Measurement && matches!(one.how, How::BoundTo | How::SignedBy)
+        });
+        Ok(made.map(|one| one.name).collect())
     }
 
     /// A question with the trail as it stands, and nothing else told.

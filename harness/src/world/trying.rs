@@ -8,6 +8,7 @@ use crate::observation::{Attempt, CredentialKind, Fact, Finding, ServerEvent, Tr
 use crate::verdict::deadness::{self, KINGDOM, SYSTEM_API, Surviving, identity_refusal};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::sandbox::ParticipantKind;
+use halo_pki::{Authority, LeafSpec, Validity};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -69,6 +70,15 @@ impl PastCall {
         });
         !resource.is_empty() && (sent || recorded)
     }
+}
+
+/// A credential of mTLS that a trial showed dead at its door, by which it is tried once more.
+#[derive(Clone)]
+pub(super) struct DeadTls {
+    trial: Trial,
+    credential: Credential,
+    /// Of a root its authority: whoever has its key issues a leaf at any time.
+    root: Option<Authority>,
 }
 
 /// One call of a trial.
@@ -327,6 +337,103 @@ impl World {
         };
         let refused_for = refusal(self.last()?, event.as_ref(), &own, &server);
         Ok(Tried { refused_for, event })
+    }
+
+    /// Begins to watch a credential of mTLS that a trial showed to be dead. `root`: its authority, if it is a
+    /// root.
+    pub fn watch_dead_tls(
+        &mut self,
+        trial: &Trial,
+        credential: &Credential,
+        root: Option<&Authority>,
+    ) {
+        self.dead_tls.retain(|one| !one.trial.is_of_the_same(trial));
+        self.dead_tls.push(DeadTls {
+            trial: trial.clone(),
+            credential: credential.clone(),
+            root: root.cloned(),
+        });
+    }
+
+    /// The last look of a scenario: tries every credential of mTLS that was shown dead once more at its
+    /// door, for files can bring it back and nobody need use it there; and at the Duchies that know its
+    /// owner by no name, where it may still pass the door of TLS (1.7.15, 5.9.2).
+    ///
+    /// # Errors
+    /// A call cannot be made at all.
+    pub async fn look_at_dead_tls(&mut self) -> Result<(), Problem> {
+        if self.dead_tls.is_empty() {
+            return Ok(());
+        }
+        self.alerts_until = Some(self.running()?.last_event());
+        let mut passed: Vec<(CredentialKind, String)> = Vec::new();
+        for dead in self.dead_tls.clone() {
+            let (owner, door) = (dead.trial.owner.clone(), dead.trial.door.clone());
+            let credential = match &dead.root {
+                None => dead.credential.clone(),
+                Some(root) => {
+                    let validity = Validity::days(self.now() - time::Duration::days(1), 365);
+                    let spec = LeafSpec::new(format!("{owner} TEST ONLY"), validity);
+                    let leaf = root.issue(&spec, self.rng());
+                    let leaf = leaf.map_err(|error| Problem::harness(error.to_string()))?;
+                    let chain = vec![leaf.certificate_der().to_vec()];
+                    Credential { chain, key: leaf.key().pkcs8_der().to_vec() }
+                }
+            };
+            let servers: Vec<Server> = match door.as_str() {
+                KINGDOM => (0..self.replicas()).map(Server::Replica).collect(),
+                SYSTEM_API => vec![Server::SystemApi; self.replicas() as usize],
+                duchy => vec![Server::Duchy(duchy.to_owned())],
+            };
+            for server in servers {
+                let old = self.attempt(&owner, &credential, server).await?.1;
+                if old.refused_for.is_none() {
+                    let trial = dead.trial.clone();
+                    self.tried(Trial { old, new: None, earlier: Vec::new(), ..trial });
+                }
+            }
+            let known = (dead.trial.kind, dead.trial.credential.clone());
+            if !passed.contains(&known) {
+                self.look_who_lets_pass(&dead.trial, &credential).await?;
+                passed.push(known);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes at which Duchies a dead credential passes the door of TLS, though nobody there is its owner.
+    async fn look_who_lets_pass(
+        &mut self,
+        trial: &Trial,
+        credential: &Credential,
+    ) -> Result<(), Problem> {
+        let doors = self.doors(&trial.owner).await?;
+        let duchies = self.running()?.duchy_statuses();
+        let (mut open, mut evidence) = (Vec::new(), Vec::new());
+        for id in duchies.into_iter().map(|duchy| duchy.id).filter(|id| !doors.contains(id)) {
+            let (worn, server) = (Some(credential.clone()), Server::Duchy(id.clone()));
+            let tried = self.try_at(&trial.owner, worn, KeepsKey::No, server).await?;
+            if let Some(event) = tried.event.filter(|event| event.kind == "call") {
+                open.push(id);
+                evidence.push(event.seq);
+            }
+        }
+        let own = self.running()?.sandbox().participant(&trial.owner);
+        let is_duchy = own.is_some_and(|own| own.kind == ParticipantKind::Duchy);
+        if !open.is_empty() {
+            let text = format!(
+                "{}'s {} passes the door of TLS of {} still, as its root is in the bundle there: it is \
+                 nobody only as long as the principal map there has no row for that root (1.7.15); the \
+                 root's removal from each of these bundles is the only end (2.8)",
+                trial.owner,
+                trial.what,
+                open.join(", ")
+            );
+            // A Duchy's root is in every Duchy's bundle, since Duchies call each other.
+            let clause = if is_duchy { "5.9.2" } else { "1.7.15" };
+            self.found("leaf_refused_by_the_map_alone", clause, text, evidence);
+        }
+        Ok(())
     }
 
     /// Notes a trial.

@@ -208,6 +208,38 @@ fn a_finding_cites_a_clause_that_its_kind_rests_on() {
 }
 
 #[test]
+fn a_finding_cites_a_clause_of_its_door_its_reader_and_its_reason() {
+    let planted = |clause: &str| {
+        format!(
+            "Given edp1's certificate is in state REVOKED\n\
+             And edp1 has a new encryption key called planted\n\
+             When edp1 publishes its encryption key planted with its certificate certificate\n\
+             And reporting creates a reach measurement called m with edp1\n\
+             Then it is a finding by {clause} that PublicKeys.UpdatePublicKey accepted edp1.certificate, \
+             which reporting noticed by 3.13.1/c\n"
+        )
+    };
+    let unnoticed = |clause: &str| {
+        let revoked = "And edp1's certificate is in state REVOKED\n\
+            Given mc1 checks as little as the official tool\n";
+        format!("{HANDLED}{revoked}{}", NOTHING_NOTICED.replace("3.15.1", clause))
+    };
+    let at_the_kingdom = "Given mc1 presents a fresh leaf of its root\n\
+        Then it is a finding by 5.10 that mc1's old leaf still works at the Kingdom\n";
+    is_green(&play(&planted("1.6.2")));
+    is_green(&play(&unnoticed("3.15.1")));
+    for steps in [
+        planted("1.6.4"),
+        planted("1.2.3"),
+        unnoticed("3.13.3"),
+        unnoticed("3.13.4"),
+        at_the_kingdom.to_owned(),
+    ] {
+        is_wrongly_written(&play(&steps), "does not rest on clause");
+    }
+}
+
+#[test]
 fn a_result_is_late_only_if_the_measurement_had_failed_before() {
     let begin = "Given mc1 has an LLv2 reach measurement called m with edp1 and edp2\n\
         And mc1.m has reached PENDING_COMPUTATION\n{}When aggregator delivers the result of mc1.m\n\
@@ -290,6 +322,121 @@ fn a_provider_s_dead_key_is_alive_when_a_reader_s_cache_still_has_it() {
     let later = "Given reporting creates a reach measurement called later with edp1\n\
         Then reporting answers OK\n";
     is_revived(&play(&format!("{begin}{DROPPED}{KEY_DROPPED}{later}")));
+}
+
+/// The key is kept: what is refused is refused because it is spoilt.
+#[test]
+fn a_key_is_not_dead_by_a_ciphertext_that_it_never_opened() {
+    for defect in ["a RequisitionSpec encrypted to a foreign key", "an unparsable plaintext"] {
+        let steps = format!(
+            "Given mc1 creates a reach measurement called before with edp1\n\
+             And edp1 handles its requisitions\n\
+             And mc1 creates a reach measurement called old with edp1 that has {defect}\n\
+             And mc1 creates a reach measurement called still with edp1\n\
+             And edp1 puts a new encryption key in force\n\
+             And mc1 creates a reach measurement called new with edp1\n\
+             When edp1 handles its requisitions\nThen edp1 fulfils mc1.still\nAnd {}",
+            KEY_DROPPED.replace("3.10/7", "3.10/8").trim_start_matches("Then ")
+        );
+        is_wrongly_written(&play(&steps), "does not open under edp1's old key either");
+    }
+}
+
+/// The time of a refusal is when it was refused, not when somebody looked.
+#[test]
+fn a_key_and_a_certificate_are_dead_since_they_were_refused() {
+    let later = "And the clock moves forward by 60 minutes\n";
+    let first = |steps: &str| {
+        let result = play(steps);
+        is_green(&result);
+        let dead = halo_harness::verdict::deadness::of(&result.log);
+        dead[0].first_refused.clone().expect("it was refused")
+    };
+    let (at_once, late) = (
+        first(&format!("{DROPPED}{KEY_DROPPED}")),
+        first(&format!("{DROPPED}{later}{KEY_DROPPED}")),
+    );
+    assert_eq!(at_once, late);
+    let revoked = format!("{READ}And edp1's certificate is in state REVOKED\n");
+    let looked =
+        "Then mc1 rejects the results of mc1.stolen by 3.13.2/d\nGiven a running Kingdom\n";
+    let at_once = first(&format!("{revoked}{DEAD_TO}"));
+    assert_eq!(at_once, first(&format!("{revoked}{looked}{later}{DEAD_TO}")));
+    assert_ne!(at_once, first(&format!("{revoked}{later}{DEAD_TO}")));
+}
+
+/// A participant's creation and a batch are uses of the certificate too.
+#[test]
+fn the_last_acceptance_of_a_certificate_is_of_whoever_used_it_last() {
+    let last = |used: &str| {
+        let result = play(&format!(
+            "Given mc1 has a new certificate called second\nAnd mc1 registers its certificate second\n\
+             And mc1 has a direct reach measurement called first with edp1\n\
+             And the clock moves forward by 40 minutes\n{used}\
+             Given the clock moves forward by 20 minutes\n{}\
+             When mc1 creates a reach measurement with edp1\n{FAILS}\
+             When mc1 creates a reach measurement with edp1, where\n\
+             | measurement.measurement_consumer_certificate | \"{{mc1.second}}\" |\n\
+             Then mc1's certificate certificate is dead by certificate_revoked, and its second is not, as \
+             the last two calls of Measurements.CreateMeasurement show\n",
+            "And mc1's certificate is in state REVOKED\n"
+        ));
+        is_green(&result);
+        let dead = halo_harness::verdict::deadness::of(&result.log);
+        dead[0].last_accepted.clone().expect("it was accepted")
+    };
+    let first = last("");
+    for used in [
+        "And mc1 creates a reach measurement called later with edp1\n",
+        "When mc1 creates a batch of 2 reach measurements with edp1\nThen the call succeeds\n",
+    ] {
+        assert!(last(used) > first, "{used}");
+    }
+}
+
+/// The answer of a creation shows what its caller wrote, and the Kingdom goes by the key in force.
+#[test]
+fn a_certificate_that_an_answer_only_mentions_is_no_new_one() {
+    let second_is_revoked = "And edp1 has a new certificate called third\n\
+        And edp1 registers its certificate third\n\
+        And edp1 has a new encryption key called moved, signed with third\n\
+        And edp1's certificate second is revoked\n";
+    let published = PUBLISHED.replace("fresh", "moved").replace("second", "third");
+    let echoed =
+        format!("{MOVED}{REVOKED}{second_is_revoked}{BY_FIRST}{FAILS}{published}{BY_SECOND}{DEAD}");
+    is_red(
+        &play(&echoed),
+        "calls of Measurements.CreateMeasurement that name",
+        Cause::UnexpectedState,
+    );
+    let mentioned = "When mc1 creates a reach measurement with edp2, where\n\
+        | measurement.measurement_reference_id | \"{edp1.second}\" |\n";
+    let steps = format!("{MOVED}{REVOKED}{BY_FIRST}{FAILS}{mentioned}{DEAD}");
+    is_red(
+        &play(&steps),
+        "calls of Measurements.CreateMeasurement that name",
+        Cause::UnexpectedState,
+    );
+}
+
+/// It was valid when it was called, and is not when it is said to be.
+#[test]
+fn a_new_certificate_that_is_revoked_before_anybody_looks_is_dead_too() {
+    let steps = format!(
+        "{MOVED}{REVOKED}{BY_FIRST}{FAILS}{PUBLISHED}{BY_SECOND}Then the call succeeds\n\
+         Given edp1's certificate second is revoked\n{DEAD}"
+    );
+    is_red(&play(&steps), "state of", Cause::UnexpectedState);
+}
+
+#[test]
+fn results_of_another_provider_are_no_counterpart() {
+    let steps = "Given mc1 creates a reach measurement called stolen with edp1\n\
+        And edp1 handles its requisitions\nAnd mc1 has read the results of mc1.stolen\n\
+        And mc1 creates a reach measurement called clean with edp2\n\
+        And edp2 handles its requisitions\nAnd edp1's certificate is in state REVOKED\n";
+    let red = play(&format!("{steps}{DEAD_TO}"));
+    is_red(&red, "the results of mc1.clean", Cause::NoChangeObserved);
 }
 
 /// The key was dropped between the two, and never replaced: one and the same opened one of them.

@@ -4,7 +4,7 @@
 use crate::support::play;
 use fake_kingdom::cause::Cause;
 use halo_harness::error::Owner;
-use halo_harness::observation::Fact;
+use halo_harness::observation::{CredentialKind, Fact};
 use halo_harness::run::ScenarioResult;
 use halo_harness::verdict::Verdict;
 
@@ -166,20 +166,139 @@ fn a_root_that_is_not_there_cannot_be_removed() {
     }
 }
 
-/// A reference participant dials connections of its own, on the leaf that it began with.
+/// A reference participant dials connections of its own, on the leaf that its actor has.
 #[test]
 fn a_dead_leaf_that_a_reference_participant_uses_again_is_alive() {
     let dead = format!(
         "Given mc1's first leaf works at every door\n{REMOVED}And all 2 replicas are restarted\n{DEAD}"
     );
-    let back = "Given the trust bundle is the first one again\nAnd all 2 replicas are restarted\n";
     let used = "And mc1 creates a reach measurement called m with edp1\n\
         When edp1 handles its requisitions\nThen edp1 fulfils mc1.m\n";
     is_green(&play(&dead));
-    is_green(&play(&format!("{dead}{back}")));
-    let judgement = play(&format!("{dead}{back}{used}")).judgement;
+    is_green(&play(&format!("{dead}Given a running Kingdom\n{used}")));
+    // Then it is removed again, so that nothing but that use tells.
+    let back = "Given the trust bundle is the first one again\nAnd all 2 replicas are restarted\n\
+        And mc1 presents its first leaf again\n";
+    let gone = "Given the trust bundle includes mc1's new root\nAnd the trust bundle no longer includes mc1's root\n\
+        And mc1 presents a leaf of its new root\nAnd all 2 replicas are restarted\n";
+    is_green(&play(&format!("{dead}{back}{gone}")));
+    is_revived(&play(&format!("{dead}{back}{used}{gone}")));
+}
+
+fn is_revived(result: &ScenarioResult) {
+    let judgement = &result.judgement;
     assert_eq!(judgement.verdict, Verdict::Fail, "{:?}", judgement.reason);
-    assert!(judgement.reason.expect("a reason").contains("was accepted there again"));
+    let reason = judgement.reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("was accepted there again"), "{reason}");
+}
+
+/// Nobody uses it: the last look of the scenario tries it.
+#[test]
+fn a_dead_leaf_or_root_that_its_bundle_has_again_at_the_end_is_alive() {
+    let dead = |what: &str| {
+        format!(
+            "Given mc1's first {what} works at every door\n{REMOVED}\
+             And all 2 replicas are restarted\n{}",
+            DEAD.replace("leaf", what)
+        )
+    };
+    let back = "Given the trust bundle is the first one again\n";
+    let restarted = "And all 2 replicas are restarted\n";
+    let gone = "And the trust bundle no longer includes mc1's root\n";
+    for what in ["leaf", "root"] {
+        is_revived(&play(&format!("{}{back}{restarted}", dead(what))));
+        is_revived(&play(&format!("{}{back}And replica 1 is restarted\n", dead(what))));
+        is_green(&play(&format!("{}{back}{gone}{restarted}", dead(what))));
+    }
+    let refused = dead("leaf").replace(DEAD, REFUSED);
+    is_green(&play(&refused));
+    is_revived(&play(&format!("{refused}{back}{restarted}")));
+}
+
+/// That look is nobody's failure: a monitor raises no alert over it.
+#[test]
+fn the_last_look_at_what_is_dead_raises_no_alert() {
+    let begin = "Given an alert is raised by 3 failures within 3600 seconds\n\
+        And mc1's first leaf works at every door\n";
+    let result = play(&format!("{begin}{REMOVED}And all 2 replicas are restarted\n{DEAD}"));
+    is_green(&result);
+    let alerts = result.log.iter().filter(|one| matches!(one.fact, Fact::Alert(_))).count();
+    assert_eq!(alerts, 0, "two tries were refused, and the last look's do not count");
+}
+
+/// A Duchy calls no other Duchy's door for providers by right; its root is in the bundle there all the same.
+#[test]
+fn a_dead_leaf_that_passes_another_duchy_s_door_of_tls_is_open() {
+    let begin = "Given worker1's first leaf works at every door\nAnd worker1 gets a new root\n\
+        And the trust bundle includes worker1's new root\nAnd the principal map knows worker1's new root\n\
+        And the Duchy information gains\n\"\"\"\nduchies {\n  duchy_id: \"worker1\"\n  \
+        computation_control_service_cert_host: \"localhost\"\n  \
+        root_certificate_skid: \"{worker1.new_root_skid}\"\n}\n\"\"\"\n\
+        And the trust bundle no longer includes worker1's root\nAnd all 2 replicas are restarted\n\
+        And worker1 presents a leaf of its new root\n";
+    let dead = "Then worker1's old leaf is dead, and its new one is not, at\n\
+        | the system API | unknown_issuer |\n| the Kingdom | unknown_issuer |\n";
+    let removed = |duchy: &str| {
+        format!(
+            "And the trust bundle of {duchy} no longer includes worker1's root\n\
+             And {duchy}'s server is restarted\n"
+        )
+    };
+    let open = |steps: &str| {
+        let result = play(&format!("{begin}{steps}{dead}"));
+        is_green(&result);
+        result.log.iter().find_map(|one| match &one.fact {
+            Fact::Finding(finding) => Some((finding.clause.clone(), finding.text.clone())),
+            _ => None,
+        })
+    };
+    let (clause, text) = open("").expect("a finding");
+    assert_eq!(clause, "5.9.2");
+    assert!(text.contains("TLS of aggregator, worker1, worker2 still"), "{text}");
+    let (_, text) = open(&removed("worker2")).expect("a finding");
+    assert!(text.contains("TLS of aggregator, worker1 still"), "{text}");
+    let all = [removed("worker2"), removed("worker1"), removed("aggregator")].concat();
+    assert_eq!(open(&all), None);
+}
+
+/// A bucket fills again.
+#[test]
+fn a_caller_that_is_rate_limited_is_not_dead() {
+    let limited = "And the rate limits are\n\"\"\"\nrate_limit {\n  default_rate_limit { \
+        maximum_request_count: -1 average_request_rate: 1.0 }\n}\nprincipal_rate_limit_override {\n  \
+        key: \"{mc1.root_akid}\"\n  value { default_rate_limit { maximum_request_count: 0 \
+        average_request_rate: 1.0 } }\n}\n\"\"\"\n";
+    for what in ["leaf", "root"] {
+        let steps = format!(
+            "Given mc1's first {what} works at every door\nAnd mc1 gets a new root\n\
+             And the trust bundle includes mc1's new root\nAnd the principal map knows mc1's new root\n\
+             {limited}And mc1 presents a leaf of its new root\nAnd all 2 replicas are restarted\n\
+             Then mc1's old {what} is dead, and its new one is not, at\n| the Kingdom | rate_limited |\n"
+        );
+        let judgement = play(&steps).judgement;
+        assert_eq!(judgement.owner, Some(Owner::ScenarioAuthor), "{:?}", judgement.reason);
+        assert!(judgement.reason.expect("a reason").contains("is no death of it"));
+    }
+}
+
+/// A leaf of it that is nobody is refused, and the root is in the bundle still.
+#[test]
+fn a_root_that_was_found_alive_is_not_dead_with_its_leaf() {
+    let steps = "Given mc1's first leaf works at every door\nAnd mc1's first root works at every door\n\
+        And mc1 gets a new root\nAnd the trust bundle includes mc1's new root\n\
+        And the principal map knows mc1's new root\nAnd mc1 presents a leaf of its new root\n\
+        Then it is a finding by 2.1 that mc1's old root still works at the Kingdom\n\
+        Given the principal map no longer knows mc1's old root\nAnd all 2 replicas are restarted\n\
+        Then mc1's old leaf is dead, and its new one is not, at\n| the Kingdom | principal_unknown |\n";
+    let result = play(steps);
+    is_green(&result);
+    let all = halo_harness::verdict::deadness::of(&result.log);
+    let dead = |kind| {
+        let mut of = all.iter().filter(|one| one.kind == kind);
+        of.all(|one| one.first_refused.is_some())
+    };
+    assert!(dead(CredentialKind::TlsLeaf));
+    assert!(!dead(CredentialKind::TlsRoot), "{all:?}");
 }
 
 #[test]

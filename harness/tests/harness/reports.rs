@@ -566,3 +566,22 @@ fn what_is_changed_after_the_clock_jumped_stays_on_the_timeline() {
         assert!((0.0..=timeline.length_ms).contains(&mark.at_ms), "{mark:?}");
     }
 }
+
+/// That nothing was tried is another thing than that nothing of it died.
+#[test]
+fn the_page_of_an_incident_says_whether_nothing_was_tried_or_nothing_died() {
+    let page = |steps: &str| {
+        let text = format!("Feature: f\n  Scenario: s\n{steps}");
+        let scenarios = scenario::parse(&text, "f.feature", "f").unwrap();
+        html::to_html(&record(&run::run(&plan(), scenarios, |_| {}, |_| {})))
+    };
+    let (untried, alive) = ("No use of an old credential was tried", "was shown dead");
+    let tried = page("Given mc1's first leaf works at every door\nThen no alert was raised\n");
+    assert!(tried.contains(alive) && !tried.contains(untried));
+    let assessed = page(
+        "Given mc1 has a direct reach measurement called m with edp1\n\
+         Then what edp2's certificate certificate has touched is\n\
+         | public_key | signed_by | {edp2}/publicKey |\n",
+    );
+    assert!(assessed.contains(untried) && !assessed.contains(alive));
+}
