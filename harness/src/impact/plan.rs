@@ -415,7 +415,7 @@ fn replaced(facts: &Facts) -> BTreeSet<String> {
             let stands = |other: &&MeasurementFacts| {
                 asks_the_same(row, other) && (lives(other) || replaced.contains(&other.name))
             };
-            if chain[n + 1..].iter().any(|other| stands(&other)) {
+            if chain[n + 1..].iter().any(stands) {
                 replaced.insert(row.name.clone());
             }
         }
