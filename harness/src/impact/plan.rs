@@ -396,7 +396,7 @@ fn cascade_fails(facts: &Facts, row: &MeasurementFacts) -> bool {
 /// *name* of the first of them as its reference id, asks the same of the same data providers, and is
 /// neither failed nor cancelled, or replaced in its turn. A common reference id alone would say nothing:
 /// it need not be unique (1.5.6).
-fn replaced(facts: &Facts) -> BTreeSet<String> {
+pub(super) fn replaced(facts: &Facts) -> BTreeSet<String> {
     use pb::measurement::State;
     let mut chains: BTreeMap<&str, Vec<&MeasurementFacts>> = BTreeMap::new();
     for row in &facts.measurements {

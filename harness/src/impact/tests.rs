@@ -375,13 +375,18 @@ fn what_asks_something_else_or_somebody_else_replaces_nothing() {
         new.bound = vec![(DP.to_owned(), fresh.clone())];
     });
     assert_eq!(work_of(&same), [], "certificates and keys are others by need");
+    let is_told = |facts: &Facts| {
+        assess(facts).not_known.iter().any(|gap| gap.what.contains("asks for the same events"))
+    };
+    assert!(is_told(&same), "which events are asked for the Kingdom does not show");
     let other = ("dataProviders/AAAAAAAAAZU".to_owned(), fresh.clone());
     for change in [
         (|new| new.question = "population".to_owned()) as fn(&mut MeasurementFacts),
         |new| new.bound[0].0 = "dataProviders/AAAAAAAAAZU".to_owned(),
         |new| new.bound.clear(),
     ] {
-        assert_eq!(work_of(&with_replacement(change)), [ReCreate]);
+        let facts = with_replacement(change);
+        assert_eq!((work_of(&facts), is_told(&facts)), (vec![ReCreate], false));
     }
     let more = with_replacement(|new| new.bound.push(other.clone()));
     assert_eq!(work_of(&more), [ReCreate], "of more providers than before");
