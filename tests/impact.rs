@@ -1303,6 +1303,9 @@ fn unreadable() {
     );
     let own = ["--public-key", key.as_str(), "--own-key-sha256", &"ab".repeat(32)];
     refused(incident.impact("mc1", &own), 2, &["cannot be used with"]);
+    // Of a certificate there is no key to choose: to ignore it would look like an answer about it.
+    let of_key = [option.as_str(), name.as_str(), "--key-sha256", &"aa".repeat(32)];
+    refused(incident.impact("mc1", &of_key), 2, &["cannot be used with", "Usage"]);
     for wrong in ["mc1", "duchies//certificates/AAAAAAAAAZQ", "duchies/worker1/certificates/x"] {
         refused(incident.impact("mc1", &["--certificate", wrong]), 2, &["OWNER/certificates/ID"]);
     }

@@ -62,7 +62,7 @@ causes! {
         "The certificate's authority key identifier is not the subject key identifier of the CA that signed it, or is there twice."
         "Treat it as an attempt to impersonate another participant; otherwise issue the leaf again with the issuer's own key identifier.";
     MalformedCertificate "malformed_certificate" Client "2.15"
-        "The peer's certificate does not parse or breaks a rule of X.509."
+        "A certificate that was presented or registered does not parse or breaks a rule of X.509."
         "Inspect it with `halo-harness pki inspect` and issue it again.";
     UnsupportedAlgorithm "unsupported_algorithm" Client "2.1"
         "The peer's certificate uses a key or signature algorithm that is not accepted."
@@ -124,6 +124,15 @@ causes! {
     KeyIdentifierTaken "key_identifier_taken" Client "1.1.8"
         "Another certificate has this subject key identifier, and so as a rule the same key."
         "Ask whose key it is: if it is nobody's by mistake, treat it as stolen; otherwise make a fresh key.";
+    KeyIdentifierMissing "key_identifier_missing" Client "1.1.5"
+        "The certificate that was to be registered has no subject key identifier."
+        "Issue it again with one, as the recipe of contract 4.4 does.";
+    KeyIdentifierMalformed "key_identifier_malformed" Client "1.1.5"
+        "The subject key identifier of the certificate that was to be registered is no OCTET STRING."
+        "Inspect it with `halo-harness pki inspect` and issue it again.";
+    ExtensionRepeated "extension_repeated" Client "2.15"
+        "The certificate that was to be registered has an extension twice, so that it does not parse."
+        "Issue it again with each extension once.";
     CertificateUnknown "certificate_unknown" Client "1.5.11"
         "The API certificate that the call names does not exist."
         "Register the certificate first, and use the name the Kingdom answered.";

@@ -110,28 +110,29 @@ Feature: Hostile certificates, at the TLS door and at CreateCertificate
       parent: "{edp1}" certificate { x509_der: "{edp1.odd_der}" }
       """
     Then the call fails with <code>
+    And the server recorded a refused call with cause <cause>
 
     Examples:
-      | kind                      | code             | clause              |
-      | akid-twice                | INVALID_ARGUMENT | 1.1.5               |
-      | akid-of-both              | INVALID_ARGUMENT | 1.1.5               |
-      | skid-absent               | INVALID_ARGUMENT | 1.1.5               |
-      | skid-malformed            | UNKNOWN          | 1.1.5               |
-      | skid-twice                | INVALID_ARGUMENT | 1.1.5               |
-      | contradictory-constraints | INVALID_ARGUMENT | 1.1.5               |
-      | many-extensions           | INVALID_ARGUMENT | 1.1.5               |
-      | version-1                 | INVALID_ARGUMENT | 1.1.5               |
-      | root-without-skid         | INVALID_ARGUMENT | 1.1.5               |
-      | empty                     | INVALID_ARGUMENT | 1.1.5               |
-      | truncated                 | INVALID_ARGUMENT | 1.1.5               |
-      | trailing-garbage          | INVALID_ARGUMENT | 1.1.5               |
-      | two-certificates          | INVALID_ARGUMENT | 1.1.5               |
-      | pem                       | INVALID_ARGUMENT | not in the contract |
-      | indefinite-length         | INVALID_ARGUMENT | 1.1.5               |
-      | deep-nesting              | INVALID_ARGUMENT | 1.1.5               |
-      | huge-length               | INVALID_ARGUMENT | 1.1.5               |
-      | garbage                   | INVALID_ARGUMENT | 1.1.5               |
-      | private-key               | INVALID_ARGUMENT | 1.1.5               |
+      | kind                      | code             | cause                    | clause              |
+      | akid-twice                | INVALID_ARGUMENT | extension_repeated       | 1.1.5               |
+      | akid-of-both              | INVALID_ARGUMENT | extension_repeated       | 1.1.5               |
+      | skid-absent               | INVALID_ARGUMENT | key_identifier_missing   | 1.1.5               |
+      | skid-malformed            | UNKNOWN          | key_identifier_malformed | 1.1.5               |
+      | skid-twice                | INVALID_ARGUMENT | extension_repeated       | 1.1.5               |
+      | contradictory-constraints | INVALID_ARGUMENT | extension_repeated       | 1.1.5               |
+      | many-extensions           | INVALID_ARGUMENT | extension_repeated       | 1.1.5               |
+      | version-1                 | INVALID_ARGUMENT | key_identifier_missing   | 1.1.5               |
+      | root-without-skid         | INVALID_ARGUMENT | key_identifier_missing   | 1.1.5               |
+      | empty                     | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | truncated                 | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | trailing-garbage          | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | two-certificates          | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | pem                       | INVALID_ARGUMENT | malformed_certificate    | not in the contract |
+      | indefinite-length         | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | deep-nesting              | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | huge-length               | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | garbage                   | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
+      | private-key               | INVALID_ARGUMENT | malformed_certificate    | 1.1.5               |
 
   @contract-1.1.7
   Scenario Outline: accepted by CreateCertificate

@@ -202,6 +202,65 @@ Feature: The key of a consent signalling certificate is stolen
       | mc1.open_again    | SUCCEEDED                  |
       | mc1.suspect_again | SUCCEEDED                  |
 
+  # The late result makes it SUCCEEDED and leaves the failure beside it: nobody has repaired anything.
+  @contract-1.6.7 @contract-1.5.2 @contract-1.8.2
+  Scenario: a late result closes no repair: the measurement is created again, and what came late is deleted
+    Given mc1 creates a reach measurement called m with edp1 and edp2
+    And every Duchy gives its key for mc1.m
+    And edp1 has a new certificate called second
+    And edp1 registers its certificate second
+    And edp1 signs with its certificate second
+    And edp1 puts a new encryption key in force
+    And edp1's certificate is in state REVOKED
+    Then mc1 sees its measurement m failed with CERTIFICATE_REVOKED
+    And what is left to do about edp1's certificate certificate is
+      | mc1 | re_create | {mc1.m} |
+    When aggregator signs and delivers the result of mc1.m
+    Then what is left to do about edp1's certificate certificate is
+      | mc1      | re_create | {mc1.m} |
+      | operator | delete    | {mc1.m} |
+    When the repair plan of edp1's certificate certificate is carried out
+    Then nothing that edp1's certificate certificate has touched is open
+    And the measurements of mc1 are exactly
+      | mc1.m_again | AWAITING_REQUISITION_FULFILLMENT |
+
+  # What the second plan deletes is what the first one had created anew: the chain keeps its first name.
+  @contract-1.6.3 @contract-8.2.3 @contract-1.8.2
+  Scenario: two plans one after the other close what both have touched
+    Given mc1 creates a reach measurement called open with edp1
+    When the repair plan of edp1's certificate certificate is carried out
+    And edp1 handles the new requisitions
+    Then nothing that edp1's certificate certificate has touched is open
+    When the repair plan of mc1's certificate certificate is carried out
+    And edp1 handles the new requisitions
+    Then nothing that mc1's certificate certificate has touched is open
+    And nothing that edp1's certificate certificate has touched is open
+    And mc1 accepts the results of mc1.open_again_again
+    And the measurements of mc1 are exactly
+      | mc1.open             | FAILED CERTIFICATE_REVOKED |
+      | mc1.open_again_again | SUCCEEDED                  |
+
+  # A reference id is free text (1.5.6): whoever carries the name has to ask the same of the same.
+  @contract-1.5.6 @contract-1.6.3 @contract-8.2.3
+  Scenario: a measurement that carries the old name and asks something else of somebody else replaces nothing
+    Given mc1 has a direct reach measurement called open with edp1
+    And edp1 has a new certificate called second
+    And edp1 registers its certificate second
+    And edp1 has a new encryption key called fresh, signed with second
+    And edp1 has published its encryption key fresh with its certificate second
+    And edp1's certificate is in state REVOKED
+    And mc1 has a direct population measurement called population with edp2, where
+      | measurement.measurement_reference_id | "{mc1.open}" |
+    And mc1 has a direct population measurement called asked with edp1, where
+      | measurement.measurement_reference_id | "{mc1.open}" |
+    And mc1 has a direct reach measurement called elsewhere with edp2, where
+      | measurement.measurement_reference_id | "{mc1.open}" |
+    Then what is left to do about edp1's certificate certificate is
+      | mc1 | re_create | {mc1.open} |
+    Given mc1 has a direct reach measurement called again with edp1, where
+      | measurement.measurement_reference_id | "{mc1.open}" |
+    Then nothing that edp1's certificate certificate has touched is open
+
   # Whoever has the leaf can register and release in the owner's name, so it goes first. What the plan ends at
   # the Kingdom its peers go on taking (3.13.3, 4.5): there nothing but the root of the new certificate ends it.
   @contract-1.6.3/ModelProvider @contract-3.4.3 @contract-4.5

@@ -5,6 +5,7 @@ use super::{
     require_owner, require_principal, whitelist,
 };
 use crate::authn::Principal;
+use crate::cause::Cause;
 use crate::error::{Code, InternalError, Reason, Refusal};
 use crate::model::certificate::{self, Certificate, Cursor, NewCertificate, RevocationState};
 use crate::model::{Owner, Read, Timestamp, Write};
@@ -165,16 +166,19 @@ pub fn release_hold(
 pub fn read_der(der: &[u8]) -> Answer<NewCertificate> {
     let facts = halo_pki::inspect(der).map_err(|error| {
         Refusal::invalid_argument(format!("certificate.x509_der is not a certificate: {error}"))
+            .because(Cause::MalformedCertificate)
     })?;
     if !facts.duplicate_extensions.is_empty() {
         // The JVM's factory does not parse such a certificate (contract 2.15).
-        return Err(Refusal::invalid_argument("certificate.x509_der repeats an extension"));
+        return Err(Refusal::invalid_argument("certificate.x509_der repeats an extension")
+            .because(Cause::ExtensionRepeated));
     }
     if facts.skid_malformed {
-        return Err(Refusal::uncaught());
+        return Err(Refusal::uncaught().because(Cause::KeyIdentifierMalformed));
     }
     let subject_key_identifier = facts.skid.ok_or_else(|| {
         Refusal::invalid_argument("certificate.x509_der has no SubjectKeyIdentifier")
+            .because(Cause::KeyIdentifierMissing)
     })?;
     Ok(NewCertificate {
         x509_der: der.to_vec(),
@@ -282,6 +286,34 @@ mod tests {
         assert!(list(Some(whole)).is_ok());
         for last in [None, Some(bare)] {
             assert_eq!(list(last).unwrap_err().code, Code::Unknown);
+        }
+    }
+
+    /// 1.1.5: the event says why, which the wire leaves to a description.
+    #[test]
+    fn whoever_registers_what_is_no_certificate_is_told_why_in_the_event() {
+        use crate::seam::entropy::Seed;
+        use halo_pki::hostile::{Variant, forge};
+        use halo_pki::{Authority, AuthoritySpec, Validity};
+        let now = time::OffsetDateTime::UNIX_EPOCH;
+        let mut rng = Seed::new(1).child("hostile");
+        let spec = AuthoritySpec {
+            organization: String::new(),
+            common_name: "root TEST ONLY".to_owned(),
+            dns_name: "ca.test".to_owned(),
+            validity: Validity::days(now, 3650),
+        };
+        let authority = Authority::create(&spec, &mut rng).unwrap();
+        let other = Authority::create(&spec, &mut rng).unwrap();
+        for (variant, code, cause) in [
+            (Variant::SkidAbsent, Code::InvalidArgument, Cause::KeyIdentifierMissing),
+            (Variant::SkidMalformed, Code::Unknown, Cause::KeyIdentifierMalformed),
+            (Variant::SkidTwice, Code::InvalidArgument, Cause::ExtensionRepeated),
+            (Variant::Truncated, Code::InvalidArgument, Cause::MalformedCertificate),
+        ] {
+            let forged = forge(variant, &authority, &other, now, &mut rng).unwrap();
+            let refusal = read_der(&forged.certificate).unwrap_err();
+            assert_eq!((refusal.code, refusal.cause), (code, Some(cause)), "{}", variant.name());
         }
     }
 }

@@ -223,6 +223,9 @@ pub struct MeasurementFacts {
     pub etag: String,
     /// What its creator calls it.
     pub reference_id: String,
+    /// SHA-256 of what its MeasurementSpec asks for: all of it but the key for results and the nonces,
+    /// which are others when the same is asked again.
+    pub question: String,
     /// SHA-256 of the public key set that results are encrypted to (3.7.4, 3.7.5).
     pub result_key: Option<String>,
     /// How it is computed.

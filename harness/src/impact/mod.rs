@@ -880,6 +880,7 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
             "ask each for what it holds under this key",
         ));
     }
+    gaps.extend(other_events(facts, affected));
     gaps.extend(other_keys(facts));
     gaps.extend(without_key(facts));
     gaps.extend(unverified_keys(facts));
@@ -896,6 +897,29 @@ fn gaps(facts: &Facts, affected: &[Affected]) -> Vec<Gap> {
         ));
     }
     gaps
+}
+
+/// What stands for an affected measurement asks the same as far as the Kingdom shows it.
+fn other_events(facts: &Facts, affected: &[Affected]) -> Option<Gap> {
+    let replaced = plan::replaced(facts);
+    let names: BTreeSet<_> = affected
+        .iter()
+        .filter(|one| one.kind == Kind::Measurement && replaced.contains(&one.name))
+        .map(|one| one.name.clone())
+        .collect();
+    let names: Vec<_> = names.into_iter().collect();
+    (!names.is_empty()).then(|| {
+        Gap::not_recorded(
+            format!(
+                "whether what was created anew for {} measurements asks for the same events: {}",
+                names.len(),
+                some(&names)
+            ),
+            "events are named inside RequisitionSpecs, which only their data providers open (3.7.3); data \
+             providers and MeasurementSpec are the same",
+            "ask the measurement consumer",
+        )
+    })
 }
 
 /// Where an audit trail ends, in words.

@@ -21,6 +21,9 @@ pub struct Action {
     pub why: &'static str,
     /// The etag of what is to be deleted, as it was read; `None` if it changes before that.
     pub etag: Option<String>,
+    /// The reference id of what is to be created anew: the name of the first measurement of the chain, so
+    /// that a link of it can be deleted; `None` for other actions.
+    pub reference_id: Option<String>,
 }
 
 impl Action {
@@ -127,6 +130,7 @@ impl Todo<'_> {
             subject: subject.to_owned(),
             why,
             etag: None,
+            reference_id: None,
         };
         self.actions.insert((action, subject.to_owned()), one);
     }
@@ -175,8 +179,8 @@ impl Todo<'_> {
             let is_suspect = ways.iter().any(|one| {
                 matches!(one.how, How::ResultSignedBy | How::SignedBy) && one.when != When::Before
             });
-            let failed_by_revocation = row.state == pb::measurement::State::Failed
-                && row.failure == Some(pb::measurement_failure::Reason::CertificateRevoked);
+            let failed_by_revocation =
+                row.failure == Some(pb::measurement_failure::Reason::CertificateRevoked);
             if row.is_pending() {
                 self.re_create(
                     row,
@@ -190,7 +194,16 @@ impl Todo<'_> {
                         "the revocation does not fail it: it could still succeed (1.6.3)",
                     );
                 }
-            } else if failed_by_revocation {
+            } else if failed_by_revocation && row.state == pb::measurement::State::Succeeded {
+                self.re_create(
+                    row,
+                    "the revocation failed it, and a late result repairs nothing: whoever looks at the failure beside it rejects it (1.6.7, 1.5.2)",
+                );
+                self.delete(
+                    row,
+                    "it is shown as succeeded, and readers that do not look at its failure take the late result (1.6.7); there is no way back (1.8.2)",
+                );
+            } else if failed_by_revocation && row.state == pb::measurement::State::Failed {
                 self.re_create(
                     row,
                     "the revocation failed it, and a release restores nothing (1.1.14)",
@@ -312,8 +325,12 @@ impl Todo<'_> {
     }
 
     fn re_create(&mut self, row: &MeasurementFacts, why: &'static str) {
-        if !self.replaced.contains(&row.name) {
-            self.add(ActionKind::ReCreate, &row.consumer, &row.name, why);
+        if self.replaced.contains(&row.name) {
+            return;
+        }
+        self.add(ActionKind::ReCreate, &row.consumer, &row.name, why);
+        if let Some(action) = self.actions.get_mut(&(ActionKind::ReCreate, row.name.clone())) {
+            action.reference_id = Some(first_of(self.facts, row).to_owned());
         }
     }
 
@@ -375,21 +392,62 @@ fn cascade_fails(facts: &Facts, row: &MeasurementFacts) -> bool {
     }
 }
 
-/// The measurements that somebody has created anew: another one of the same consumer carries the
-/// *name* as its reference id, and is neither failed nor cancelled, or replaced in its turn. A common
-/// reference id alone would say nothing: it need not be unique (1.5.6).
-fn replaced(facts: &Facts) -> BTreeSet<String> {
+/// The measurements that somebody has created anew: a younger one of the same consumer carries the
+/// *name* of the first of them as its reference id, asks the same of the same data providers, and is
+/// neither failed nor cancelled, or replaced in its turn. A common reference id alone would say nothing:
+/// it need not be unique (1.5.6).
+pub(super) fn replaced(facts: &Facts) -> BTreeSet<String> {
     use pb::measurement::State;
-    let mut rows: Vec<_> = facts.measurements.iter().collect();
-    // A name is known only after its creation, so whoever carries one is the younger.
-    rows.sort_by_key(|row| std::cmp::Reverse(row.create_time));
+    let mut chains: BTreeMap<&str, Vec<&MeasurementFacts>> = BTreeMap::new();
+    for row in &facts.measurements {
+        chains.entry(first_of(facts, row)).or_default().push(row);
+    }
     let mut replaced: BTreeSet<String> = BTreeSet::new();
-    for row in rows {
-        let lives = !matches!(row.state, State::Failed | State::Cancelled);
-        let of_consumer = row.reference_id.starts_with(&format!("{}/measurements/", row.consumer));
-        if of_consumer && (lives || replaced.contains(&row.name)) {
-            replaced.insert(row.reference_id.clone());
+    // A late result leaves the failure beside it (1.5.2).
+    let lives = |row: &MeasurementFacts| {
+        !matches!(row.state, State::Failed | State::Cancelled) && row.failure.is_none()
+    };
+    for (first, mut chain) in chains {
+        // A name is known only after its creation, so whoever carries it is younger than its bearer. Of
+        // those of one moment, whichever lives stands for the others.
+        chain.sort_by_key(|row| (row.name != first, row.create_time, lives(row)));
+        for (n, row) in chain.iter().enumerate().rev() {
+            let stands = |other: &&MeasurementFacts| {
+                asks_the_same(row, other) && (lives(other) || replaced.contains(&other.name))
+            };
+            if chain[n + 1..].iter().any(stands) {
+                replaced.insert(row.name.clone());
+            }
         }
     }
     replaced
+}
+
+/// The name of the first measurement of the chain in which this one replaces another; its own, if it
+/// replaces none. A link that is deleted is no loss: what came after it carries the first name too.
+fn first_of<'a>(facts: &'a Facts, row: &'a MeasurementFacts) -> &'a str {
+    let mut at = row;
+    // No chain is longer than that: reference ids that run in a circle are nobody's replacement.
+    for _ in 0..=facts.measurements.len() {
+        if !at.reference_id.starts_with(&format!("{}/measurements/", row.consumer)) {
+            return &at.name;
+        }
+        match facts.measurements.iter().find(|other| other.name == at.reference_id) {
+            Some(before) => at = before,
+            None => return &at.reference_id,
+        }
+    }
+    &row.name
+}
+
+/// Whether two measurements ask the same of the same data providers, as far as the Kingdom shows it:
+/// certificates, keys and nonces are others each time, and which events are asked for stands in the
+/// RequisitionSpec, which only its data provider opens (3.7.3).
+fn asks_the_same(one: &MeasurementFacts, other: &MeasurementFacts) -> bool {
+    let providers = |row: &MeasurementFacts| -> BTreeSet<String> {
+        row.bound.iter().map(|(provider, _)| provider.clone()).collect()
+    };
+    one.consumer == other.consumer
+        && one.question == other.question
+        && providers(one) == providers(other)
 }

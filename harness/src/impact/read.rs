@@ -870,6 +870,8 @@ fn measurement_facts(
     result_certificates.sort();
     result_certificates.dedup();
     let certificate = certificate_of(&consumer, row.external_measurement_consumer_certificate_id)?;
+    let spec = v2alpha::MeasurementSpec::decode(details.measurement_spec.as_slice())
+        .map_err(|error| format!("{name}'s MeasurementSpec: {error}"))?;
     Ok(MeasurementFacts {
         is_signed: signer.made(
             &certificate,
@@ -885,7 +887,8 @@ fn measurement_facts(
         update_time: row.update_time.as_ref().map(Timestamp::from_proto),
         etag: row.etag.clone(),
         reference_id: row.provided_measurement_id.clone(),
-        result_key: result_key(&name, &details.measurement_spec)?,
+        question: question(&spec),
+        result_key: result_key(spec),
         protocol: protocol(&details),
         bound,
         requisitions,
@@ -896,12 +899,22 @@ fn measurement_facts(
 }
 
 #[allow(deprecated, reason = "old measurements name their key in the legacy field (3.8.3)")]
-fn result_key(name: &str, spec: &[u8]) -> Result<Option<String>, String> {
-    let spec = v2alpha::MeasurementSpec::decode(spec)
-        .map_err(|error| format!("{name}'s MeasurementSpec: {error}"))?;
+fn result_key(spec: v2alpha::MeasurementSpec) -> Option<String> {
     let legacy = spec.serialized_measurement_public_key;
     let key = spec.measurement_public_key.map_or(legacy, |any| any.value);
-    Ok((!key.is_empty()).then(|| key_digest(&key)))
+    (!key.is_empty()).then(|| key_digest(&key))
+}
+
+/// What is asked for, whoever asks it again under another key and with other nonces.
+#[allow(deprecated, reason = "old measurements name their key in the legacy field (3.8.3)")]
+fn question(spec: &v2alpha::MeasurementSpec) -> String {
+    let asked = v2alpha::MeasurementSpec {
+        measurement_public_key: None,
+        serialized_measurement_public_key: Vec::new(),
+        nonce_hashes: Vec::new(),
+        ..spec.clone()
+    };
+    hex::encode(Sha256::digest(asked.encode_to_vec()))
 }
 
 fn protocol(details: &pb::MeasurementDetails) -> Protocol {
@@ -1270,6 +1283,35 @@ mod tests {
         one.details.as_mut().unwrap().external_certificate_id = 405;
         let named = "dataProviders/AAAAAAAAAZQ/certificates/AAAAAAAAAZU".to_owned();
         assert_eq!(requisition_facts(&one).unwrap().result_certificate, Some(named));
+    }
+
+    #[test]
+    fn the_same_question_under_another_key_is_the_same_and_another_one_is_not() {
+        use v2alpha::measurement_spec::{MeasurementType, Population, Reach, ReportingMetadata};
+        let spec = v2alpha::MeasurementSpec {
+            measurement_type: Some(MeasurementType::Reach(Reach::default())),
+            ..Default::default()
+        };
+        let again = v2alpha::MeasurementSpec {
+            measurement_public_key: Some(prost_types::Any {
+                value: b"fresh".to_vec(),
+                ..Default::default()
+            }),
+            nonce_hashes: vec![vec![1]],
+            ..spec.clone()
+        };
+        assert_eq!(question(&again), question(&spec));
+        let report = ReportingMetadata { report: "reports/x".to_owned(), ..Default::default() };
+        for other in [
+            v2alpha::MeasurementSpec {
+                measurement_type: Some(MeasurementType::Population(Population::default())),
+                ..spec.clone()
+            },
+            v2alpha::MeasurementSpec { model_line: "other".to_owned(), ..spec.clone() },
+            v2alpha::MeasurementSpec { reporting_metadata: Some(report), ..spec.clone() },
+        ] {
+            assert_ne!(question(&other), question(&spec), "{other:?}");
+        }
     }
 
     #[test]

@@ -288,8 +288,8 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// New measurements under the certificates and keys in force; each carries the name of the old
-    /// one as its reference id, by which a later assessment sees that it was replaced.
+    /// New measurements under the certificates and keys in force; each carries the name of the first
+    /// one of its chain as its reference id, by which a later assessment sees that it was replaced.
     async fn re_create(&mut self, action: &Action, batch: &[Action]) -> Result<(), String> {
         let dial = self.dial;
         let books = self.books;
@@ -312,7 +312,8 @@ impl Work<'_, '_> {
             }
             let made = consumer.measurement(wish, &parts);
             let mut measurement = made.map_err(|error: CannotMake| error.to_string())?;
-            measurement.measurement_reference_id.clone_from(&one.subject);
+            let reference_id = one.reference_id.as_ref().unwrap_or(&one.subject);
+            measurement.measurement_reference_id.clone_from(reference_id);
             requests.push(pb::CreateMeasurementRequest {
                 parent: consumer.base.identity.resource.clone(),
                 measurement: Some(measurement),

@@ -74,6 +74,7 @@ fn measurement(id: &str, state: State) -> MeasurementFacts {
         update_time: at(60),
         etag: format!("etag of {id}"),
         reference_id: String::new(),
+        question: "reach".to_owned(),
         result_key: Some("other".to_owned()),
         protocol: Protocol::Direct,
         bound: vec![(DP.to_owned(), bound.clone())],
@@ -316,6 +317,118 @@ fn what_the_revocation_failed_is_open_until_it_is_replaced_by_name() {
     let mut facts = of_certificate(MC);
     facts.measurements = vec![failed];
     assert_eq!(work_of(&facts), [], "refused for a reason of its own");
+}
+
+/// 1.6.7, 1.5.2: a late result makes it SUCCEEDED, and its failure stays.
+#[test]
+fn what_a_late_result_made_succeed_is_still_to_be_created_anew_and_deleted() {
+    for owner in [DP, DUCHY] {
+        let mut row = measurement("late", State::Succeeded);
+        row.requisitions[0].certificate = certificate(DP);
+        row.participants = vec![ParticipantFacts {
+            certificate: certificate(DUCHY),
+            state: ParticipantState::RequisitionParamsSet,
+            update_time: at(55),
+        }];
+        row.failure = Some(Reason::CertificateRevoked);
+        let mut facts = of_certificate(owner);
+        facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
+        facts.measurements = vec![row.clone()];
+        assert_eq!(work_of(&facts), [ReCreate, Delete], "{owner}");
+        let assessment = assess(&facts);
+        assert!(assessment.affected.iter().all(|one| one.open), "{owner}");
+        assert_eq!(assessment.plan[1].etag.as_deref(), Some("etag of late"));
+        // It replaces nothing either.
+        let mut first = measurement("first", State::Failed);
+        first.failure = row.failure;
+        first.requisitions[0].certificate = certificate(DP);
+        first.participants = row.participants.clone();
+        facts.measurements[0].reference_id = first.name.clone();
+        facts.measurements.push(first);
+        assert_eq!(work_of(&facts), [ReCreate, ReCreate, Delete], "{owner}");
+        // Without the failure it is a success that the revocation did not touch.
+        facts.measurements = vec![MeasurementFacts { failure: None, ..row }];
+        assert_eq!(work_of(&facts), [], "{owner}");
+    }
+}
+
+/// A failed measurement under the compromised certificate of a consumer, and one that carries its name.
+fn with_replacement(change: impl FnOnce(&mut MeasurementFacts)) -> Facts {
+    let mut failed = measurement("failed", State::Failed);
+    failed.certificate = certificate(MC);
+    failed.failure = Some(Reason::CertificateRevoked);
+    let mut new = measurement("new", State::Succeeded);
+    new.reference_id = failed.name.clone();
+    new.create_time = at(200);
+    change(&mut new);
+    let mut facts = of_certificate(MC);
+    facts.certificate.as_mut().unwrap().state = RevocationState::Revoked;
+    facts.measurements = vec![new, failed];
+    facts
+}
+
+#[test]
+fn what_asks_something_else_or_somebody_else_replaces_nothing() {
+    let fresh = format!("{DP}/certificates/fresh");
+    let same = with_replacement(|new| {
+        new.result_key = Some("fresh".to_owned());
+        new.bound = vec![(DP.to_owned(), fresh.clone())];
+    });
+    assert_eq!(work_of(&same), [], "certificates and keys are others by need");
+    let is_told = |facts: &Facts| {
+        assess(facts).not_known.iter().any(|gap| gap.what.contains("asks for the same events"))
+    };
+    assert!(is_told(&same), "which events are asked for the Kingdom does not show");
+    let other = ("dataProviders/AAAAAAAAAZU".to_owned(), fresh.clone());
+    for change in [
+        (|new| new.question = "population".to_owned()) as fn(&mut MeasurementFacts),
+        |new| new.bound[0].0 = "dataProviders/AAAAAAAAAZU".to_owned(),
+        |new| new.bound.clear(),
+    ] {
+        let facts = with_replacement(change);
+        assert_eq!((work_of(&facts), is_told(&facts)), (vec![ReCreate], false));
+    }
+    let more = with_replacement(|new| new.bound.push(other.clone()));
+    assert_eq!(work_of(&more), [ReCreate], "of more providers than before");
+}
+
+/// What replaces carries the first name of the chain: the operator may delete any link of it.
+#[test]
+fn a_chain_of_replacements_holds_when_a_link_of_it_is_deleted() {
+    let facts = with_replacement(|new| new.certificate = certificate(MC));
+    let plan = assess(&facts).plan;
+    let first = format!("{MC}/measurements/failed");
+    let of = |plan: &[plan::Action], kind| {
+        let found = plan.iter().find(|one| one.action == kind).expect("it is planned");
+        (found.subject.clone(), found.reference_id.clone())
+    };
+    let link = format!("{MC}/measurements/new");
+    assert_eq!(of(&plan, ReCreate), (link.clone(), Some(first.clone())));
+    assert_eq!(of(&plan, Delete), (link.clone(), None));
+    let text = text::to_text(&assess(&facts));
+    assert!(text.contains(&format!("{link} (reference id {first})")), "{text}");
+
+    let mut third = measurement("third", State::Succeeded);
+    third.create_time = at(300);
+    for (reference_id, expected) in [
+        (&first, vec![]),
+        // By the name of the link, of which nothing tells what it replaced.
+        (&link, vec![ReCreate]),
+    ] {
+        third.reference_id = reference_id.clone();
+        let mut done = facts.clone();
+        done.measurements.push(third.clone());
+        assert_eq!(work_of(&done), [Delete], "the link is there: {reference_id}");
+        done.measurements.remove(0);
+        assert_eq!(work_of(&done), expected, "the link is deleted: {reference_id}");
+    }
+}
+
+#[test]
+fn reference_ids_that_run_in_a_circle_end() {
+    let mut facts = with_replacement(|new| new.certificate = certificate(MC));
+    facts.measurements[1].reference_id = facts.measurements[0].name.clone();
+    assert_eq!(work_of(&facts), [ReCreate, ReCreate, Delete]);
 }
 
 #[test]

@@ -199,18 +199,27 @@ fn next(out: &mut String, all: &Assessment) -> Written {
     for (n, ((kind, who, why), actions)) in groups.iter().enumerate() {
         let count = actions.len();
         match actions.as_slice() {
-            [one] => writeln!(out, "   {}. {who}: {} {}", n + 1, verb(*kind), one.subject)?,
+            [one] => writeln!(out, "   {}. {who}: {} {}", n + 1, verb(*kind), object(one))?,
             _ => writeln!(out, "   {}. {who}: {} each of these {count}", n + 1, verb(*kind))?,
         }
         writeln!(out, "      {why}")?;
         if count > 1 {
             for action in actions.iter().take(SHOWN) {
-                writeln!(out, "      - {}", action.subject)?;
+                writeln!(out, "      - {}", object(action))?;
             }
             more(out, count)?;
         }
     }
     Ok(())
+}
+
+fn object(action: &Action) -> String {
+    match &action.reference_id {
+        Some(first) if *first != action.subject => {
+            format!("{} (reference id {first})", action.subject)
+        }
+        _ => action.subject.clone(),
+    }
 }
 
 fn verb(kind: ActionKind) -> &'static str {
@@ -220,7 +229,9 @@ fn verb(kind: ActionKind) -> &'static str {
         ActionKind::ReplacePublicKey => "put a new key in force as",
         ActionKind::RevokeCertificate => "revoke",
         ActionKind::ReEncrypt => "encrypt anew, to the key in force,",
-        ActionKind::ReCreate => "create anew (with the old name as reference id)",
+        ActionKind::ReCreate => {
+            "create anew (with the old name as reference id, if no other is said)"
+        }
         ActionKind::Cancel => "cancel",
         ActionKind::Delete => "delete, with its etag,",
     }

@@ -30,7 +30,8 @@ pub struct ImpactArgs {
     public_key: Option<Subject>,
     /// Which key, once it was replaced: SHA-256 of its public key set, as an assessment prints it and
     /// `sha256sum NAME_enc_public.tink` does; without it, the key in force
-    #[arg(long, value_name = "HEX", requires = "public_key", value_parser = digest)]
+    // Beside the group, `requires = "public_key"` would not bite: the certificate excludes that.
+    #[arg(long, value_name = "HEX", conflicts_with = "certificate", value_parser = digest)]
     key_sha256: Option<String>,
     /// SHA-256 of an encryption key that is the owner's own, as it says itself; repeatable. One in force
     /// under the compromised certificate that is none of these was put there by somebody else

@@ -25,8 +25,9 @@ pub fn nothing_left(
     if !was_open {
         return Err(Problem::author(
             format!(
-                "nothing that {} has touched was ever open, so that nothing was repaired",
-                now.subject.name
+                "nothing that {} has touched was ever open{}, so that nothing was repaired",
+                now.subject.name,
+                now.since.map(|since| format!(" as stolen at {since}")).unwrap_or_default()
             ),
             "let it be used, and its repair plan be carried out, before",
         ));
@@ -43,9 +44,16 @@ pub fn nothing_left(
     Ok(check::list(what, &[], &left).or(Cause::UnexpectedState))
 }
 
-/// Whether two assessments are of the same certificate, or of the same key of an owner.
-pub fn is_of_the_same(one: &Assessment, other: &Assessment) -> bool {
-    (&one.subject.name, &one.subject.key_sha256) == (&other.subject.name, &other.subject.key_sha256)
+/// Whether a later assessment is of the same certificate, or of the same key of an owner, and asks about
+/// all that the earlier one asked about: one with a later suspected time takes for history what was open.
+pub fn is_of_the_same(one: &Assessment, later: &Assessment) -> bool {
+    let subject = |of: &Assessment| (of.subject.name.clone(), of.subject.key_sha256.clone());
+    let covers = match (one.since, later.since) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(one), Some(later)) => later <= one,
+    };
+    subject(one) == subject(later) && covers
 }
 
 #[cfg(test)]
@@ -64,6 +72,7 @@ pub(crate) mod tests {
             subject: name.to_owned(),
             why: "",
             etag: None,
+            reference_id: None,
         };
         Assessment {
             schema: SCHEMA,
@@ -159,5 +168,28 @@ pub(crate) mod tests {
         assert!(nothing_left(log(&[&now]).all(), &now, false).is_err());
         let other = assessment("other", &[ActionKind::RevokeCertificate]);
         assert!(nothing_left(log(&[&other, &now]).all(), &now, false).is_err());
+    }
+
+    /// Without a time everything that is bound to the certificate counts as after it, with one only what
+    /// is: to say it proves no repair.
+    #[test]
+    fn what_was_open_for_an_earlier_time_is_not_repaired_by_naming_a_later_one() {
+        let since = |assessment: Assessment, seconds: Option<i64>| Assessment {
+            since: seconds.map(Timestamp::from_seconds),
+            ..assessment
+        };
+        for (then, later, is_proof) in [
+            (None, Some(100), false),
+            (Some(50), Some(100), false),
+            (Some(100), Some(100), true),
+            (Some(100), Some(50), true),
+            (Some(100), None, true),
+            (None, None, true),
+        ] {
+            let before = since(assessment("c", &[ActionKind::ReCreate]), then);
+            let now = since(assessment("c", &[]), later);
+            let check = nothing_left(log(&[&before, &now]).all(), &now, false);
+            assert_eq!(check.is_ok_and(|check| check.holds), is_proof, "{then:?} {later:?}");
+        }
     }
 }

@@ -55,7 +55,8 @@ impl InForce {
             (self.client_auth != in_place.client_auth, "whether to ask for client certificates"),
         ]
         .into_iter()
-        .filter_map(|(differs, what)| differs.then(|| what.to_owned()))
+        .filter(|(differs, _)| *differs)
+        .map(|(_, what)| what.to_owned())
         .collect()
     }
 }
