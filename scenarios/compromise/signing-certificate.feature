@@ -278,7 +278,6 @@ Feature: The key of a consent signalling certificate is stolen
     And the trust bundle includes modelprovider1's new root
     And the principal map knows modelprovider1's new root
     And modelprovider1 presents a leaf of its new root
-    And modelprovider1's own program presents the same leaf
     And the trust bundle no longer includes modelprovider1's root
     And the principal map no longer knows modelprovider1's old root
     And all 2 replicas are restarted

@@ -411,12 +411,6 @@ impl Base {
         }
     }
 
-    /// Presents another leaf from now on, on new connections.
-    pub fn put_on(&mut self, leaf: Credential) {
-        self.identity.tls = leaf;
-        self.reconnect();
-    }
-
     /// Forgets its open connections, as a restarted process does.
     pub fn reconnect(&mut self) {
         self.line = Line::default();

@@ -194,24 +194,6 @@ fn actions() -> Vec<StepDefinition> {
         ),
         step!(
             Action,
-            r"(\w+)'s own program presents the same leaf",
-            "Given modelprovider1's own program presents the same leaf",
-            |world, given| {
-                let actor = given.text(0).to_owned();
-                let leaf = world.actor(&actor).await?.credential().cloned();
-                let leaf = leaf.ok_or_else(|| {
-                    let what = format!("{actor} presents no leaf");
-                    Problem::author(what, "let it present a leaf of its new root before")
-                })?;
-                act(world, async |stage, cast| {
-                    cast.player(stage.0.sandbox(), &actor)?.base().put_on(leaf);
-                    Ok(())
-                })
-                .await
-            }
-        ),
-        step!(
-            Action,
             r"(\w+) puts a new encryption key in force( and drops the old one)?",
             "When edp1 puts a new encryption key in force and drops the old one",
             |world, given| {
