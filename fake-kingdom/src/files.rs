@@ -3,6 +3,7 @@
 
 use crate::authn::PrincipalLookup;
 use crate::limiter::{Limit, LimitSet, LimiterSettings};
+use crate::memo::Memo;
 use crate::model::Timestamp;
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::{Duchies, DuchyEntry};
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 /// One of the files that the real servers are started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,9 +177,6 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
-/// Contents of files in memory that are kept; above that all are forgotten.
-const KEPT: usize = 256;
-
 /// The contents of all files, checked.
 pub struct Contents {
     /// The server's leaf, alone (contract 2.11).
@@ -224,22 +222,11 @@ impl Contents {
         parse: impl Fn(&Files) -> Result<Self, FileError>,
     ) -> Result<Arc<Self>, FileError> {
         /// By what they were read from.
-        static READ: Mutex<BTreeMap<[u8; 32], Arc<Contents>>> = Mutex::new(BTreeMap::new());
+        static READ: Memo<[u8; 32], Arc<Contents>> = Memo::keeping(256);
         let Files::Memory(live) = files else { return parse(files).map(Arc::new) };
         // One look at all, so that what is kept is of the bytes it is kept for.
         let now = live.snapshot();
-        let digest = now.digest(how);
-        let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(contents) = read().get(&digest) {
-            return Ok(contents.clone());
-        }
-        let contents = Arc::new(parse(&Files::Memory(now))?);
-        let mut read = read();
-        if read.len() >= KEPT {
-            read.clear();
-        }
-        read.insert(digest, contents.clone());
-        Ok(contents)
+        READ.of(&now.digest(how), || parse(&Files::Memory(now.clone())).map(Arc::new))
     }
 
     fn parse_of_duchy(files: &Files) -> Result<Self, FileError> {

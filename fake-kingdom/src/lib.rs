@@ -13,6 +13,7 @@ pub mod fault;
 pub mod files;
 pub mod kingdom;
 pub mod limiter;
+mod memo;
 pub mod model;
 pub mod operator;
 pub mod persist;

@@ -7,8 +7,9 @@ pub use provider::provider;
 
 use crate::cause::Cause;
 use crate::event::PeerFacts;
+use crate::memo::Memo;
 use crate::seam::clock::Clock;
-use halo_pki::TrustEntry;
+use halo_pki::{CertificateFacts, InspectError, TrustEntry};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, TrustAnchor, UnixTime};
@@ -162,6 +163,15 @@ fn refuse(cause: Cause, peer: Option<PeerFacts>) -> rustls::Error {
     CertificateError::Other(OtherError(Arc::new(PathError { cause, peer }))).into()
 }
 
+/// What a certificate says ([`halo_pki::inspect`]). The same few leaves come in handshake after handshake.
+///
+/// # Errors
+/// It is no certificate.
+pub fn facts(der: &[u8]) -> Result<Arc<CertificateFacts>, InspectError> {
+    static READ: Memo<Vec<u8>, Arc<CertificateFacts>> = Memo::keeping(1024);
+    READ.of(der, || halo_pki::inspect(der).map(Arc::new))
+}
+
 /// What events show of a client's leaf.
 pub(crate) fn peer_facts(facts: &halo_pki::CertificateFacts) -> PeerFacts {
     PeerFacts {
@@ -225,7 +235,7 @@ impl PathVerifier {
             .map_err(|error| path_cause(&error))?;
         let mut issuers = Vec::new();
         for certificate in path.intermediate_certificates() {
-            let facts = halo_pki::inspect(&certificate.der())
+            let facts = facts(&certificate.der())
                 .ok()
                 .filter(|facts| facts.duplicate_extensions.is_empty())
                 .ok_or(Cause::MalformedCertificate)?;
@@ -253,8 +263,7 @@ impl PathVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let facts =
-            halo_pki::inspect(leaf).map_err(|_| refuse(Cause::MalformedCertificate, None))?;
+        let facts = facts(leaf).map_err(|_| refuse(Cause::MalformedCertificate, None))?;
         self.judge(leaf, &facts, intermediates, now)
             .map_err(|cause| refuse(cause, Some(peer_facts(&facts))))
     }

@@ -149,7 +149,7 @@ fn identify(
     single_only: bool,
 ) -> (Option<PeerFacts>, Identity) {
     let Some(leaf) = certificates.first() else { return (None, Identity::NoCertificate) };
-    let Ok(facts) = halo_pki::inspect(leaf) else {
+    let Ok(facts) = tls::facts(leaf) else {
         return (None, Identity::Nobody(Cause::MalformedCertificate));
     };
     let peer = tls::peer_facts(&facts);
@@ -163,8 +163,10 @@ fn identify(
 
 /// What events show of the server's own leaf.
 pub(super) fn server_facts(der: &[u8]) -> ServerFacts {
-    match halo_pki::inspect(der) {
-        Ok(facts) => ServerFacts { serial: facts.serial, skid: facts.skid.map(hex::encode) },
+    match tls::facts(der) {
+        Ok(facts) => {
+            ServerFacts { serial: facts.serial.clone(), skid: facts.skid.as_ref().map(hex::encode) }
+        }
         Err(_) => ServerFacts::default(),
     }
 }

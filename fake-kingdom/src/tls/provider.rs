@@ -1,5 +1,6 @@
 //! The cryptography of every TLS end, server and client.
 
+use crate::memo::Memo;
 use crate::seam::clock::Clock;
 use rustls::crypto::{CryptoProvider, KeyProvider, aws_lc_rs};
 use rustls::pki_types::{
@@ -9,7 +10,7 @@ use rustls::pki_types::{
 use rustls::sign::{Signer, SigningKey};
 use rustls::{CipherSuite, SignatureAlgorithm, SignatureScheme};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// aws-lc's provider, with AES-128 first, as BoringSSL orders them where the processor has AES, and
@@ -80,25 +81,14 @@ impl KeyProvider for EcdsaFirst {
         der: PrivateKeyDer<'static>,
     ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
         /// Replicas and restarts read the same few keys; to check one costs as much as a signature.
-        static READ: Mutex<BTreeMap<[u8; 32], Arc<dyn SigningKey>>> = Mutex::new(BTreeMap::new());
-        let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
-        let digest = Sha256::digest(der.secret_der()).into();
-        if let Some(key) = read().get(&digest) {
-            return Ok(key.clone());
-        }
-        let key = aws_lc_rs::sign::any_ecdsa_type(&der)
-            .or_else(|_| aws_lc_rs::sign::any_supported_type(&der))?;
-        let mut read = read();
-        if read.len() >= KEYS_KEPT {
-            read.clear();
-        }
-        read.insert(digest, key.clone());
-        Ok(key)
+        static READ: Memo<[u8; 32], Arc<dyn SigningKey>> = Memo::keeping(256);
+        let digest: [u8; 32] = Sha256::digest(der.secret_der()).into();
+        READ.of(&digest, || {
+            aws_lc_rs::sign::any_ecdsa_type(&der)
+                .or_else(|_| aws_lc_rs::sign::any_supported_type(&der))
+        })
     }
 }
-
-/// Private keys that are kept; above that all are forgotten.
-const KEYS_KEPT: usize = 256;
 
 /// Digests of signatures that are kept; above that all are forgotten.
 const KEPT: usize = 4096;

@@ -60,7 +60,8 @@ pub struct TlsOptions {
 impl TlsOptions {
     /// Subject key identifiers of the roots it trusts, lower-case hex; those that have one.
     pub fn root_skids(&self) -> impl Iterator<Item = String> {
-        let skid = |der: &Vec<u8>| halo_pki::inspect(der).ok()?.skid.map(hex::encode);
+        let skid =
+            |der: &Vec<u8>| fake_kingdom::tls::facts(der).ok()?.skid.as_ref().map(hex::encode);
         self.roots.iter().filter_map(skid)
     }
 }
@@ -158,11 +159,11 @@ impl TlsOptions {
 
 fn answering(connection: &rustls::ClientConnection) -> Answering {
     let leaf = connection.peer_certificates().and_then(|chain| chain.first());
-    let facts = leaf.and_then(|leaf| halo_pki::inspect(leaf).ok());
+    let facts = leaf.and_then(|leaf| fake_kingdom::tls::facts(leaf).ok());
     let version = connection.protocol_version();
     Answering {
         serial: facts.as_ref().map(|facts| facts.serial.clone()).unwrap_or_default(),
-        skid: facts.and_then(|facts| facts.skid).map(hex::encode).unwrap_or_default(),
+        skid: facts.and_then(|facts| facts.skid.as_ref().map(hex::encode)).unwrap_or_default(),
         tls_version: version.map(|version| format!("{version:?}")).unwrap_or_default(),
     }
 }
