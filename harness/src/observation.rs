@@ -12,6 +12,7 @@ use crate::participant::ParticipantEvent;
 use crate::probe::Run;
 use crate::procedure::PhaseRecord;
 use fake_kingdom::cause::Cause;
+use fake_kingdom::event::Process;
 use fake_kingdom::model::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +58,7 @@ pub enum Fact {
         /// Whose, and what: a file, or the mode of client certificates.
         what: String,
     },
-    /// What a running server had read when the scenario ended.
+    /// What a running server had read when probes stopped, or the scenario ended.
     Reading(Reading),
     /// Without a certificate, a call was tried at the door of every replica.
     TriedBare {
@@ -99,15 +100,18 @@ pub enum Fact {
     Finished,
 }
 
-/// What a running server had read when the scenario ended.
+/// What a running server had read when probes stopped, or the scenario ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Such as `replica 0`, or a Duchy's id.
-    pub process: String,
-    /// When it read something last, by the environment's clock.
-    pub last: Option<Timestamp>,
+    /// The replica, by number, or the Duchy, by its id.
+    pub process: Process,
+    /// When it first read what is in place, by the environment's clock; `None` if nothing was put in place
+    /// or it has not read it.
+    pub since: Option<Timestamp>,
     /// In what it goes on with something else than what is in place, in words.
     pub unread: Vec<String>,
+    /// Whether what is in place is of no use, and it refused it.
+    pub refused: bool,
 }
 
 /// A step as it stands in the scenario.

@@ -176,14 +176,15 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         if scenario.twin.is_none() {
             world.set_hooks(plan.hooks.clone());
         }
-        let started = world.clock().now();
-        play(&mut world, registry, &scenario).await;
         let claim = |tag: &String| match tag.as_str() {
             ROTATION => Some(Claim::Rotation),
             CUTOVER => Some(Claim::Cutover),
             _ => None,
         };
         let claims: Vec<_> = scenario.tags.iter().filter_map(claim).collect();
+        world.claims_change = !claims.is_empty();
+        let started = world.clock().now();
+        play(&mut world, registry, &scenario).await;
         world.note_alerts();
         if !claims.is_empty() {
             world.note_readings();

@@ -27,6 +27,7 @@ use crate::error::Problem;
 use crate::observation::{CallFact, Check, Fact, Observation, ObservationLog, ServerEvent};
 use crate::participant::cast::Cast;
 use crate::report::evidence::Secrets;
+use crate::verdict::reading::{KINGDOMS, THE_CLOCK};
 use crate::verdict::{check, cutover};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::event::AlertSettings;
@@ -180,6 +181,8 @@ pub struct World {
     rotating: Option<rotating::Rotating>,
     cutting: Option<cutting::Cutting>,
     fleet: fleet::Fleet,
+    /// Whether the scenario claims to change something, so that what servers have read is noted.
+    pub claims_change: bool,
     dead_keys: Vec<assessing::DeadKey>,
     dead_tls: Vec<trying::DeadTls>,
     /// The newest event before the last look at those: what came after raised no alert of the scenario's.
@@ -228,6 +231,7 @@ impl World {
             rotating: None,
             cutting: None,
             fleet: fleet::Fleet::default(),
+            claims_change: false,
             dead_keys: Vec::new(),
             dead_tls: Vec::new(),
             alerts_until: None,
@@ -302,8 +306,11 @@ impl World {
     /// # Errors
     /// None runs.
     pub fn put_file(&mut self, role: Role, content: Vec<u8>) -> Result<(), Problem> {
+        let is_new = self.running()?.file(role).as_ref() != Some(&content);
         self.running()?.set_file(role, content);
-        self.record(Fact::Placed { what: format!("the Kingdom's {}", role.flag()) });
+        if is_new {
+            self.record(Fact::Placed { what: format!("{KINGDOMS}{}", role.flag()) });
+        }
         Ok(())
     }
 
@@ -317,8 +324,11 @@ impl World {
         role: Role,
         content: Vec<u8>,
     ) -> Result<(), Problem> {
+        let is_new = self.running()?.duchy_file(duchy, role).as_ref() != Some(&content);
         self.running()?.set_duchy_file(duchy, role, content)?;
-        self.record(Fact::Placed { what: format!("{duchy}'s {}", role.flag()) });
+        if is_new {
+            self.record(Fact::Placed { what: format!("{duchy}'s {}", role.flag()) });
+        }
         Ok(())
     }
 
@@ -368,7 +378,7 @@ impl World {
     pub async fn advance(&mut self, by: Duration) -> Result<(), Problem> {
         self.kingdom().await?.advance(by)?;
         self.jumped += by;
-        self.changed(format!("the clock, by {} s", by.as_secs()));
+        self.changed(format!("{THE_CLOCK} {} s", by.as_secs()));
         Ok(())
     }
 

@@ -111,10 +111,12 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
             json!({"replaced_tls_leaf": {"actor": actor, "skid": skid}})
         }
         Fact::Placed { what } => json!({"placed": hidden(what)}),
-        Fact::Reading(reading) => json!({"read_at_the_end": {
-            "process": reading.process,
-            "last": reading.last.map(|last| last.to_string()),
+        Fact::Reading(reading) => json!({"read": {
+            "replica": reading.process.replica(),
+            "duchy": reading.process.duchy().map(|id| id.to_string()),
+            "since": reading.since.map(|since| since.to_string()),
             "unread": reading.unread,
+            "refused": reading.refused,
         }}),
         Fact::TriedBare { refused } => json!({"tried_without_certificate": {"refused": refused}}),
         Fact::ProbesStarted => json!({"probes_started": true}),

@@ -4,6 +4,7 @@ use super::{StepDefinition, step};
 use crate::environment::ReplicaAction;
 use crate::error::Problem;
 use crate::verdict::check;
+use crate::verdict::reading::REFUSED;
 use crate::world::{StepResult, World};
 
 pub(super) fn steps() -> Vec<StepDefinition> {
@@ -50,10 +51,10 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 } else {
                     kingdom.act_on_replica(id, ReplicaAction::Reload).await?
                 };
-                let observed = if outcome.is_err() { "refused" } else { "accepted" };
+                let observed = if outcome.is_err() { REFUSED } else { "accepted" };
                 world.changed(format!("replica {id}: {}", given.text(1)));
                 let what = format!("{} of replica {id}", given.text(1));
-                let check = check::equal(what, "refused", observed);
+                let check = check::equal(what, REFUSED, observed);
                 world.check(check.or(fake_kingdom::cause::Cause::FailureNotSeen))
             }
         ),

@@ -238,9 +238,15 @@ fn kept(run: &Run, actor: &str) -> Vec<Kept> {
         let last_us = on_it().map(|probe| probe.ended_us).max()?;
         let serial = on_it().find_map(serial).unwrap_or_default();
         let mut lanes: BTreeMap<(Lane, &str), (u64, bool)> = BTreeMap::new();
-        for probe in open() {
+        // A lane that went on with another replica has closed its connection to this one.
+        let any_replica = run.probes.iter().filter(|probe| {
+            probe.lane != Lane::NewConnection
+                && probe.answer == Answer::Expected
+                && probe.intended_us < run.length_us
+        });
+        for probe in any_replica {
             let last = lanes.entry((probe.lane, probe.caller.as_str())).or_default();
-            *last = (*last).max((probe.ended_us, skid(probe) == old));
+            *last = (*last).max((probe.ended_us, own(&probe) && skid(probe) == old));
         }
         let is_open_at_end = lanes.values().any(|(_, on_it)| *on_it);
         Some(Kept { serial, skid: old, replaced_us, last_us, is_open_at_end })

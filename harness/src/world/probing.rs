@@ -293,6 +293,9 @@ impl World {
             probes: stopped.probes,
         };
         self.record(Fact::Probes(Box::new(run)));
+        if self.claims_change {
+            self.note_readings();
+        }
         self.probed_after = after_event;
         self.probed_until = self.running()?.last_event();
         Ok(())

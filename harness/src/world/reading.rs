@@ -2,7 +2,10 @@
 
 use super::World;
 use crate::environment::Environment;
-use crate::observation::{Fact, Reading, ServerEvent};
+use crate::observation::{Fact, Observation, Reading, ServerEvent};
+use crate::verdict::cutover;
+use crate::verdict::reading::KINGDOMS;
+use fake_kingdom::event::Process;
 use fake_kingdom::files::{Contents, Files, MemoryFiles, Role};
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::quirk::Quirks;
@@ -41,13 +44,20 @@ impl InForce {
         }
     }
 
-    /// In what this differs from what is in place, in words. What a server has read and refused is no
-    /// longer unread.
-    fn unread(&self, in_place: Option<&Self>, read: &Read) -> Vec<String> {
-        let Some(in_place) = in_place else {
-            let what = "its files, with which it would not start".to_owned();
-            return if read.refused { Vec::new() } else { vec![what] };
+    /// What a server with this in force has read of what is in place; `None` there: nothing could start with
+    /// it.
+    fn reading(&self, process: Process, in_place: Option<&Self>, read: &Read) -> Reading {
+        let unread = match in_place {
+            Some(in_place) => self.unread(in_place),
+            None if read.refused => Vec::new(),
+            None => vec!["its files, with which it would not start".to_owned()],
         };
+        let refused = in_place.is_none() && read.refused;
+        Reading { process, since: read.since, unread, refused }
+    }
+
+    /// In what this differs from what is in place, in words.
+    fn unread(&self, in_place: &Self) -> Vec<String> {
         [
             (self.leaf_skid != in_place.leaf_skid, "its TLS leaf"),
             (self.trust != in_place.trust, "its trust bundle"),
@@ -65,7 +75,7 @@ impl World {
     /// Notes what every running server has read, if a Kingdom runs.
     pub fn note_readings(&mut self) {
         let readings = match self.running() {
-            Ok(environment) => readings(environment, &self.setup.quirks),
+            Ok(environment) => readings(environment, &self.setup.quirks, self.log.all()),
             Err(_) => return,
         };
         for reading in readings {
@@ -74,13 +84,16 @@ impl World {
     }
 }
 
-fn readings(environment: &dyn Environment, quirks: &Quirks) -> Vec<Reading> {
+fn readings(environment: &dyn Environment, quirks: &Quirks, log: &[Observation]) -> Vec<Reading> {
     // The log keeps the newest events only; what is gone was read long ago.
     let events = environment.events(0).unwrap_or_default();
     let mut all = Vec::new();
-    let in_place = contents(|role| environment.file(role), |files| Contents::read(files, quirks));
+    let file = |role| environment.file(role);
+    let in_place = contents(file, |files| Contents::read(files, quirks));
     let client_auth = Some(environment.client_auth().name());
     let in_place = in_place.map(|contents| InForce::of(&contents, client_auth));
+    let is_the_kingdoms = |what: &str| what.starts_with(KINGDOMS) || what == cutover::MODE;
+    let placed = last_placed(log, is_the_kingdoms);
     for replica in environment.replica_statuses() {
         if replica.state != "running" {
             continue;
@@ -91,12 +104,8 @@ fn readings(environment: &dyn Environment, quirks: &Quirks) -> Vec<Reading> {
             principals: replica.principals,
             client_auth: replica.client_auth,
         };
-        let read = reads(&events, |event| event.replica == Some(replica.id));
-        all.push(Reading {
-            process: format!("replica {}", replica.id),
-            unread: in_force.unread(in_place.as_ref(), &read),
-            last: read.at,
-        });
+        let read = reads(&events, placed, |event| event.replica == Some(replica.id));
+        all.push(in_force.reading(Process::Replica(replica.id), in_place.as_ref(), &read));
     }
     for duchy in environment.duchy_statuses() {
         if duchy.state != "running" {
@@ -111,14 +120,21 @@ fn readings(environment: &dyn Environment, quirks: &Quirks) -> Vec<Reading> {
             principals: duchy.principals,
             client_auth: None,
         };
-        let read = reads(&events, |event| event.duchy.as_ref() == Some(&duchy.id));
-        all.push(Reading {
-            unread: in_force.unread(in_place.as_ref(), &read),
-            last: read.at,
-            process: duchy.id,
-        });
+        let own = format!("{}'s ", duchy.id);
+        let placed = last_placed(log, |what| what.starts_with(&own));
+        let read = reads(&events, placed, |event| event.duchy.as_ref() == Some(&duchy.id));
+        let process = Process::Duchy(duchy.id.as_str().into());
+        all.push(in_force.reading(process, in_place.as_ref(), &read));
     }
     all
+}
+
+/// When something of a server was put in place last.
+fn last_placed(log: &[Observation], is_own: impl Fn(&str) -> bool) -> Option<Timestamp> {
+    log.iter().rev().find_map(|observation| match &observation.fact {
+        Fact::Placed { what } if is_own(what) => Some(observation.time),
+        _ => None,
+    })
 }
 
 /// What a server would make of the files; `None` if it would not start with them.
@@ -138,19 +154,25 @@ fn contents<E>(
 /// A server's looks at its files.
 #[derive(Default)]
 struct Read {
-    /// When it took them last.
-    at: Option<Timestamp>,
+    /// When it first took what was put in place last.
+    since: Option<Timestamp>,
     /// Whether it could not use them the last time.
     refused: bool,
 }
 
 /// What a server made of its files: a refused one goes on as before, and looks again and again.
-fn reads(events: &[ServerEvent], is_own: impl Fn(&ServerEvent) -> bool) -> Read {
+fn reads(
+    events: &[ServerEvent],
+    placed: Option<Timestamp>,
+    is_own: impl Fn(&ServerEvent) -> bool,
+) -> Read {
     let mut read = Read::default();
     for event in events.iter().filter(|event| is_own(event)) {
         match (event.kind.as_str(), event.outcome.as_str()) {
             ("replica", "started") | ("reload", "ok") => {
-                read = Read { at: Timestamp::parse_rfc3339(&event.time), refused: false };
+                let at = Timestamp::parse_rfc3339(&event.time);
+                let of_it = at.filter(|at| placed.is_some_and(|placed| *at >= placed));
+                read = Read { since: read.since.or(of_it), refused: false };
             }
             ("replica", "start_refused") | ("reload", _) => read.refused = true,
             _ => {}

@@ -252,13 +252,47 @@ fn what_is_put_in_place_before_or_after_the_probes_must_be_read_and_probed_too()
     for (steps, why) in [
         (format!("{leaf}{one}{probed}"), "replica 1 never read its TLS leaf"),
         (format!("{probed}{leaf}"), "replica 0 never read its TLS leaf"),
-        (format!("{probed}{leaf}{all}"), "no probe was due after the Kingdom's --tls-cert-file"),
-        (format!("{leaf}{one}{probed}{all}"), "no probe was due after replica 0 had read"),
+        (format!("{probed}{leaf}{all}"), "of edp1 was due after the Kingdom's --tls-cert-file"),
+        (format!("{leaf}{one}{probed}{all}"), "replica 1 never read its TLS leaf"),
     ] {
         let (verdict, reason) = claim(&steps);
         assert_eq!(verdict, Verdict::Invalid, "{steps}");
         assert!(reason.contains(why), "{steps}{reason}");
     }
+}
+
+#[test]
+fn what_one_caller_called_after_is_not_proved_for_another() {
+    let begin = format!("{GRACE}{PROBED}{OTHER_LEAF}{UNNOTICED}");
+    let removed = "When the trust bundle no longer includes edp1's root\n\
+                   And all 2 replicas are restarted\n";
+    let only_mc1 = "When probes call the Kingdom as mc1\nAnd the probes go on for 400 ms\n\
+                    And the probes stop\nThen nobody noticed\n";
+    let (verdict, reason) = claiming(Claim::Rotation, &format!("{begin}{removed}{only_mc1}"));
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("no new connection of edp1 was due after"), "{reason}");
+}
+
+#[test]
+fn what_was_restarted_once_more_or_written_as_it_was_needs_no_more_probes() {
+    let whole = format!("{GRACE}{PROBED}{OTHER_LEAF}{UNNOTICED}");
+    let again = "When all 2 replicas are restarted\nAnd the trust bundle is the first one again\n";
+    assert_eq!(claiming(Claim::Rotation, &format!("{whole}{again}")).0, Verdict::Pass);
+}
+
+#[test]
+fn files_that_replicas_refuse_are_told_by_a_step_or_prove_nothing() {
+    let glued = "Given replicas read changed files while they run\nAnd edp1 gets a new root\n";
+    let steps = format!(
+        "{glued}{PROBED}{OTHER_LEAF}\
+         And the trust bundle gets edp1's new root without a newline between the two\n\
+         And the probes go on for 1300 ms\n{UNNOTICED}"
+    );
+    let (verdict, reason) = claiming(Claim::Rotation, &steps);
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(reason.contains("refused its files, and no step says so"), "{reason}");
+    let told = format!("{steps}And replica 0 does not reload\n");
+    assert_eq!(claiming(Claim::Rotation, &told).0, Verdict::Pass);
 }
 
 #[test]
