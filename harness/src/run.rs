@@ -185,6 +185,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         };
         let claims: Vec<_> = scenario.tags.iter().filter_map(claim).collect();
         world.note_alerts();
+        world.note_present();
         if !claims.is_empty() {
             world.note_readings();
         }
@@ -277,12 +278,11 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
     // A rule that only the last look would set off shows nothing of the scenario.
     let unfired = world.fault_that_never_fired();
     let looked = world.look_at_dead_tls().await;
+    let looked = looked.and(crate::steps::look_at_dead_to_peers(world).await);
     world.note_revivals();
-    if let Err(problem) = looked.and(world.overhear()) {
-        world.record(Fact::Problem(problem));
-        return;
-    }
-    match unfired {
+    let looked = looked.and(world.overhear());
+    // What hit nothing before that look is why the look met it.
+    match unfired.or(looked.err()) {
         Some(problem) => world.record(Fact::Problem(problem)),
         None => world.record(Fact::Finished),
     }

@@ -15,6 +15,7 @@ mod trying;
 pub use assessing::ciphertext;
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
+pub(crate) use trying::{DeadToPeer, LAST_LOOK_PATIENCE, not_ended};
 pub use trying::{PastCall, Tried};
 
 use crate::client::dynamic::Method;
@@ -182,6 +183,7 @@ pub struct World {
     fleet: fleet::Fleet,
     dead_keys: Vec<assessing::DeadKey>,
     dead_tls: Vec<trying::DeadTls>,
+    dead_to_peers: Vec<trying::DeadToPeer>,
     /// The newest event before the last look at those: what came after raised no alert of the scenario's.
     alerts_until: Option<u64>,
     /// By how much the clock was moved forward since that was recorded last.
@@ -230,6 +232,7 @@ impl World {
             fleet: fleet::Fleet::default(),
             dead_keys: Vec::new(),
             dead_tls: Vec::new(),
+            dead_to_peers: Vec::new(),
             alerts_until: None,
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),
