@@ -279,14 +279,8 @@ fn what_nobody_serves_any_more_is_not_dead_for_that_if_its_files_were_changed() 
 fn a_last_look_that_does_not_end_proves_nothing() {
     let silent = back("leaf", &format!("{RESTARTED}And what mc1 is sent does not arrive\n"));
     assert_eq!(silent.judgement.verdict, Verdict::Invalid, "{:?}", silent.judgement.reason);
-    // A scenario that calls over that network does not wait for a rule that hits nothing.
-    let called = format!(
-        "{RESTARTED}And what mc1 is sent does not arrive\n\
-         When mc1 calls Certificates.ListCertificates with\n\"\"\"\nparent: \"{{mc1}}\"\n\"\"\"\n\
-         Then the call fails without a status\n"
-    );
-    let called = back("leaf", &called);
-    assert_eq!(called.judgement.verdict, Verdict::Invalid, "{:?}", called.judgement.reason);
+    let reason = silent.judgement.reason.unwrap_or_default();
+    assert!(reason.contains("mc1"), "{reason}");
 }
 
 fn open_points(result: &ScenarioResult) -> Vec<(String, String)> {
@@ -315,7 +309,8 @@ fn a_dead_leaf_that_another_s_door_takes_for_its_owner_still_works_there() {
     let text = &texts[0].1;
     assert!(text.contains("still works at aggregator, worker1, worker2:"), "{text}");
     assert!(text.contains("accepted as measurementConsumers/"), "{text}");
-    let rowless = "And the principal map of worker1 no longer knows mc1's old root\n\
+    let rowless = "And the principal map of worker1 is\n\"\"\"\nentries { authority_key_identifier: \
+        \"{edp1.root_akid}\" principal_resource_name: \"{edp1}\" }\n\"\"\"\n\
         And worker1's server is restarted\n";
     let (codes, texts) = found(rowless);
     assert_eq!(codes.len(), 2, "{codes:?}");
