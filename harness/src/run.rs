@@ -9,7 +9,7 @@ use crate::scenario::{CUTOVER, ROTATION, Scenario};
 use crate::steps::Registry;
 use crate::twins;
 use crate::verdict::detection::{self, Detection};
-use crate::verdict::{Claim, Judgement, Verdict, judge, judge_change};
+use crate::verdict::{Claim, Judgement, Verdict, deadness, judge, judge_change};
 use crate::world::{Hooks, Seeds, Stop, World};
 use fake_kingdom::audit::Head;
 use fake_kingdom::model::Timestamp;
@@ -280,7 +280,13 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
     let looked = world.look_at_dead_tls().await;
     let looked = looked.and(crate::steps::look_at_dead_to_peers(world).await);
     world.note_revivals();
-    let looked = looked.and(world.overhear());
+    let overheard = world.overhear();
+    // What works again counts before what shows neither.
+    let looked = looked.or_else(|problem| match deadness::revived(world.log.all()) {
+        Some(_) => Ok(()),
+        None => Err(problem),
+    });
+    let looked = looked.and(overheard);
     // What hit nothing before that look is why the look met it.
     match unfired.or(looked.err()) {
         Some(problem) => world.record(Fact::Problem(problem)),

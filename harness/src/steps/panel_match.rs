@@ -123,6 +123,7 @@ const OF_NO_STORED_ROOT: &str = "3.4.3";
 /// # Errors
 /// A try does not end, or the refusal is not of the certificate.
 pub(crate) async fn look_at_dead_to_peers(world: &mut World) -> Result<(), Problem> {
+    let mut unproved = None;
     for DeadToPeer { trial, party, pair } in world.dead_to_peers() {
         let taken = tokio::time::timeout(LAST_LOOK_PATIENCE, take(world, &party, pair)).await;
         let old = match taken.map_err(|_| not_ended(&trial))? {
@@ -134,10 +135,10 @@ pub(crate) async fn look_at_dead_to_peers(world: &mut World) -> Result<(), Probl
             None => world.tried(Trial { old, new: None, earlier: Vec::new(), ..trial }),
             // It may have ended since, too.
             Some(OF_NO_STORED_ROOT | "4.5") => {}
-            Some(_) => return Err(deadness::unproved(&trial, &old)),
+            Some(_) => unproved = unproved.or_else(|| Some(deadness::unproved(&trial, &old))),
         }
     }
-    Ok(())
+    unproved.map_or(Ok(()), Err)
 }
 
 /// Whether no root of the owner's is newer than the one that a party stores.

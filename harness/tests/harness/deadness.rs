@@ -379,7 +379,17 @@ fn a_certificate_that_a_peer_takes_again_at_the_end_is_alive() {
          And edp1's panel match stores modelprovider1's new root\n{DEAD_AT_PEER}"
     );
     is_green(&play(&dead));
-    is_revived(&play(&format!("{dead}When edp1's panel match stores modelprovider1's root\n")));
+    let again = format!("{dead}When edp1's panel match stores modelprovider1's root\n");
+    is_revived(&play(&again));
+    // What nobody can say of another one is no excuse.
+    let limits =
+        "rate_limit { default_rate_limit { maximum_request_count: 0 average_request_rate: 0.0 } }";
+    let leaf = format!(
+        "Given mc1's first leaf works at every door\n{REMOVED}{RESTARTED}{DEAD}\
+         Given the trust bundle is the first one again\nAnd the rate limits are\n\"\"\"\n{limits}\n\"\"\"\n{RESTARTED}"
+    );
+    proves_nothing(&play(&format!("{dead}{leaf}")), "refused with rate_limited");
+    is_revived(&play(&format!("{again}{leaf}")));
 }
 
 /// What is stored already helps nobody.
