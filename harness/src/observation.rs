@@ -53,6 +53,15 @@ pub enum Fact {
         /// The leaf's subject key identifier, lower-case hex; empty if it has none now.
         skid: String,
     },
+    /// What an actor whose credentials were tried presents when the scenario ends; lower-case hex.
+    Presents {
+        /// Who.
+        actor: String,
+        /// The leaf's subject key identifier.
+        skid: String,
+        /// The leaf's authority key identifier: its root.
+        akid: String,
+    },
     /// The scenario put something in place that a server reads when it starts or reloads.
     Placed {
         /// Whose, and what: a file, or the mode of client certificates.

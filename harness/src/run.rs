@@ -9,7 +9,7 @@ use crate::scenario::{CUTOVER, ROTATION, Scenario};
 use crate::steps::Registry;
 use crate::twins;
 use crate::verdict::detection::{self, Detection};
-use crate::verdict::{Claim, Judgement, Verdict, judge, judge_change};
+use crate::verdict::{Claim, Judgement, Verdict, deadness, judge, judge_change};
 use crate::world::{Hooks, Seeds, Stop, World};
 use fake_kingdom::audit::Head;
 use fake_kingdom::model::Timestamp;
@@ -186,6 +186,7 @@ pub fn run_one(plan: &Plan, registry: &Registry, scenario: Scenario) -> Scenario
         let started = world.clock().now();
         play(&mut world, registry, &scenario).await;
         world.note_alerts();
+        world.note_present();
         if !claims.is_empty() {
             world.note_readings();
         }
@@ -278,12 +279,17 @@ async fn play(world: &mut World, registry: &Registry, scenario: &Scenario) {
     // A rule that only the last look would set off shows nothing of the scenario.
     let unfired = world.fault_that_never_fired();
     let looked = world.look_at_dead_tls().await;
+    let looked = looked.and(crate::steps::look_at_dead_to_peers(world).await);
     world.note_revivals();
-    if let Err(problem) = looked.and(world.overhear()) {
-        world.record(Fact::Problem(problem));
-        return;
-    }
-    match unfired {
+    let overheard = world.overhear();
+    // What works again counts before what shows neither.
+    let looked = looked.or_else(|problem| match deadness::revived(world.log.all()) {
+        Some(_) => Ok(()),
+        None => Err(problem),
+    });
+    let looked = looked.and(overheard);
+    // What hit nothing before that look is why the look met it.
+    match unfired.or(looked.err()) {
         Some(problem) => world.record(Fact::Problem(problem)),
         None => world.record(Fact::Finished),
     }

@@ -15,6 +15,7 @@ mod trying;
 pub use assessing::ciphertext;
 pub use hooks::Hooks;
 pub use rotating::{GATE_PATIENCE, NotDone, Scope};
+pub(crate) use trying::{DeadToPeer, LAST_LOOK_PATIENCE, not_ended};
 pub use trying::{PastCall, Tried};
 
 use crate::client::dynamic::Method;
@@ -185,6 +186,7 @@ pub struct World {
     pub claims_change: bool,
     dead_keys: Vec<assessing::DeadKey>,
     dead_tls: Vec<trying::DeadTls>,
+    dead_to_peers: Vec<trying::DeadToPeer>,
     /// The newest event before the last look at those: what came after raised no alert of the scenario's.
     alerts_until: Option<u64>,
     /// By how much the clock was moved forward since that was recorded last.
@@ -234,6 +236,7 @@ impl World {
             claims_change: false,
             dead_keys: Vec::new(),
             dead_tls: Vec::new(),
+            dead_to_peers: Vec::new(),
             alerts_until: None,
             jumped: Duration::ZERO,
             tried_orders: Vec::new(),

@@ -65,8 +65,8 @@ const OPEN: [(&str, &str); 9] = [
     ),
     (
         TAKEN_BY_PEER,
-        "Give every peer that still takes the revoked certificate its owner's new root in the place of the \
-         old one, and have what was signed since the theft signed again: a peer of an exchange reads no \
+        "Give every peer that still takes the revoked certificate a newer root of its owner's, which the \
+         certificate is not of, in the place of the one it stores, and have what was signed since the theft signed again: a peer of an exchange reads no \
          revocation state, and keeps certificates for ever.",
     ),
     (
@@ -148,7 +148,8 @@ pub fn of(scenario: &ScenarioRecord) -> Option<Incident<'_>> {
             next.push(what);
         }
     };
-    for one in alive {
+    // What its owner presents is meant to work.
+    for one in alive.into_iter().filter(|one| !one.is_present) {
         let taken = format!("is still taken by {}:", one.door);
         if findings.iter().any(|one| one.code == TAKEN_BY_PEER && one.text.contains(&taken)) {
             continue;
@@ -384,6 +385,7 @@ mod tests {
             last_accepted: Some("2026-01-01T00:00:00Z".to_owned()),
             first_refused: first_refused.map(str::to_owned),
             cause: first_refused.map(|_| "unknown_issuer".to_owned()),
+            is_present: false,
         }
     }
 
@@ -404,6 +406,14 @@ mod tests {
         assert!(incident.dead.is_empty());
         assert!(incident.open[0].0.contains("edp1") && incident.open[0].0.contains("worker1"));
         assert_eq!(incident.next, [Cause::StillAccepted.next_step()]);
+    }
+
+    #[test]
+    fn what_its_owner_presents_ought_to_work_and_is_not_open() {
+        let mut scenario = scenario();
+        scenario.deadness = vec![Deadness { is_present: true, ..deadness("worker1", None) }];
+        let incident = of(&scenario).expect("an incident");
+        assert!(incident.open.is_empty() && incident.next.is_empty(), "{incident:?}");
     }
 
     #[test]
@@ -439,7 +449,7 @@ mod tests {
         let incident = of(&scenario).expect("an incident");
         let open: Vec<_> = incident.open.iter().map(|(text, _)| text.as_str()).collect();
         assert_eq!(open, [taken("edp2").text], "each once, and none that is dead");
-        assert!(incident.next[0].contains("its owner's new root"), "{:?}", incident.next);
+        assert!(incident.next[0].contains("a newer root of its owner's"), "{:?}", incident.next);
         assert!(!incident.next.iter().any(|what| what == Cause::StillAccepted.next_step()));
     }
 

@@ -110,6 +110,9 @@ fn lines(observation: &Observation, secrets: &Secrets) -> Vec<Value> {
         Fact::Replaced { actor, skid } => {
             json!({"replaced_tls_leaf": {"actor": actor, "skid": skid}})
         }
+        Fact::Presents { actor, skid, akid } => {
+            json!({"presents_at_the_end": {"actor": actor, "skid": skid, "akid": akid}})
+        }
         Fact::Placed { what } => json!({"placed": hidden(what)}),
         Fact::Reading(reading) => json!({"read": {
             "replica": reading.process.replica(),

@@ -93,7 +93,8 @@ fn tls() -> Vec<StepDefinition> {
                 let old = if given.text(1) == "first" {
                     first_credential(world, actor, what).await?
                 } else {
-                    present_credential(world, actor, what).await?
+                    let present = present_credential(world, actor, what).await?;
+                    Old { what: format!("{}{what}", deadness::PRESENT), ..present }
                 };
                 for door in world.doors(actor).await? {
                     for attempt in world.attempts(actor, &old.credential, &door).await? {
@@ -259,6 +260,7 @@ fn keys() -> Vec<StepDefinition> {
                 look_at(world, trial.clone(), clause)?;
                 let (refused, places) = places(world, owner, &keys, &old_key, given.text(2))?;
                 world.check(deadness::opened_since(owner, &trial.what, refused, &places))?;
+                is_out_of_force(world, &trial).await?;
                 world.watch_dead_key(&trial).await?;
                 // That its owner has dropped it takes it from nobody else who has it.
                 let left = keys.iter().filter(|one| one.key == old_key);
@@ -324,8 +326,9 @@ fn findings() -> Vec<StepDefinition> {
                     let what = format!("{method} with {owner}'s certificate {name}");
                     let taken = accepted.as_ref().map(PastCall::attempt);
                     let order = taken.is_some_and(|taken| deadness::is_later(&taken, &revoked));
-                    let order = accepted_after(order);
-                    let check = check::equal(what, accepted_after(true), order);
+                    let retired = how_retired(world, &certificate)?;
+                    let order = accepted_after(order, retired);
+                    let check = check::equal(what, &accepted_after(true, retired), &order);
                     world.check(check.or(Cause::FailureNotSeen))?;
                 }
                 let text = format!(
@@ -354,15 +357,16 @@ fn findings() -> Vec<StepDefinition> {
                 let revoked = revoked_at(world, &certificate)?;
                 let arrived = arrived(world, of, owner, &certificate).await?;
                 let what = format!("the results of {of} and {owner}'s certificate {name}");
-                let order = accepted_after(deadness::is_later(&arrived, &revoked));
-                let check = check::equal(what, accepted_after(true), order);
+                let retired = how_retired(world, &certificate)?;
+                let order = accepted_after(deadness::is_later(&arrived, &revoked), retired);
+                let check = check::equal(what, &accepted_after(true, retired), &order);
                 world.check(check.or(Cause::FailureNotSeen))?;
                 let after = world.log.all().len();
                 read(world, reader, of).await?;
                 let minded = minded(world, reader, after);
                 world.check(deadness::noticed(reader, by, &certificate, &minded))?;
                 let text = format!(
-                    "results under {owner}'s certificate {name} are accepted after it was revoked; \
+                    "results under {owner}'s certificate {name} are accepted after it was {retired}; \
                      {reader} must notice, and did by {by}"
                 );
                 world.found("dead_certificate_accepted", clause, text, revoked.events);
@@ -377,10 +381,12 @@ fn findings() -> Vec<StepDefinition> {
                 let (clause, reader, of) = (given.text(0), given.text(1), given.text(2));
                 cites("dead_certificate_not_noticed", Ground::Reader(reader), clause)?;
                 let signers = signers(world, of).await?;
-                let revoked = signers.iter().any(|signer| revoked_at(world, signer).is_ok());
+                let retired = signers.iter().find(|signer| revoked_at(world, signer).is_ok());
+                let retired = retired.map(|signer| how_retired(world, signer)).transpose()?;
                 let what = format!("a signer of the results of {of}");
-                let there = |yes| if yes { "revoked" } else { "none was revoked" };
-                let check = check::equal(what, there(true), there(revoked));
+                let none = "none was revoked, or is on hold";
+                let expected = retired.unwrap_or("revoked, or put on hold");
+                let check = check::equal(what, expected, retired.unwrap_or(none));
                 world.check(check.or(Cause::FailureNotSeen))?;
                 let seen = monitoring::sightings(world)?.len();
                 let attempt = read(world, reader, of).await?;
@@ -395,8 +401,9 @@ fn findings() -> Vec<StepDefinition> {
                 world.check(check.or(Cause::FailureNotSeen))?;
                 let text = format!(
                     "{reader} reads the results of {of} without a look at the revocation state of \
-                     their certificate: nobody but a reader that looks notices, and no monitor sees \
-                     it, for nobody refuses anything ({clause})"
+                     their certificate, which was {}: nobody but a reader that looks notices, and no monitor sees \
+                     it, for nobody refuses anything ({clause})",
+                    retired.unwrap_or(none)
                 );
                 world.found("dead_certificate_not_noticed", clause, text, attempt.events);
                 Ok(())
@@ -707,6 +714,12 @@ pub(super) fn look_at(world: &mut World, trial: Trial, cause: &str) -> StepResul
     Ok(alive?)
 }
 
+/// No key is dead while whoever encrypts anew encrypts to it.
+pub(super) async fn is_out_of_force(world: &mut World, trial: &Trial) -> StepResult {
+    let is_in_force = world.is_in_force(trial).await?;
+    world.check(deadness::out_of_force(&trial.owner, &trial.what, is_in_force))
+}
+
 /// A reader's look at the results of `OWNER.NAME`.
 async fn read(world: &mut World, reader: &str, of: &str) -> Result<Attempt, Stop> {
     let (owner, name) = of.split_once('.').unwrap_or((of, ""));
@@ -817,9 +830,18 @@ pub(super) async fn is_in_state(
     world.check(check.or(Cause::UnexpectedState))
 }
 
-/// What is accepted before a revocation was right to be.
-fn accepted_after(was_revoked: bool) -> &'static str {
-    if was_revoked { "accepted after it was revoked" } else { "accepted before" }
+/// What is accepted before a revocation, or before a hold, was right to be.
+fn accepted_after(was_after: bool, retired: &str) -> String {
+    if was_after {
+        format!("accepted after it was {retired}")
+    } else {
+        "accepted before".to_owned()
+    }
+}
+
+/// What the Kingdom did to a certificate that is revoked or on hold, in words.
+fn how_retired(world: &World, certificate: &str) -> Result<&'static str, Problem> {
+    Ok(deadness::how_retired(&world.running()?.events(0)?, certificate))
 }
 
 /// Since when a certificate is revoked or on hold.

@@ -35,6 +35,7 @@ use crate::nearest;
 use crate::world::{StepResult, Stop, World};
 use futures::future::LocalBoxFuture;
 use gherkin::StepType;
+pub(crate) use panel_match::look_at_dead_to_peers;
 use regex::Regex;
 use regex_syntax::hir::literal::Extractor;
 use std::cell::Cell;

@@ -93,6 +93,7 @@ pub(super) fn steps() -> Vec<StepDefinition> {
                 let of = [consumer, given.text(1), group];
                 let trial = trial(world, of, old, Some(new))?;
                 super::deadness::look_at(world, trial.clone(), DOES_NOT_DECRYPT)?;
+                super::deadness::is_out_of_force(world, &trial).await?;
                 Ok(world.watch_dead_key(&trial).await?)
             }
         ),

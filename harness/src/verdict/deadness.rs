@@ -302,6 +302,94 @@ pub fn left_alive(trial: &Trial, cause: &str) -> Result<Option<String>, Problem>
     }
 }
 
+/// What one more try of a credential that was shown dead shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It is dead; with what that leaves alive, in words.
+    Dead(Option<String>),
+    /// It is not; by what it is accepted, in words, where no call of its owner was.
+    Alive(Option<String>),
+    /// The refusal is of something else, so that nobody knows.
+    Unproved,
+}
+
+/// What a try after the death shows. `passed`: a server took its call under the certificate, so that the
+/// handshake was accepted.
+pub fn again(trial: &Trial, tried: &Attempt, passed: bool) -> Again {
+    let Some(cause) = tried.refused_for.as_deref() else { return Again::Alive(None) };
+    if let Ok(left) = left_alive(trial, cause) {
+        return Again::Dead(left);
+    }
+    let is_nobody = cause == Cause::PrincipalUnknown.code();
+    match (passed, is_nobody, trial.kind) {
+        // Whoever has the root's key issues leaves that pass, whatever the map says of them now.
+        (true, true, CredentialKind::TlsRoot) => Again::Alive(Some(
+            "its root is in the bundle again, and only the principal map has no row for it"
+                .to_owned(),
+        )),
+        (true, _, _) if cause.starts_with(TAKEN_FOR) => Again::Alive(Some(cause.to_owned())),
+        _ => Again::Unproved,
+    }
+}
+
+/// How a refusal begins that is none, but the acceptance of somebody else.
+pub const TAKEN_FOR: &str = "taken for ";
+
+/// That a try after the death proves nothing: what it met is neither an acceptance nor a death.
+pub fn unproved(trial: &Trial, tried: &Attempt) -> Problem {
+    let cause = tried.refused_for.as_deref().unwrap_or("nothing");
+    Problem::author(
+        format!(
+            "{}'s {} was tried once more at {} when the scenario ended, and was refused with {cause}, \
+             which shows neither that it is dead still nor that it is not",
+            trial.owner, trial.what, trial.door
+        ),
+        "let that door answer as it did when the death was shown, before the scenario ends",
+    )
+}
+
+/// That nobody listens at a door whose files were changed after the death was shown there.
+pub fn unheard(trial: &Trial) -> Problem {
+    Problem::author(
+        format!(
+            "{}'s {} was shown dead at {}, what is read there was changed after that, and nobody listens \
+             there when the scenario ends: whether it works again is not known",
+            trial.owner, trial.what, trial.door
+        ),
+        "start it again before the scenario ends, or leave the change out",
+    )
+    .because(Cause::NobodyListens)
+}
+
+/// Whether the scenario put something in place, after the log had this many facts, that a server behind this
+/// door reads when it starts.
+pub fn placed_since(log: &[Observation], facts: usize, door: &str) -> bool {
+    let whose = match door {
+        KINGDOM | SYSTEM_API | OPERATOR_API => "the Kingdom's ".to_owned(),
+        duchy => format!("{duchy}'s "),
+    };
+    let since = log.iter().skip(facts);
+    since
+        .into_iter()
+        .any(|one| matches!(&one.fact, Fact::Placed { what } if what.starts_with(&whose)))
+}
+
+/// That a key is not the one that its owner has in force at the Kingdom: as long as it is, whoever encrypts
+/// anew encrypts to it, whatever did not open under it.
+pub fn out_of_force(owner: &str, what: &str, is_in_force: bool) -> Check {
+    let show = |in_force: bool| if in_force { "in force" } else { "not in force" };
+    let what = format!("{owner}'s {what} at the Kingdom");
+    check::equal(what, show(false), show(is_in_force)).or(Cause::StillAccepted)
+}
+
+/// What the Kingdom did to a certificate: it is revoked, or only on hold.
+pub fn how_retired(events: &[ServerEvent], certificate: &str) -> &'static str {
+    match revoked_since(events, certificate, false) {
+        Some(_) => "revoked",
+        None => "put on hold",
+    }
+}
+
 /// An open connection whose handshake was made with an old credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surviving {
@@ -429,6 +517,9 @@ pub struct Deadness {
     pub first_refused: Option<String>,
     /// Why it was.
     pub cause: Option<String>,
+    /// Whether its owner presents it when the scenario ends, so that it ought to work.
+    #[serde(skip)]
+    pub is_present: bool,
 }
 
 /// Every credential that was tried, with its last acceptance and first refusal over all that was
@@ -462,9 +553,34 @@ pub fn of(log: &[Observation]) -> Vec<Deadness> {
             last_accepted: last.map(|last| uses[last].time.clone()),
             first_refused: refused.map(|attempt| attempt.time.clone()),
             cause: refused.and_then(|attempt| attempt.refused_for.clone()),
+            is_present: is_present(log, trial),
         });
     }
     all
+}
+
+/// How a trial's `what` begins where the credential is tried as the one that its owner has now, rather than as
+/// what was or may be stolen.
+pub const PRESENT: &str = "present ";
+
+/// Whether a credential was tried as its owner's present one, and is that still at the end.
+fn is_present(log: &[Observation], trial: &Trial) -> bool {
+    let as_present = |observation: &Observation| match &observation.fact {
+        Fact::Trial(other) => other.is_of_the_same(trial) && other.what.starts_with(PRESENT),
+        _ => false,
+    };
+    if !log.iter().any(as_present) {
+        return false;
+    }
+    log.iter().any(|observation| {
+        let Fact::Presents { actor, skid, akid } = &observation.fact else { return false };
+        let shown = match trial.kind {
+            CredentialKind::TlsLeaf => skid,
+            CredentialKind::TlsRoot => akid,
+            CredentialKind::SigningCertificate | CredentialKind::EncryptionKey => return false,
+        };
+        *actor == trial.owner && *shown == trial.credential
+    })
 }
 
 /// A credential that a trial showed to be dead, and that was accepted at the same door later on, whatever
@@ -478,11 +594,18 @@ pub fn revived(log: &[Observation]) -> Option<String> {
             }
             _ => None,
         });
-    let (trial, again) = shown_dead
-        .filter_map(|(rest, trial)| Some((trial, rest.iter().find_map(|o| accepted(o, trial))?)))
+    let (trial, (again, how)) = shown_dead
+        .filter_map(|(rest, trial)| {
+            let found = rest.iter().find_map(|one| Some((accepted(one, trial)?, one)));
+            let how = |one: &Observation| match &one.fact {
+                Fact::Trial(other) if other.what != trial.what => format!(": {}", other.what),
+                _ => String::new(),
+            };
+            Some((trial, found.map(|(again, one)| (again, how(one)))?))
+        })
         .next()?;
     Some(format!(
-        "{}'s credential {} was dead at {}, and was accepted there again at {}",
+        "{}'s credential {} was dead at {}, and was accepted there again at {}{how}",
         trial.owner, trial.credential, trial.door, again.time
     ))
 }
@@ -706,6 +829,74 @@ mod tests {
     #[test]
     fn a_refusal_for_another_cause_is_not_that_death() {
         assert_eq!(holds(&trial(attempt(1, Some("expired")), attempt(2, None))), [true, false]);
+    }
+
+    fn shown_dead(kind: CredentialKind) -> Trial {
+        let dead = trial(attempt(1, Some("unknown_issuer")), attempt(2, None));
+        Trial { kind, ..dead }
+    }
+
+    #[test]
+    fn a_try_after_the_death_shows_a_death_a_life_or_nothing() {
+        use CredentialKind::{TlsLeaf, TlsRoot};
+        let look = |kind, cause, passed| again(&shown_dead(kind), &attempt(3, cause), passed);
+        for kind in [TlsLeaf, TlsRoot] {
+            assert_eq!(look(kind, None, true), Again::Alive(None));
+            assert_eq!(look(kind, Some("unknown_issuer"), false), Again::Dead(None));
+            assert!(matches!(look(kind, Some("taken for x/y"), true), Again::Alive(Some(_))));
+            for cause in ["rate_limited", "nobody_listens", "fault_injected", "taken for x/y"] {
+                assert_eq!(look(kind, Some(cause), false), Again::Unproved, "{cause}");
+            }
+            assert_eq!(look(kind, Some("rate_limited"), true), Again::Unproved);
+        }
+        // A leaf that is nobody is dead with that said; its root is not.
+        assert!(matches!(look(TlsLeaf, Some("principal_unknown"), true), Again::Dead(Some(_))));
+        assert!(matches!(look(TlsRoot, Some("principal_unknown"), true), Again::Alive(Some(_))));
+        assert_eq!(look(TlsRoot, Some("principal_unknown"), false), Again::Unproved);
+    }
+
+    #[test]
+    fn only_files_of_that_door_count_as_changed_and_only_after_the_death() {
+        let placed = |what: &str| Fact::Placed { what: what.to_owned() };
+        let log = recorded([placed("the Kingdom's map"), Fact::StepDone, placed("worker1's map")]);
+        assert!(placed_since(log.all(), 0, KINGDOM) && placed_since(log.all(), 0, SYSTEM_API));
+        assert!(!placed_since(log.all(), 1, KINGDOM));
+        assert!(placed_since(log.all(), 1, "worker1") && !placed_since(log.all(), 1, "worker2"));
+    }
+
+    #[test]
+    fn a_key_that_is_in_force_is_not_dead() {
+        assert!(out_of_force("edp1", "old encryption key", false).holds);
+        let check = out_of_force("edp1", "old encryption key", true);
+        assert_eq!((check.holds, check.cause), (false, Some(Cause::StillAccepted)));
+    }
+
+    #[test]
+    fn a_hold_is_called_a_hold() {
+        let how = |states: &[&str]| {
+            let events = states.iter().zip(1..).map(|(state, seq)| changed(seq, "c", state));
+            how_retired(&events.collect::<Vec<_>>(), "c")
+        };
+        assert_eq!(how(&["HOLD"]), "put on hold");
+        assert_eq!(how(&["HOLD", "REVOKED"]), "revoked");
+    }
+
+    #[test]
+    fn what_was_tried_as_present_is_present_as_long_as_its_owner_presents_it() {
+        let presents = |skid: &str| Fact::Presents {
+            actor: "edp1".to_owned(),
+            skid: skid.to_owned(),
+            akid: "rr".to_owned(),
+        };
+        let alive = |what: &str, skid: &str| {
+            let tried = trial(attempt(1, None), attempt(2, None));
+            let tried = Trial { what: what.to_owned(), new: None, ..tried };
+            let log = recorded([Fact::Trial(Box::new(tried)), presents(skid)]);
+            of(log.all())[0].is_present
+        };
+        assert!(alive("present leaf", "aa"));
+        assert!(!alive("present leaf", "bb"), "it was replaced");
+        assert!(!alive("old leaf", "aa"), "it was stolen, and never replaced");
     }
 
     #[test]

@@ -205,6 +205,7 @@ pub fn judge(log: &[Observation]) -> Judgement {
             Fact::StepDone
             | Fact::Changed { .. }
             | Fact::Replaced { .. }
+            | Fact::Presents { .. }
             | Fact::Placed { .. }
             | Fact::Reading(_)
             | Fact::TriedBare { .. }

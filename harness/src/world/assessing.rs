@@ -64,6 +64,15 @@ impl World {
         Ok(())
     }
 
+    /// Whether the key of a trial is the one that its owner has in force at the Kingdom.
+    ///
+    /// # Errors
+    /// Something that is needed cannot be read.
+    pub async fn is_in_force(&mut self, trial: &Trial) -> Result<bool, Problem> {
+        let under = self.under_key(trial).await?;
+        Ok(under.iter().any(|(how, _)| how == How::InForce.name()))
+    }
+
     /// Notes that a dead key was put in force again, or that something was encrypted to it since: nobody
     /// refuses either (contract 1.2.3, 1.4.3), so that no call shows it.
     ///

@@ -5,11 +5,12 @@ use crate::client::{Credential, Outcome, TransportError};
 use crate::environment::{Listener, Target};
 use crate::error::Problem;
 use crate::observation::{Attempt, CredentialKind, Fact, Finding, ServerEvent, Trial};
-use crate::verdict::deadness::{self, KINGDOM, SYSTEM_API, Surviving, identity_refusal};
+use crate::participant::SigningPair;
+use crate::verdict::deadness::{self, Again, KINGDOM, SYSTEM_API, Surviving, identity_refusal};
 use fake_kingdom::cause::Cause;
 use fake_kingdom::sandbox::ParticipantKind;
 use halo_pki::{Authority, LeafSpec, Validity};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A call that is over, as far as trials look back at it.
@@ -79,6 +80,19 @@ pub(super) struct DeadTls {
     credential: Credential,
     /// Of a root its authority: whoever has its key issues a leaf at any time.
     root: Option<Authority>,
+    /// How many facts the log had when it was shown dead.
+    facts: usize,
+}
+
+/// A signing certificate that was shown dead to a party of an exchange, by which it is tried once more.
+#[derive(Clone)]
+pub(crate) struct DeadToPeer {
+    /// By what it was shown.
+    pub(crate) trial: Trial,
+    /// Who no longer takes what is signed with it.
+    pub(crate) party: String,
+    /// With what whoever has its key signs.
+    pub(crate) pair: SigningPair,
 }
 
 /// One call of a trial.
@@ -108,6 +122,9 @@ enum Server {
 
 /// How long the servers may take to notice that a connection was closed.
 const CLOSING_PATIENCE: Duration = Duration::from_millis(500);
+/// How long one try of the last look may take: a server's record of it may come as late as
+/// [`super::EVENT_PATIENCE`], and a network that swallows it never ends it.
+pub(crate) const LAST_LOOK_PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two looks.
 const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
@@ -174,7 +191,8 @@ impl World {
         let mut reached = BTreeMap::new();
         // Somebody else's connections can take a turn.
         for _ in 0..3 * replicas {
-            let (replica, attempt) = self.attempt(actor, credential, Server::SystemApi).await?;
+            let (event, attempt) = self.attempt(actor, credential, Server::SystemApi).await?;
+            let replica = event.and_then(|event| event.replica);
             reached.entry(replica.unwrap_or_default()).or_insert(attempt);
             if reached.len() == replicas {
                 return Ok(reached.into_values().collect());
@@ -258,7 +276,7 @@ impl World {
         actor: &str,
         credential: &Credential,
         server: Server,
-    ) -> Result<(Option<u32>, Attempt), Problem> {
+    ) -> Result<(Option<ServerEvent>, Attempt), Problem> {
         // Only the certificate is tried: an API key would be an identity of its own.
         let tried = self.try_at(actor, Some(credential.clone()), KeepsKey::No, server).await?;
         let now = self.clock().now().to_string();
@@ -267,7 +285,7 @@ impl World {
             refused_for: tried.refused_for,
             events: tried.event.iter().map(|event| event.seq).collect(),
         };
-        Ok((tried.event.and_then(|event| event.replica), attempt))
+        Ok((tried.event, attempt))
     }
 
     /// Calls every replica with this leaf or none, and with the actor's own API key, in their order.
@@ -352,56 +370,132 @@ impl World {
             trial: trial.clone(),
             credential: credential.clone(),
             root: root.cloned(),
+            facts: self.log.all().len(),
         });
     }
 
     /// The last look of a scenario: tries every credential of mTLS that was shown dead once more at its
-    /// door, for files can bring it back and nobody need use it there; and at the Duchies that know its
-    /// owner by no name, where it may still pass the door of TLS (1.7.15, 5.9.2).
+    /// door, for files can bring it back and nobody need use it there; and at the Duchies that are no door of
+    /// its owner's, where it may still pass the door of TLS (1.7.15, 5.9.2). One that is accepted again counts
+    /// before what proves nothing.
     ///
     /// # Errors
-    /// A call cannot be made at all.
+    /// A call cannot be made at all or does not end, or what it meets is neither an acceptance nor a death.
     pub async fn look_at_dead_tls(&mut self) -> Result<(), Problem> {
         if self.dead_tls.is_empty() {
             return Ok(());
         }
         self.alerts_until = Some(self.running()?.last_event());
+        let (mut is_alive, mut unproved) = (false, None);
         let mut passed: Vec<(CredentialKind, String)> = Vec::new();
         for dead in self.dead_tls.clone() {
-            let (owner, door) = (dead.trial.owner.clone(), dead.trial.door.clone());
-            let credential = match &dead.root {
-                None => dead.credential.clone(),
-                Some(root) => {
-                    let validity = Validity::days(self.now() - time::Duration::days(1), 365);
-                    let spec = LeafSpec::new(format!("{owner} TEST ONLY"), validity);
-                    let leaf = root.issue(&spec, self.rng());
-                    let leaf = leaf.map_err(|error| Problem::harness(error.to_string()))?;
-                    let chain = vec![leaf.certificate_der().to_vec()];
-                    Credential { chain, key: leaf.key().pkcs8_der().to_vec() }
+            let credential = self.leaf_of_dead(&dead)?;
+            match self.look_again(&dead, &credential).await {
+                Ok(alive) => is_alive |= alive,
+                Err(Unseen::NotEnded(problem)) => {
+                    unproved = unproved.or(Some(problem));
+                    break;
                 }
-            };
-            let servers: Vec<Server> = match door.as_str() {
-                KINGDOM => (0..self.replicas()).map(Server::Replica).collect(),
-                SYSTEM_API => vec![Server::SystemApi; self.replicas() as usize],
-                duchy => vec![Server::Duchy(duchy.to_owned())],
-            };
-            for server in servers {
-                let old = self.attempt(&owner, &credential, server).await?.1;
-                if old.refused_for.is_none() {
-                    let trial = dead.trial.clone();
-                    self.tried(Trial { old, new: None, earlier: Vec::new(), ..trial });
-                }
+                Err(Unseen::Unproved(problem)) => unproved = unproved.or(Some(problem)),
             }
             let known = (dead.trial.kind, dead.trial.credential.clone());
             if !passed.contains(&known) {
-                self.look_who_lets_pass(&dead.trial, &credential).await?;
+                if let Err(problem) = self.look_who_lets_pass(&dead.trial, &credential).await {
+                    unproved = unproved.or(Some(problem));
+                    break;
+                }
                 passed.push(known);
             }
         }
-        Ok(())
+        match unproved {
+            Some(problem) if !is_alive => Err(problem),
+            _ => Ok(()),
+        }
     }
 
-    /// Notes at which Duchies a dead credential passes the door of TLS, though nobody there is its owner.
+    /// What is shown of a dead credential: itself, or of a root a leaf that was issued just now.
+    fn leaf_of_dead(&mut self, dead: &DeadTls) -> Result<Credential, Problem> {
+        let Some(root) = &dead.root else { return Ok(dead.credential.clone()) };
+        let validity = Validity::days(self.now() - time::Duration::days(1), 365);
+        let spec = LeafSpec::new(format!("{} TEST ONLY", dead.trial.owner), validity);
+        let leaf = root.issue(&spec, self.rng());
+        let leaf = leaf.map_err(|error| Problem::harness(error.to_string()))?;
+        let chain = vec![leaf.certificate_der().to_vec()];
+        Ok(Credential { chain, key: leaf.key().pkcs8_der().to_vec() })
+    }
+
+    /// Tries a dead credential once more at each server behind its door; whether one accepted it.
+    async fn look_again(
+        &mut self,
+        dead: &DeadTls,
+        credential: &Credential,
+    ) -> Result<bool, Unseen> {
+        let trial = &dead.trial;
+        let replicas = self.replicas();
+        let servers: Vec<Server> = match trial.door.as_str() {
+            KINGDOM => (0..replicas).map(Server::Replica).collect(),
+            // Somebody else's connections can take a turn.
+            SYSTEM_API => vec![Server::SystemApi; 3 * replicas as usize],
+            duchy => vec![Server::Duchy(duchy.to_owned())],
+        };
+        let (mut is_alive, mut unproved) = (false, None);
+        let mut reached = BTreeSet::new();
+        let unheard = |world: &Self| {
+            let changed = deadness::placed_since(world.log.all(), dead.facts, &trial.door);
+            changed.then(|| deadness::unheard(trial))
+        };
+        for server in servers {
+            if server == Server::SystemApi && reached.len() == replicas as usize {
+                break;
+            }
+            let tried = self.attempt(&trial.owner, credential, server);
+            let tried = tokio::time::timeout(LAST_LOOK_PATIENCE, tried).await;
+            let tried = tried.map_err(|_| Unseen::NotEnded(not_ended(trial)))?;
+            let (event, old) = tried.map_err(Unseen::Unproved)?;
+            if old.refused_for.as_deref() == Some(Cause::NobodyListens.code()) {
+                unproved = unproved.or_else(|| unheard(self));
+                continue;
+            }
+            reached.insert(event.as_ref().and_then(|event| event.replica));
+            let passed = event.is_some_and(|event| {
+                event.kind == "call" && event.peer.is_some_and(|peer| peer.akid.is_some())
+            });
+            match deadness::again(trial, &old, passed) {
+                Again::Dead(left) => {
+                    if let Some(text) = left.filter(|_| trial.old.refused_for != old.refused_for) {
+                        self.found("leaf_refused_by_the_map_alone", "2.4", text, old.events);
+                    }
+                }
+                Again::Alive(how) => {
+                    is_alive = true;
+                    let what = match how {
+                        Some(how) => format!("{}, {how}", trial.what),
+                        None => trial.what.clone(),
+                    };
+                    let old = Attempt { refused_for: None, ..old };
+                    self.tried(Trial {
+                        what,
+                        old,
+                        new: None,
+                        earlier: Vec::new(),
+                        ..trial.clone()
+                    });
+                }
+                Again::Unproved => {
+                    unproved = unproved.or_else(|| Some(deadness::unproved(trial, &old)));
+                }
+            }
+        }
+        if trial.door == SYSTEM_API && reached.len() < replicas as usize {
+            unproved = unproved.or_else(|| unheard(self));
+        }
+        match unproved {
+            Some(problem) if !is_alive => Err(Unseen::Unproved(problem)),
+            _ => Ok(is_alive),
+        }
+    }
+
+    /// Notes at which Duchies that are no door of its owner's a dead credential passes the door of TLS.
     async fn look_who_lets_pass(
         &mut self,
         trial: &Trial,
@@ -409,31 +503,70 @@ impl World {
     ) -> Result<(), Problem> {
         let doors = self.doors(&trial.owner).await?;
         let duchies = self.running()?.duchy_statuses();
-        let (mut open, mut evidence) = (Vec::new(), Vec::new());
+        // By whom the map there takes it for; nobody first.
+        let mut open: BTreeMap<Option<String>, (Vec<String>, Vec<u64>)> = BTreeMap::new();
         for id in duchies.into_iter().map(|duchy| duchy.id).filter(|id| !doors.contains(id)) {
             let (worn, server) = (Some(credential.clone()), Server::Duchy(id.clone()));
-            let tried = self.try_at(&trial.owner, worn, KeepsKey::No, server).await?;
+            let tried = self.try_at(&trial.owner, worn, KeepsKey::No, server);
+            let tried = tokio::time::timeout(LAST_LOOK_PATIENCE, tried).await;
+            let tried = tried.map_err(|_| not_ended(trial))??;
             if let Some(event) = tried.event.filter(|event| event.kind == "call") {
-                open.push(id);
-                evidence.push(event.seq);
+                let of = open.entry(event.principal).or_default();
+                of.0.push(id);
+                of.1.push(event.seq);
             }
         }
         let own = self.running()?.sandbox().participant(&trial.owner);
         let is_duchy = own.is_some_and(|own| own.kind == ParticipantKind::Duchy);
-        if !open.is_empty() {
+        for (principal, (duchies, evidence)) in open {
+            let (owner, what, duchies) = (&trial.owner, &trial.what, duchies.join(", "));
+            if let Some(principal) = principal {
+                let text = format!(
+                    "{owner}'s {what} still works at {duchies}: its root is in the bundle there, and the \
+                     principal map there has its row, so that it is accepted as {principal}, and what is \
+                     called there is refused only because nothing there is that caller's (1.7.15); the \
+                     root's removal from each of these bundles is the only end (2.8)"
+                );
+                self.found("old_credential_accepted", "1.7.15", text, evidence);
+                continue;
+            }
             let text = format!(
-                "{}'s {} passes the door of TLS of {} still, as its root is in the bundle there: it is \
-                 nobody only as long as the principal map there has no row for that root (1.7.15); the \
-                 root's removal from each of these bundles is the only end (2.8)",
-                trial.owner,
-                trial.what,
-                open.join(", ")
+                "{owner}'s {what} passes the door of TLS of {duchies} still, as its root is in the bundle \
+                 there: it is nobody only as long as the principal map there has no row for that root \
+                 (1.7.15); the root's removal from each of these bundles is the only end (2.8)"
             );
             // A Duchy's root is in every Duchy's bundle, since Duchies call each other.
             let clause = if is_duchy { "5.9.2" } else { "1.7.15" };
             self.found("leaf_refused_by_the_map_alone", clause, text, evidence);
         }
         Ok(())
+    }
+
+    /// Notes what the owners of credentials that were tried present now: that is meant to work.
+    pub fn note_present(&mut self) {
+        let tried = self.log.all().iter().filter_map(|observation| match &observation.fact {
+            Fact::Trial(trial) => Some(trial.owner.clone()),
+            _ => None,
+        });
+        for actor in tried.collect::<BTreeSet<_>>() {
+            let worn = self.guises.get(&actor).and_then(|guise| guise.credential.as_ref());
+            let leaf = worn.and_then(|credential| credential.chain.first());
+            let Some(facts) = leaf.and_then(|leaf| halo_pki::inspect(leaf).ok()) else { continue };
+            let akid = facts.akid().map(hex::encode).unwrap_or_default();
+            let skid = facts.skid.map(hex::encode).unwrap_or_default();
+            self.record(Fact::Presents { actor, skid, akid });
+        }
+    }
+
+    /// Begins to watch a signing certificate that a trial showed to be dead to a party of an exchange.
+    pub(crate) fn watch_dead_to_peer(&mut self, dead: DeadToPeer) {
+        self.dead_to_peers.retain(|one| !one.trial.is_of_the_same(&dead.trial));
+        self.dead_to_peers.push(dead);
+    }
+
+    /// What was shown dead to parties of exchanges.
+    pub(crate) fn dead_to_peers(&self) -> Vec<DeadToPeer> {
+        self.dead_to_peers.clone()
     }
 
     /// Notes a trial.
@@ -516,6 +649,28 @@ impl World {
     }
 }
 
+/// Why the last look shows nothing.
+enum Unseen {
+    /// A try did not end: whatever comes next would not either.
+    NotEnded(Problem),
+    /// What it met is neither an acceptance nor a death.
+    Unproved(Problem),
+}
+
+/// That a try of the last look did not end.
+pub(crate) fn not_ended(trial: &Trial) -> Problem {
+    Problem::author(
+        format!(
+            "{}'s {} was tried once more when the scenario ended, and the try did not end within {} s: \
+             whether it is dead still is not known",
+            trial.owner,
+            trial.what,
+            LAST_LOOK_PATIENCE.as_secs()
+        ),
+        "let its owner's network and the servers answer again before the scenario ends",
+    )
+}
+
 /// Why a server did not take the caller for its owner; `None` if it did.
 fn refusal(call: &Call, event: Option<&ServerEvent>, own: &str, server: &Server) -> Option<String> {
     let code = match &call.outcome {
@@ -530,7 +685,11 @@ fn refusal(call: &Call, event: Option<&ServerEvent>, own: &str, server: &Server)
         return Some(cause);
     }
     if event.principal.as_deref() != Some(own) {
-        return Some(format!("taken for {}", event.principal.as_deref().unwrap_or("nobody")));
+        return Some(format!(
+            "{}{}",
+            deadness::TAKEN_FOR,
+            event.principal.as_deref().unwrap_or("nobody")
+        ));
     }
     match server {
         // This call has to succeed; the others get as far as a resource that does not exist.

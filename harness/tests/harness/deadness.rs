@@ -215,6 +215,268 @@ fn a_dead_leaf_or_root_that_its_bundle_has_again_at_the_end_is_alive() {
     is_revived(&play(&format!("{refused}{back}{restarted}")));
 }
 
+/// mc1's leaf and root are dead, and its bundle has the root again.
+fn back(what: &str, then: &str) -> ScenarioResult {
+    play(&format!(
+        "Given mc1's first leaf works at every door\nAnd mc1's first root works at every door\n{REMOVED}\
+         And all 2 replicas are restarted\n{}\
+         Given the trust bundle is the first one again\n{then}",
+        DEAD.replace("leaf", what)
+    ))
+}
+
+fn proves_nothing(result: &ScenarioResult, because: &str) {
+    let judgement = &result.judgement;
+    assert_eq!(judgement.verdict, Verdict::Invalid, "{:?}", judgement.reason);
+    assert_eq!(judgement.owner, Some(Owner::ScenarioAuthor), "{:?}", judgement.reason);
+    let reason = judgement.reason.as_deref().unwrap_or_default();
+    assert!(reason.contains(because), "{reason}");
+}
+
+const RESTARTED: &str = "And all 2 replicas are restarted\n";
+
+/// The bundle has it; only the map has no row, which is the death of no root.
+#[test]
+fn a_root_that_is_back_in_the_bundle_without_a_row_is_alive() {
+    let rowless = format!("And the principal map no longer knows mc1's old root\n{RESTARTED}");
+    let root = back("root", &rowless);
+    is_revived(&root);
+    let reason = root.judgement.reason.expect("a reason");
+    assert!(reason.contains("its root is in the bundle again"), "{reason}");
+    // The leaf is nobody: dead, and what that leaves alive is a finding.
+    let leaf = back("leaf", &rowless);
+    is_green(&leaf);
+    let (clause, text) = open_points(&leaf).into_iter().next().expect("a finding");
+    assert_eq!(clause, "2.4", "{text}");
+}
+
+#[test]
+fn a_last_look_that_meets_neither_a_death_nor_an_acceptance_proves_nothing() {
+    let limits = "And the rate limits are\n\"\"\"\nrate_limit { default_rate_limit { \
+        maximum_request_count: 0 average_request_rate: 0.0 } }\n\"\"\"\n";
+    for what in ["leaf", "root"] {
+        proves_nothing(&back(what, &format!("{limits}{RESTARTED}")), "refused with rate_limited");
+    }
+}
+
+#[test]
+fn what_nobody_serves_any_more_is_not_dead_for_that_if_its_files_were_changed() {
+    let stopped = "And all 2 replicas are stopped\n";
+    let because = "nobody listens there when the scenario ends";
+    proves_nothing(&back("root", &format!("{RESTARTED}{stopped}")), because);
+    // One replica had it for a while, and the other never read it.
+    let one = "And replica 0 is restarted\nAnd replica 0 is stopped\n";
+    proves_nothing(&back("root", one), because);
+    // What one replica accepts counts before what the other cannot say.
+    is_revived(&back("root", &format!("{RESTARTED}And replica 0 is stopped\n")));
+    // Nothing has changed since, so that nothing can have come back.
+    let dead = format!("Given mc1's first leaf works at every door\n{REMOVED}{RESTARTED}{DEAD}");
+    is_green(&play(&format!("{dead}Given {}", stopped.trim_start_matches("And "))));
+}
+
+/// Nothing ever comes back: without a bound the run would hang.
+#[test]
+fn a_last_look_that_does_not_end_proves_nothing() {
+    let silent = back("leaf", &format!("{RESTARTED}And what mc1 is sent does not arrive\n"));
+    assert_eq!(silent.judgement.verdict, Verdict::Invalid, "{:?}", silent.judgement.reason);
+    let reason = silent.judgement.reason.unwrap_or_default();
+    assert!(reason.contains("mc1"), "{reason}");
+}
+
+fn open_points(result: &ScenarioResult) -> Vec<(String, String)> {
+    let findings = result.log.iter().filter_map(|one| match &one.fact {
+        Fact::Finding(finding) => Some((finding.clause.clone(), finding.text.clone())),
+        _ => None,
+    });
+    findings.collect()
+}
+
+/// Every Duchy of the sandbox has the whole map: there mc1's leaf is mc1, whom nothing there belongs to.
+#[test]
+fn a_dead_leaf_that_another_s_door_takes_for_its_owner_still_works_there() {
+    let begin = format!("Given mc1's first leaf works at every door\n{REMOVED}{RESTARTED}");
+    let found = |steps: &str| {
+        let result = play(&format!("{begin}{steps}{DEAD}"));
+        is_green(&result);
+        let codes = result.log.iter().filter_map(|one| match &one.fact {
+            Fact::Finding(finding) => Some((finding.code.clone(), finding.clause.clone())),
+            _ => None,
+        });
+        (codes.collect::<Vec<_>>(), open_points(&result))
+    };
+    let (codes, texts) = found("");
+    assert_eq!(codes, [("old_credential_accepted".to_owned(), "1.7.15".to_owned())]);
+    let text = &texts[0].1;
+    assert!(text.contains("still works at aggregator, worker1, worker2:"), "{text}");
+    assert!(text.contains("accepted as measurementConsumers/"), "{text}");
+    let rowless = "And the principal map of worker1 is\n\"\"\"\nentries { authority_key_identifier: \
+        \"{edp1.root_akid}\" principal_resource_name: \"{edp1}\" }\n\"\"\"\n\
+        And worker1's server is restarted\n";
+    let (codes, texts) = found(rowless);
+    assert_eq!(codes.len(), 2, "{codes:?}");
+    assert!(texts[0].1.contains("passes the door of TLS of worker1 still"), "{}", texts[0].1);
+    assert!(texts[1].1.contains("still works at aggregator, worker2:"), "{}", texts[1].1);
+}
+
+/// What ought to work is no open point of the incident's page.
+#[test]
+fn the_present_credential_is_not_told_to_be_cut_off() {
+    let begin = format!("Given mc1's first leaf works at every door\n{REMOVED}{RESTARTED}{DEAD}");
+    let present = "And mc1's present leaf works at every door\n\
+        And mc1's present root works at every door\n";
+    let alive = |steps: &str| {
+        let all = halo_harness::verdict::deadness::of(&play(&format!("{begin}{steps}")).log);
+        let alive = all.iter().filter(|one| one.first_refused.is_none());
+        alive.map(|one| one.is_present).collect::<Vec<_>>()
+    };
+    assert_eq!(alive(present), [true, true]);
+    // Its leaf was replaced since, and its root was not.
+    let fresh = "Given mc1 presents a fresh leaf of its root\n";
+    let first = "Given mc1's present leaf works at every door\n\
+        And mc1's present root works at every door\n";
+    let all = halo_harness::verdict::deadness::of(
+        &play(&format!("{first}{fresh}Then no alert was raised\n")).log,
+    );
+    let present: Vec<_> = all.iter().map(|one| (one.kind, one.is_present)).collect();
+    assert_eq!(present, [(CredentialKind::TlsLeaf, false), (CredentialKind::TlsRoot, true)]);
+}
+
+const AT_PEER: &str = "Given modelprovider1 has a new certificate called stolen\n\
+    And modelprovider1 registers its certificate stolen\n\
+    And edp1's panel match stores modelprovider1's root\n\
+    And edp1's panel match takes what is signed with modelprovider1's certificate stolen\n\
+    And the clock moves forward by 30 minutes\n";
+const DEAD_AT_PEER: &str = "Then modelprovider1's certificate stolen is dead to edp1's panel match by \
+    3.4.3, and its second is not\n";
+
+/// A signature by another key is refused, whatever became of the certificate.
+#[test]
+fn a_certificate_is_not_dead_to_a_peer_by_another_key_s_signature() {
+    let steps = |again: &str| {
+        format!(
+            "{AT_PEER}And modelprovider1 has a new certificate called second\n\
+             And modelprovider1 registers its certificate second\n\
+             And modelprovider1 signs with its certificate second\n{again}"
+        )
+    };
+    let again = "And modelprovider1 has a new certificate called stolen\n";
+    proves_nothing(
+        &play(&format!("{}{DEAD_AT_PEER}", steps(again))),
+        "is not that of the certificate stolen that it registered",
+    );
+    is_red(&play(&format!("{}{DEAD_AT_PEER}", steps(""))), Cause::StillAccepted);
+    let by_signature = DEAD_AT_PEER.replace("3.4.3", "4.5");
+    proves_nothing(&play(&format!("{}{by_signature}", steps(""))), "4.5 is no death");
+}
+
+#[test]
+fn a_certificate_that_a_peer_takes_again_at_the_end_is_alive() {
+    let dead = format!(
+        "{AT_PEER}And modelprovider1 gets a new root\n\
+         And modelprovider1 has a new certificate called second of its new root\n\
+         And modelprovider1 registers its certificate second\n\
+         And modelprovider1 signs with its certificate second\n\
+         And edp1's panel match stores modelprovider1's new root\n{DEAD_AT_PEER}"
+    );
+    is_green(&play(&dead));
+    let again = format!("{dead}When edp1's panel match stores modelprovider1's root\n");
+    is_revived(&play(&again));
+    // What nobody can say of another one is no excuse.
+    let limits =
+        "rate_limit { default_rate_limit { maximum_request_count: 0 average_request_rate: 0.0 } }";
+    let leaf = format!(
+        "Given mc1's first leaf works at every door\n{REMOVED}{RESTARTED}{DEAD}\
+         Given the trust bundle is the first one again\nAnd the rate limits are\n\"\"\"\n{limits}\n\"\"\"\n{RESTARTED}"
+    );
+    proves_nothing(&play(&format!("{dead}{leaf}")), "refused with rate_limited");
+    is_revived(&play(&format!("{again}{leaf}")));
+}
+
+/// What is stored already helps nobody.
+#[test]
+fn a_peer_that_stores_the_newest_root_is_told_to_wait_for_another() {
+    let steps = |stored: &str| {
+        format!(
+            "{AT_PEER}And modelprovider1 gets a new root\n{stored}\
+             And modelprovider1's certificate {{}} is revoked\n\
+             Then it is a finding by 4.5 that edp1's panel match takes what is signed with \
+             modelprovider1's certificate {{}}, which is revoked\n"
+        )
+    };
+    let text = |steps: String| {
+        let result = play(&steps);
+        is_green(&result);
+        open_points(&result).pop().expect("a finding").1
+    };
+    let old = text(steps("").replace("{}", "stolen"));
+    assert!(old.contains("must store modelprovider1's new root"), "{old}");
+    let newest = "And modelprovider1 has a new certificate called second of its new root\n\
+        And modelprovider1 registers its certificate second\n\
+        And edp1's panel match stores modelprovider1's new root\n";
+    let newest = text(steps(newest).replace("{}", "second"));
+    assert!(newest.contains("must get another root") && !newest.contains("must store"), "{newest}");
+}
+
+#[test]
+fn a_key_that_its_owner_has_in_force_again_is_not_dead() {
+    let provider = |again: &str| {
+        format!(
+            "Given mc1 creates a reach measurement called before with edp1\n\
+             And edp1 handles its requisitions\nAnd the clock moves forward by 30 minutes\n\
+             And mc1 creates a reach measurement called old with edp1\n\
+             And edp1 puts a new encryption key in force and drops the old one\n\
+             And mc1 creates a reach measurement called new with edp1\n\
+             When edp1 handles its requisitions\n{again}\
+             Then edp1's old encryption key is dead by 3.10/7: it did not open mc1.old, and opened mc1.new\n"
+        )
+    };
+    let again = "When edp1 calls PublicKeys.UpdatePublicKey with\n\"\"\"\npublic_key { name: \
+        \"{edp1}/publicKey\" certificate: \"{edp1.certificate}\" public_key { message { \
+        [type.googleapis.com/wfa.measurement.api.v2alpha.EncryptionPublicKey] { format: TINK_KEYSET \
+        data: \"{edp1.keyset}\" } } signature: \"x\" } }\n\"\"\"\nThen the call succeeds\n";
+    is_green(&play(&provider("")));
+    is_red(&play(&provider(again)), Cause::StillAccepted);
+    let consumer = |published: &str| {
+        format!(
+            "Given mc1 has a new encryption key called stolen\n\
+             And mc1 has published its encryption key stolen with its certificate certificate\n\
+             And edp1 has an event group called g for mc1\n\
+             And edp1 encrypts the metadata \"news\" of its event group g to mc1's key stolen\n\
+             And mc1's encryption key stolen opens the metadata of edp1.g\n\
+             And the clock moves forward by 30 minutes\n\
+             And mc1 has a new encryption key called fresh\n{published}\
+             And edp1 encrypts the metadata \"news\" of its event group g to mc1's key fresh\n\
+             Then mc1's encryption key stolen is dead for the metadata of edp1.g, and its fresh is not\n"
+        )
+    };
+    let published =
+        "And mc1 has published its encryption key fresh with its certificate certificate\n";
+    is_green(&play(&consumer(published)));
+    is_red(&play(&consumer("")), Cause::StillAccepted);
+}
+
+#[test]
+fn a_certificate_on_hold_is_not_told_to_be_revoked() {
+    let text = |change: &str| {
+        let result = play(&format!(
+            "Given edp1 has a new certificate called stolen\n\
+             And edp1 registers its certificate stolen\n\
+             And edp1 signs with its certificate stolen\n{change}\
+             And the clock moves forward by 20 minutes\n\
+             And mc1 creates a reach measurement called m with edp1\n\
+             When edp1 handles its requisitions\n\
+             Then it is a finding by 1.6.2 that the results of mc1.m under edp1.stolen were accepted, \
+             which mc1 noticed by 3.13.2/d\n"
+        ));
+        is_green(&result);
+        open_points(&result).pop().expect("a finding").1
+    };
+    let held = text("And edp1 changes the certificate edp1.stolen by HOLD\n");
+    assert!(held.contains("accepted after it was put on hold"), "{held}");
+    let revoked = text("And edp1's certificate stolen is revoked\n");
+    assert!(revoked.contains("accepted after it was revoked"), "{revoked}");
+}
+
 /// That look is nobody's failure: a monitor raises no alert over it.
 #[test]
 fn the_last_look_at_what_is_dead_raises_no_alert() {
