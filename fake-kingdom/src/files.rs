@@ -3,7 +3,7 @@
 
 use crate::authn::PrincipalLookup;
 use crate::limiter::{Limit, LimitSet, LimiterSettings};
-use crate::memo::Memo;
+use crate::memo::{self, Memo};
 use crate::model::Timestamp;
 use crate::quirk::{Quirk, Quirks};
 use crate::settings::{Duchies, DuchyEntry};
@@ -13,7 +13,6 @@ use kingdom_proto::config as pb;
 use miette::Diagnostic as _;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -42,6 +41,18 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every file that a replica reads.
+    pub const ALL: [Self; 8] = [
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::CertCollection,
+        Self::OperatorCertCollection,
+        Self::PrincipalMap,
+        Self::DuchyInfo,
+        Self::DuchyIds,
+        Self::RateLimit,
+    ];
+
     /// The flag that names the file.
     pub fn flag(self) -> &'static str {
         match self {
@@ -89,18 +100,9 @@ impl MemoryFiles {
 
     /// A digest of every file, and of `more`.
     fn digest(&self, more: &[u8]) -> [u8; 32] {
-        let mut digest = Sha256::new();
-        // With lengths, so that bytes cannot move from one part to the next.
-        let mut add = |part: &[u8]| {
-            digest.update(part.len().to_be_bytes());
-            digest.update(part);
-        };
-        add(more);
-        for (role, content) in &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            add(role.flag().as_bytes());
-            add(content);
-        }
-        digest.finalize().into()
+        let files = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let parts = files.iter().flat_map(|(role, content)| [role.flag().as_bytes(), content]);
+        memo::digest([more].into_iter().chain(parts))
     }
 }
 

@@ -1339,18 +1339,5 @@ async fn follow_files(control: Control, mut last: Vec<FilesDigest>) {
 type FilesDigest = Vec<Option<Vec<u8>>>;
 
 fn files_digest(files: &Files) -> FilesDigest {
-    use Role::*;
-    [
-        TlsCert,
-        TlsKey,
-        CertCollection,
-        OperatorCertCollection,
-        PrincipalMap,
-        DuchyInfo,
-        DuchyIds,
-        RateLimit,
-    ]
-    .into_iter()
-    .map(|role| files.content(role))
-    .collect()
+    Role::ALL.into_iter().map(|role| files.content(role)).collect()
 }

@@ -1,5 +1,6 @@
 //! What was made before of the same input, for pure functions whose few inputs come again and again.
 
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -37,6 +38,17 @@ impl<K: Ord, V: Clone> Memo<K, V> {
         kept.insert(input.to_owned(), made.clone());
         Ok(made)
     }
+}
+
+/// What identifies an input of several parts.
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        // With lengths, so that bytes cannot move from one part to the next.
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
 }
 
 #[cfg(test)]

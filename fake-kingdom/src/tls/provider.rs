@@ -1,6 +1,6 @@
 //! The cryptography of every TLS end, server and client.
 
-use crate::memo::Memo;
+use crate::memo::{self, Memo};
 use crate::seam::clock::Clock;
 use rustls::crypto::{CryptoProvider, KeyProvider, aws_lc_rs};
 use rustls::pki_types::{
@@ -93,17 +93,6 @@ impl KeyProvider for EcdsaFirst {
 /// Digests of signatures that are kept; above that all are forgotten.
 const KEPT: usize = 4096;
 
-/// What identifies a signature: whose, over what, and the signature itself.
-fn digest(public_key: &[u8], message: &[u8], signature: &[u8]) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for part in [public_key, message, signature] {
-        // With lengths, so that bytes cannot move from one part to the next.
-        digest.update(part.len().to_be_bytes());
-        digest.update(part);
-    }
-    digest.finalize().into()
-}
-
 /// An algorithm that remembers what it has found valid.
 #[derive(Debug)]
 struct Once {
@@ -118,7 +107,7 @@ impl SignatureVerificationAlgorithm for Once {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let digest = digest(public_key, message, signature);
+        let digest = memo::digest([public_key, message, signature]);
         let valid = || self.valid.lock().unwrap_or_else(PoisonError::into_inner);
         if valid().contains(&digest) {
             return Ok(());
@@ -221,7 +210,7 @@ struct NotingSigner {
 impl Signer for NotingSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         let signature = self.signer.sign(message)?;
-        self.signed.note(digest(&self.public_key, message, &signature));
+        self.signed.note(memo::digest([&self.public_key, message, &signature]));
         Ok(signature)
     }
 
@@ -244,7 +233,7 @@ impl SignatureVerificationAlgorithm for UnlessSigned {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        if self.signed.take(&digest(public_key, message, signature)) {
+        if self.signed.take(&memo::digest([public_key, message, signature])) {
             return Ok(());
         }
         self.algorithm.verify_signature(public_key, message, signature)

@@ -57,16 +57,15 @@ pub fn unproved(log: &[Observation]) -> Option<String> {
             return Some(unseen(actor, &what));
         }
     }
-    let replicas = readings().filter(|reading| reading.process.replica().is_some());
-    let late = |reading: &Reading| Some((reading.since?, called(reading.since?)?));
-    replicas.into_iter().find_map(|reading| {
-        let (_, actor) = late(reading)?;
+    let mut replicas = readings().filter(|reading| reading.process.replica().is_some());
+    replicas.find_map(|reading| {
+        let actor = called(reading.since?)?;
         Some(unseen(actor, &format!("{} had read what was put in place", name(reading))))
     })
 }
 
-/// What is put in place is the Kingdom's unless it is told to be a Duchy's.
-fn is_the_kingdoms(what: &str) -> bool {
+/// Whether what is put in place is the Kingdom's own, and not a Duchy's.
+pub fn is_the_kingdoms(what: &str) -> bool {
     what.starts_with(KINGDOMS) || what == super::cutover::MODE
 }
 

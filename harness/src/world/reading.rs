@@ -3,25 +3,12 @@
 use super::World;
 use crate::environment::Environment;
 use crate::observation::{Fact, Observation, Reading, ServerEvent};
-use crate::verdict::cutover;
-use crate::verdict::reading::KINGDOMS;
+use crate::verdict::reading::is_the_kingdoms;
 use fake_kingdom::event::Process;
 use fake_kingdom::files::{Contents, Files, MemoryFiles, Role};
 use fake_kingdom::model::Timestamp;
 use fake_kingdom::quirk::Quirks;
 use std::sync::Arc;
-
-/// The files that a server reads.
-const ROLES: [Role; 8] = [
-    Role::TlsCert,
-    Role::TlsKey,
-    Role::CertCollection,
-    Role::OperatorCertCollection,
-    Role::PrincipalMap,
-    Role::DuchyInfo,
-    Role::DuchyIds,
-    Role::RateLimit,
-];
 
 /// What a server says that it has in force.
 struct InForce {
@@ -92,7 +79,6 @@ fn readings(environment: &dyn Environment, quirks: &Quirks, log: &[Observation])
     let in_place = contents(file, |files| Contents::read(files, quirks));
     let client_auth = Some(environment.client_auth().name());
     let in_place = in_place.map(|contents| InForce::of(&contents, client_auth));
-    let is_the_kingdoms = |what: &str| what.starts_with(KINGDOMS) || what == cutover::MODE;
     let placed = last_placed(log, is_the_kingdoms);
     for replica in environment.replica_statuses() {
         if replica.state != "running" {
@@ -143,7 +129,7 @@ fn contents<E>(
     read: impl FnOnce(&Files) -> Result<Arc<Contents>, E>,
 ) -> Option<Arc<Contents>> {
     let files = MemoryFiles::default();
-    for role in ROLES {
+    for role in Role::ALL {
         if let Some(content) = file(role) {
             files.set(role, content);
         }
